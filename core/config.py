@@ -1,0 +1,168 @@
+"""Every setting, read once from the environment (OPS-1, OPS-2). Nothing else in the project reads os.environ."""
+
+import secrets
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+class ConfigurationError(Exception):
+    """The environment cannot be used; the message names every variable that is missing or wrong, never a value."""
+
+
+class Settings(BaseSettings):
+    """One attribute per environment variable; see `docs/settings.md`, which a test compares with this class."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, frozen=True)
+
+    environment: Literal["development", "production"] = Field("development", validation_alias="BEIWE_ENV")
+    flask_secret_key: SecretStr | None = Field(None, validation_alias="FLASK_SECRET_KEY")
+    domain_name: str = Field("localhost", validation_alias="DOMAIN_NAME")
+    sysadmin_emails: str = Field("", validation_alias="SYSADMIN_EMAILS")
+
+    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    rds_db_name: str | None = Field(None, validation_alias="RDS_DB_NAME")
+    rds_username: str | None = Field(None, validation_alias="RDS_USERNAME")
+    rds_password: SecretStr | None = Field(None, validation_alias="RDS_PASSWORD")
+    rds_hostname: str | None = Field(None, validation_alias="RDS_HOSTNAME")
+
+    s3_bucket: str | None = Field(None, validation_alias="S3_BUCKET")
+    s3_endpoint: str | None = Field(None, validation_alias="S3_ENDPOINT")
+    s3_region_name: str = Field("us-east-1", validation_alias="S3_REGION_NAME")
+    s3_use_role: bool = Field(False, validation_alias="S3_USE_ROLE")
+    s3_access_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices(
+            "BEIWE_SERVER_AWS_ACCESS_KEY_ID", "S3_ACCESS_CREDENTIALS_USER", "AWS_ACCESS_KEY_ID"
+        ),
+    )
+    s3_secret_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices(
+            "BEIWE_SERVER_AWS_SECRET_ACCESS_KEY", "S3_ACCESS_CREDENTIALS_KEY", "AWS_SECRET_ACCESS_KEY"
+        ),
+    )
+    seal: Literal["ours", "legacy"] = Field("ours", validation_alias="SEAL")
+    data_compression_level: int = Field(2, validation_alias="DATA_COMPRESSION_LEVEL", ge=-100, le=22)
+
+    file_process_page_size: int = Field(100, validation_alias="FILE_PROCESS_PAGE_SIZE", ge=1)
+    process_batch_bytes: int = Field(32 << 20, validation_alias="PROCESS_BATCH_BYTES", ge=1)
+    upload_max_bytes: int = Field(1 << 30, validation_alias="UPLOAD_MAX_BYTES", ge=1)
+
+    var_dir: Path = Field(REPOSITORY / "var", validation_alias="VAR_DIR")
+    port: int = Field(8080, validation_alias="PORT", ge=1, le=65535)
+    prefect_port: int = Field(4200, validation_alias="PREFECT_PORT", ge=1, le=65535)
+    prefect_api_url: str | None = Field(None, validation_alias="PREFECT_API_URL")
+    web_workers: int = Field(2, validation_alias="WEB_WORKERS", ge=1)
+    web_threads: int = Field(8, validation_alias="WEB_THREADS", ge=1)
+    session_idle_minutes: int = Field(30, validation_alias="SESSION_IDLE_MINUTES", ge=1)
+    session_max_hours: int = Field(12, validation_alias="SESSION_MAX_HOURS", ge=1)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _strip(cls, value: Any) -> Any:
+        return value.strip() if isinstance(value, str) else value
+
+    @field_validator("var_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def configured_database_url(self) -> str | None:
+        """The database's address, or None where the embedded PostgreSQL is to be used."""
+        if self.database_url:
+            url = self.database_url.get_secret_value()
+            return url.replace("postgresql+psycopg2://", "postgresql://", 1)
+        if not (self.rds_hostname and self.rds_username and self.rds_password and self.rds_db_name):
+            return None
+        tls = "" if self.rds_hostname in ("localhost", "127.0.0.1", "::1") else "?sslmode=require"
+        password = quote(self.rds_password.get_secret_value(), safe="")
+        return f"postgresql://{quote(self.rds_username, safe='')}:{password}@{self.rds_hostname}/{self.rds_db_name}{tls}"
+
+    @property
+    def secret_key(self) -> str:
+        """The server's secret; without one in the environment, a random one made once and kept under VAR_DIR."""
+        if self.flask_secret_key:
+            return self.flask_secret_key.get_secret_value()
+        return _generated_secret(self.var_dir)
+
+    def missing_in_production(self) -> list[str]:
+        """Names of the variables that production needs and that are missing or empty."""
+        missing = [] if self.flask_secret_key else ["FLASK_SECRET_KEY"]
+        if self.domain_name == "localhost":
+            missing.append("DOMAIN_NAME")
+        if not self.s3_bucket:
+            missing.append("S3_BUCKET")
+        if not self.s3_use_role:
+            if not self.s3_access_key:
+                missing.append("S3_ACCESS_CREDENTIALS_USER")
+            if not self.s3_secret_key:
+                missing.append("S3_ACCESS_CREDENTIALS_KEY")
+        if not self.database_url:
+            rds = {
+                "RDS_DB_NAME": self.rds_db_name,
+                "RDS_USERNAME": self.rds_username,
+                "RDS_PASSWORD": self.rds_password,
+                "RDS_HOSTNAME": self.rds_hostname,
+            }
+            missing += [name for name, value in rds.items() if not value]
+        return missing
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Reads the environment; raises ConfigurationError naming **all** variables that are missing or wrong.
+
+    `overrides` are attribute values that win over the environment, for tests.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        wrong = [f"{e['loc'][0]}: {e['msg'].lower()}" for e in error.errors(include_input=False, include_url=False)]
+        raise ConfigurationError("Settings that cannot be used: " + "; ".join(wrong)) from None
+    settings = settings.model_copy(update=_defaults_of_blanks(settings) | overrides)
+    if settings.is_production and (missing := settings.missing_in_production()):
+        raise ConfigurationError("BEIWE_ENV=production needs these settings, missing or empty: " + ", ".join(missing))
+    return settings
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The process's settings."""
+    return load_settings()
+
+
+def _defaults_of_blanks(settings: Settings) -> dict[str, Any]:
+    """Attributes set to white space only, which counts as missing (OPS-2), with their defaults."""
+    defaults = {}
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        if (value.get_secret_value() if isinstance(value, SecretStr) else value) == "":
+            defaults[name] = field.default
+    return defaults
+
+
+def _generated_secret(var_dir: Path) -> str:
+    path = var_dir / "secret_key"
+    if not path.exists():
+        var_dir.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{secrets.token_hex(4)}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(48))
+        try:
+            path.hardlink_to(draft)  # two processes that start at once agree on the first one's secret
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text()

@@ -1,0 +1,1 @@
+"""Cryptography: the phones' file format, the seal at rest, passwords, keys."""

@@ -1,0 +1,169 @@
+"""The seal of objects at rest (STORE-3, STORE-4): zstd, then AES-256-GCM in segments, bound to the object's key.
+
+Layout of ours: header = 8 bytes of magic, 1 version byte, 16 bytes of salt; then the zstd frame in segments of 1 MiB
+(the last may be shorter), each AES-256-GCM with 16 bytes of tag. The key of an object is HKDF-SHA256(study key, salt,
+label); the nonce is the segment's number (11 bytes) and a flag of the last segment (1 byte); associated data is
+header, study id, line feed, object key without `.zst`. The construction is STREAM (Hoang, Reyhanitabar, Rogaway,
+Vizár 2015), as in Tink's AES256-GCM-HKDF-1MB: nothing can be altered, cut, reordered or moved unnoticed, and no
+byte is released before it is verified.
+
+The existing platform's: 16 bytes of IV, then AES-256 in CFB mode with 8-bit segments, without authentication; zstd
+inside only under keys that end in `.zst`.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import zstandard
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.decrepit.ciphers.modes import CFB8
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+MAGIC = b"\x93BEIWE\r\n"
+VERSION = b"\x01"
+SALT_BYTES = 16
+HEADER_BYTES = len(MAGIC) + len(VERSION) + SALT_BYTES
+SEGMENT_BYTES = 1 << 20
+TAG_BYTES = 16
+LABEL = b"beiwe object seal v1"
+LEGACY_IV_BYTES = 16
+
+
+class SealBroken(Exception):
+    """An object does not open: altered, cut, moved, sealed with another key, or not what its row says it is."""
+
+
+@dataclass(frozen=True)
+class SealContext:
+    """What an object's seal is bound to: the study's key (32 bytes) and id, and the object's key without `.zst`."""
+
+    study_key: bytes
+    study_id: str
+    path: str
+
+
+def is_our_seal(start: bytes) -> bool:
+    """Whether an object that begins with these bytes carries our seal; a random IV does so once in 2^64."""
+    return start.startswith(MAGIC)
+
+
+def seal(plain: Iterable[bytes], context: SealContext, level: int) -> Iterator[bytes]:
+    """The sealed object for the contents given in pieces; memory stays near two segments whatever their size."""
+    header = MAGIC + VERSION + os.urandom(SALT_BYTES)
+    cipher, associated = _cipher(context, header), _associated(context, header)
+    yield header
+    number, waiting = 0, None
+    for segment in _segments(_compressed(plain, level), SEGMENT_BYTES):
+        if waiting is not None:
+            yield cipher.encrypt(_nonce(number, is_last=False), waiting, associated)
+            number += 1
+        waiting = segment
+    yield cipher.encrypt(_nonce(number, is_last=True), waiting or b"", associated)
+
+
+def unseal(sealed: Iterable[bytes], context: SealContext) -> Iterator[bytes]:
+    """The contents of an object under our seal, in pieces, each verified before it is given. Raises SealBroken."""
+    return _decompressed(_verified(sealed, context), context.path)
+
+
+def seal_legacy(plain: bytes, study_key: bytes, level: int) -> bytes:
+    """The contents under the existing platform's seal, for deployments that must be able to go back (STORE-4)."""
+    iv = os.urandom(LEGACY_IV_BYTES)
+    encryptor = Cipher(algorithms.AES256(study_key), CFB8(iv)).encryptor()
+    return iv + encryptor.update(zstandard.ZstdCompressor(level=level).compress(plain)) + encryptor.finalize()
+
+
+def unseal_legacy(sealed: Iterable[bytes], context: SealContext, *, is_compressed: bool) -> Iterator[bytes]:
+    """The contents of an object of the existing platform, in pieces. A wrong key shows only through zstd."""
+    decrypted = _cfb8_decrypted(sealed, context)
+    return _decompressed(decrypted, context.path) if is_compressed else decrypted
+
+
+def _verified(sealed: Iterable[bytes], context: SealContext) -> Iterator[bytes]:
+    reader = _segments(sealed, SEGMENT_BYTES + TAG_BYTES, first=HEADER_BYTES)
+    header = next(reader, b"")
+    if len(header) != HEADER_BYTES or not header.startswith(MAGIC):
+        raise SealBroken(f"{context.path}: no seal of ours")
+    if header[len(MAGIC) : len(MAGIC) + 1] != VERSION:
+        raise SealBroken(f"{context.path}: sealed by a newer version of this server")
+    cipher, associated = _cipher(context, header), _associated(context, header)
+    number, waiting = 0, next(reader, None)
+    while waiting is not None:
+        following = next(reader, None)
+        try:
+            yield cipher.decrypt(_nonce(number, is_last=following is None), waiting, associated)
+        except InvalidTag:
+            raise SealBroken(f"{context.path}: altered, cut, moved, or of another study (segment {number})") from None
+        number, waiting = number + 1, following
+    if number == 0:
+        raise SealBroken(f"{context.path}: cut after its header")
+
+
+def _cfb8_decrypted(sealed: Iterable[bytes], context: SealContext) -> Iterator[bytes]:
+    pieces = _segments(sealed, SEGMENT_BYTES, first=LEGACY_IV_BYTES)
+    iv = next(pieces, b"")
+    if len(iv) != LEGACY_IV_BYTES:
+        raise SealBroken(f"{context.path}: shorter than an IV")
+    decryptor = Cipher(algorithms.AES256(context.study_key), CFB8(iv)).decryptor()
+    for piece in pieces:
+        yield decryptor.update(piece)
+
+
+def _compressed(plain: Iterable[bytes], level: int) -> Iterator[bytes]:
+    compressor = zstandard.ZstdCompressor(level=level).compressobj()
+    for piece in plain:
+        if out := compressor.compress(piece):
+            yield out
+    yield compressor.flush()
+
+
+def _decompressed(compressed: Iterable[bytes], path: str) -> Iterator[bytes]:
+    """Any zstd stream: one frame or several, with or without a content size (STORE-5)."""
+    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    has_data = False
+    try:
+        for piece in compressed:
+            while piece:
+                has_data = True
+                out = decompressor.decompress(piece)
+                if out:
+                    yield out
+                piece = b""
+                if decompressor.eof:
+                    piece = decompressor.unused_data
+                    decompressor = zstandard.ZstdDecompressor().decompressobj()
+                    has_data = False
+    except zstandard.ZstdError as error:
+        raise SealBroken(f"{path}: not readable as zstd ({error}); is it this study's key?") from None
+    if has_data:
+        raise SealBroken(f"{path}: cut inside its zstd frame")
+
+
+def _segments(pieces: Iterable[bytes], size: int, first: int | None = None) -> Iterator[bytes]:
+    """The same bytes cut anew: one piece of `first` bytes if asked for, then pieces of `size`, the last one shorter."""
+    buffer = bytearray()
+    wanted = first or size
+    for piece in pieces:
+        buffer += piece
+        while len(buffer) >= wanted:
+            yield bytes(buffer[:wanted])
+            del buffer[:wanted]
+            wanted = size
+    if buffer:
+        yield bytes(buffer)
+
+
+def _cipher(context: SealContext, header: bytes) -> AESGCM:
+    return AESGCM(HKDF(SHA256(), 32, salt=header[-SALT_BYTES:], info=LABEL).derive(context.study_key))
+
+
+def _associated(context: SealContext, header: bytes) -> bytes:
+    return header + context.study_id.encode() + b"\n" + context.path.encode()
+
+
+def _nonce(number: int, *, is_last: bool) -> bytes:
+    return number.to_bytes(11, "big") + bytes([is_last])

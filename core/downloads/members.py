@@ -1,0 +1,142 @@
+"""The chunks of a request, in pages, with the names they have in the zip (DATA-22 to DATA-24)."""
+
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from core.downloads.query import DataQuery, UnknownName, known_hashes
+from core.models import Chunk, Participant, StoredObject, Study, Survey
+from core.storage.sealed import SUFFIX
+from core.streams import SPECS, DataStream, stream_by_number
+from core.streams.paths import chunk_path
+
+PAGE_ROWS = 5_000
+UNKNOWN_SURVEY = "unknown_survey_id"
+BY_SURVEY = (DataStream.SURVEY_TIMINGS, DataStream.SURVEY_ANSWERS, DataStream.AUDIO_RECORDINGS)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of the zip: its name there, its path in the registry and the store, size and hash.
+
+    `registry_hash` is the MD5 in base64 (empty for unchunked files), or with an incoming registry the SHA-1 where
+    known (DATA-23).
+    """
+
+    name: str
+    path: str
+    size_bytes: int | None
+    registry_hash: str | None
+    seal: str | None
+
+
+def participants_asked_for(session: Session, study: Study, query: DataQuery) -> list[tuple[int, str]]:
+    """Ids of the study's participants that the query names, by patient id. Raises UnknownName (DATA-20)."""
+    columns = sa.select(Participant.id, Participant.patient_id)
+    own = columns.where(Participant.study_id == study.id).order_by(Participant.patient_id)
+    if query.patient_ids is not None:
+        known = set(
+            session.scalars(sa.select(Participant.patient_id).where(Participant.patient_id.in_(query.patient_ids)))
+        )
+        if set(query.patient_ids) - known:
+            raise UnknownName("participant_ids: not the id of a participant")
+        own = own.where(Participant.patient_id.in_(query.patient_ids))
+    return [(row.id, row.patient_id) for row in session.execute(own)]
+
+
+def members(session: Session, study: Study, participants: Sequence[tuple[int, str]], query: DataQuery) -> Iterator[Member]:
+    """Every file that the query asks for and the caller does not have, participant by participant.
+
+    One indexed query for each 5,000 files; no transaction is open between pages.
+    """
+    for participant_id, patient_id in participants:
+        names: Counter[str] = Counter()
+        last: tuple[int, datetime] | None = None
+        for row in _rows(session, participant_id, query):
+            if last != (row.stream, row.time_bin):  # equal names can only be neighbours
+                names.clear()
+                last = (row.stream, row.time_bin)
+            stream = stream_by_number(row.stream)
+            path = row.path or chunk_path(study.object_id, patient_id, stream, row.time_bin, row.survey)
+            if query.registry is not None and _caller_has(query.registry, row, path, stream):
+                continue
+            name = member_name(patient_id, stream, path, row.time_bin, row.survey)
+            names[name] += 1
+            yield Member(
+                name=name if names[name] == 1 else _numbered(name, names[name]),
+                path=path,
+                size_bytes=row.size_bytes,
+                registry_hash=_hash_for_registry(row, is_sha1=query.registry is not None),
+                seal=row.seal,
+            )
+
+
+def member_name(patient_id: str, stream: DataStream, path: str, time_bin: datetime, survey: str | None) -> str:
+    """DATA-22: `<patient>/<stream>/[<survey id>/]<time with underscores>.<extension>`."""
+    time = time_bin.astimezone(UTC).strftime("%Y-%m-%d %H_%M_%S+00_00")
+    if stream is DataStream.AMBIENT_AUDIO:
+        return f"{patient_id}/{stream}/{time}.{path.partition('.')[2]}"
+    extension = path.rpartition(".")[2] if stream is DataStream.AUDIO_RECORDINGS else "csv"
+    if stream in BY_SURVEY:
+        piece = path.split("/")[-2]
+        survey = survey or (piece if len(piece) == 24 else UNKNOWN_SURVEY)
+        return f"{patient_id}/{stream}/{survey}/{time}.{extension}"
+    return f"{patient_id}/{stream}/{time}.{extension}"
+
+
+def _rows(session: Session, participant_id: int, query: DataQuery) -> Iterator[sa.Row[Any]]:
+    base = (
+        sa.select(
+            Chunk.id, Chunk.stream, Chunk.time_bin, Chunk.path, Chunk.size_bytes, Chunk.md5,
+            sa.func.coalesce(Chunk.sha1, StoredObject.sha1).label("sha1"), StoredObject.seal,
+            Survey.object_id.label("survey"),
+        )
+        .outerjoin(Survey, Survey.id == Chunk.survey_id)
+        .outerjoin(StoredObject, StoredObject.path == Chunk.path + SUFFIX)
+        .where(Chunk.participant_id == participant_id)
+        .order_by(Chunk.stream, Chunk.time_bin, Chunk.id)
+        .limit(PAGE_ROWS)
+    )  # fmt: skip
+    if query.streams is not None:
+        base = base.where(Chunk.stream.in_([SPECS[stream].number for stream in query.streams]))
+    if query.time_start is not None:
+        base = base.where(Chunk.time_bin >= query.time_start)
+    if query.time_end is not None:
+        base = base.where(Chunk.time_bin <= query.time_end)
+    page = session.execute(base).all()
+    while page:
+        session.commit()
+        yield from page
+        last = page[-1]
+        if len(page) < PAGE_ROWS:
+            return
+        behind = sa.tuple_(Chunk.stream, Chunk.time_bin, Chunk.id) > sa.tuple_(last.stream, last.time_bin, last.id)
+        page = session.execute(base.where(behind)).all()
+
+
+def _caller_has(registry: dict[str, str], row: sa.Row[Any], path: str, stream: DataStream) -> bool:
+    sha1 = _base64(row.sha1)
+    if stream is DataStream.AUDIO_RECORDINGS:
+        return sha1 is not None and sha1 in registry.values()
+    return any(known and known in (_base64(row.md5), sha1) for known in known_hashes(registry, path))
+
+
+def _hash_for_registry(row: sa.Row[Any], *, is_sha1: bool) -> str | None:
+    if is_sha1:
+        return _base64(row.sha1) or _base64(row.md5)
+    return _base64(row.md5) or ""
+
+
+def _base64(digest: bytes | None) -> str | None:
+    return None if digest is None else b64encode(digest).decode()
+
+
+def _numbered(name: str, number: int) -> str:
+    stem, dot, extension = name.rpartition(".")
+    return f"{stem}_{number}{dot}{extension}"

@@ -1,0 +1,106 @@
+"""Participants: who they are, and when their phones were last heard of."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from core.database import Model
+from core.models.columns import At, CreatedAt, Id, one_of
+from core.models.study import Study
+from core.streams import Platform
+
+ACTIVITY_COLUMNS = (
+    "last_upload_at", "last_surveys_at", "last_settings_at", "last_registered_at", "last_set_password_at",
+    "last_set_push_token_at", "last_heartbeat_at",
+)  # fmt: skip
+
+
+class Participant(Model):
+    """Identity of a participant (MODEL-30). Rows are never deleted: a purge empties them.
+
+    `device_id` is empty until a phone registers; `os_type` is that of the last registration; `timezone_name` is null
+    while the phone's zone is unknown.
+    """
+
+    __tablename__ = "participants"
+
+    id: Mapped[Id]
+    patient_id: Mapped[str] = mapped_column(sa.Text, unique=True)
+    study_id: Mapped[int] = mapped_column(sa.ForeignKey("studies.id", ondelete="RESTRICT"))
+    password_hash: Mapped[str] = mapped_column(sa.Text)
+    device_id: Mapped[str] = mapped_column(sa.Text, server_default="")
+    os_type: Mapped[str | None] = mapped_column(sa.Text)
+    timezone_name: Mapped[str | None] = mapped_column(sa.Text)
+    has_easy_enrollment: Mapped[bool] = mapped_column(server_default=sa.false())
+    retired_at: Mapped[At | None]
+    purge_asked_at: Mapped[At | None]
+    purged_at: Mapped[At | None]
+    created_at: Mapped[CreatedAt]
+
+    study: Mapped[Study] = relationship(lazy="raise_on_sql")
+    activity: Mapped["ParticipantActivity"] = relationship(lazy="raise_on_sql", passive_deletes=True)
+
+    __table_args__ = (
+        one_of("os_type", Platform),
+        sa.CheckConstraint("patient_id ~ '^[1-9a-z]{1,8}$'", name="patient_id"),
+        sa.Index(None, "study_id", "patient_id"),
+        sa.Index(None, "study_id", "created_at"),
+    )
+
+    @property
+    def is_registered(self) -> bool:
+        return bool(self.device_id)
+
+    @property
+    def is_locked_out(self) -> bool:
+        """Purged or waiting for it: no phone gets in (PHONE-21)."""
+        return bool(self.purge_asked_at or self.purged_at)
+
+
+class ParticipantActivity(Model):
+    """The newest request of each kind (PHONE-126), one small row that a phone's request rewrites in place."""
+
+    __tablename__ = "participant_activity"
+
+    participant_id: Mapped[int] = mapped_column(sa.ForeignKey("participants.id", ondelete="CASCADE"), primary_key=True)
+    last_upload_at: Mapped[At | None]
+    last_surveys_at: Mapped[At | None]
+    last_settings_at: Mapped[At | None]
+    first_registered_at: Mapped[At | None]
+    last_registered_at: Mapped[At | None]
+    last_set_password_at: Mapped[At | None]
+    last_set_push_token_at: Mapped[At | None]
+    last_heartbeat_at: Mapped[At | None]
+    last_version_code: Mapped[str | None] = mapped_column(sa.Text)
+    last_version_name: Mapped[str | None] = mapped_column(sa.Text)
+    last_os_version: Mapped[str | None] = mapped_column(sa.Text)
+    last_activity_at: Mapped[datetime | None] = mapped_column(
+        sa.DateTime(timezone=True), sa.Computed(f"greatest({', '.join(ACTIVITY_COLUMNS)})", persisted=True)
+    )
+
+    # Room in each page, and no index on what changes: an update stays within its page (MODEL-101).
+    __table_args__ = ({"postgresql_with": {"fillfactor": 70}},)
+
+
+class Heartbeat(Model):
+    """A phone's sign of life, one per five minutes while its app runs (PHONE-59, MODEL-107). Append-only."""
+
+    __tablename__ = "heartbeats"
+
+    id: Mapped[Id]
+    participant_id: Mapped[int] = mapped_column(sa.ForeignKey("participants.id", ondelete="RESTRICT"))
+    at: Mapped[At]
+    message: Mapped[str | None] = mapped_column(sa.Text)
+
+    __table_args__ = (sa.Index(None, "participant_id", "at"),)
+
+
+def participant_with_study(session: Session, patient_id: str) -> Participant | None:
+    """The participant of that id with its study and activity loaded, in one query; ids are unique over all studies."""
+    query = (
+        sa.select(Participant)
+        .where(Participant.patient_id == patient_id)
+        .options(sa.orm.joinedload(Participant.study), sa.orm.joinedload(Participant.activity))
+    )
+    return session.scalar(query)

@@ -1,0 +1,99 @@
+"""Researchers, their roles in studies, and the keys of their programs."""
+
+import secrets
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from core.access import Role
+from core.crypto.passwords import hash_password
+from core.database import Model
+from core.models.columns import At, CreatedAt, Id, one_of
+from core.models.study import Study
+
+
+class Researcher(Model):
+    """A person who signs in to the portal. `session_token` changes to end all of the person's sessions (PORTAL-29)."""
+
+    __tablename__ = "researchers"
+
+    id: Mapped[Id]
+    username: Mapped[str] = mapped_column(sa.Text)
+    password_hash: Mapped[str] = mapped_column(sa.Text)
+    password_changed_at: Mapped[CreatedAt]
+    must_change_password: Mapped[bool] = mapped_column(server_default=sa.true())
+    is_site_admin: Mapped[bool] = mapped_column(server_default=sa.false())
+    is_disabled: Mapped[bool] = mapped_column(server_default=sa.false())
+    session_token: Mapped[str] = mapped_column(sa.Text, default=lambda: secrets.token_urlsafe(24))
+    last_login_at: Mapped[At | None]
+    created_at: Mapped[CreatedAt]
+
+    roles: Mapped[list["StudyRole"]] = relationship(back_populates="researcher", passive_deletes=True)
+
+    __table_args__ = (sa.Index("uq_researchers_username", sa.func.lower(username), unique=True),)
+
+    def set_password(self, password: str, *, must_change: bool) -> None:
+        """Stores a new hash and ends every session of this person."""
+        self.password_hash = hash_password(password)
+        self.password_changed_at = sa.func.now()
+        self.must_change_password = must_change
+        self.session_token = secrets.token_urlsafe(24)
+
+
+class StudyRole(Model):
+    """What a researcher is in one study; at most one role for each pair (PERM-1)."""
+
+    __tablename__ = "study_roles"
+
+    study_id: Mapped[int] = mapped_column(sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
+    researcher_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("researchers.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    role: Mapped[str] = mapped_column(sa.Text)
+
+    researcher: Mapped[Researcher] = relationship(back_populates="roles")
+    study: Mapped[Study] = relationship()
+
+    __table_args__ = (one_of("role", Role),)
+
+
+class ApiKey(Model):
+    """Credentials of a researcher's program (DATA-1, DATA-4). Only the secret's hash is kept."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[Id]
+    access_key: Mapped[str] = mapped_column(sa.Text, unique=True)
+    secret_hash: Mapped[str] = mapped_column(sa.Text)
+    name: Mapped[str] = mapped_column(sa.Text, server_default="")
+    is_active: Mapped[bool] = mapped_column(server_default=sa.true())
+    researcher_id: Mapped[int | None] = mapped_column(sa.ForeignKey("researchers.id", ondelete="SET NULL"), index=True)
+    last_used_at: Mapped[At | None]
+    created_at: Mapped[CreatedAt]
+
+    researcher: Mapped[Researcher | None] = relationship()
+
+
+def researcher_by_username(session: "sa.orm.Session", username: str) -> Researcher | None:
+    """The account of that exact name; case counts (PORTAL-20)."""
+    return session.scalar(
+        sa.select(Researcher).where(
+            sa.func.lower(Researcher.username) == username.lower(), Researcher.username == username
+        )
+    )
+
+
+def role_in_study(session: "sa.orm.Session", researcher_id: int, study_id: int) -> Role | None:
+    """The researcher's role in the study, looked up at each request (PERM-2)."""
+    role = session.scalar(
+        sa.select(StudyRole.role).where(StudyRole.researcher_id == researcher_id, StudyRole.study_id == study_id)
+    )
+    return Role(role) if role else None
+
+
+def studies_of(session: "sa.orm.Session", researcher: Researcher) -> list[Study]:
+    """Studies that the researcher may see, by name ignoring case; hidden ones never (PORTAL-70)."""
+    query = sa.select(Study).where(Study.hidden_at.is_(None)).order_by(sa.func.lower(Study.name))
+    if not researcher.is_site_admin:
+        query = query.join(StudyRole).where(StudyRole.researcher_id == researcher.id)
+    return list(session.scalars(query))

@@ -1,0 +1,79 @@
+"""Studies."""
+
+import secrets
+import string
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from core.database import Model, SealedText
+from core.models.app_settings import AppSettings
+from core.models.columns import At, CreatedAt, Id
+
+OBJECT_ID_ALPHABET = string.ascii_letters + string.digits
+KEY_ALPHABET = string.ascii_letters + string.digits + "+/"
+
+
+def new_object_id() -> str:
+    """24 letters or digits from the system's generator; names of studies and surveys in files (STORE-6)."""
+    return "".join(secrets.choice(OBJECT_ID_ALPHABET) for _ in range(24))
+
+
+def new_study_key() -> str:
+    """32 characters of the base64 alphabet; their ASCII bytes are the AES-256 key of a study's objects (STORE-6)."""
+    return "".join(secrets.choice(KEY_ALPHABET) for _ in range(32))
+
+
+class Study(Model):
+    """A study. Never deleted: hiding keeps everything and stops it (PORTAL-92)."""
+
+    __tablename__ = "studies"
+
+    id: Mapped[Id]
+    object_id: Mapped[str] = mapped_column(sa.Text, unique=True, default=new_object_id)
+    name: Mapped[str] = mapped_column(sa.Text)
+    encryption_key: Mapped[str] = mapped_column(SealedText("studies.encryption_key"), default=new_study_key)
+    timezone_name: Mapped[str] = mapped_column(sa.Text, server_default="America/New_York")
+    end_on: Mapped[date | None]
+    is_stopped_by_hand: Mapped[bool] = mapped_column(server_default=sa.false())
+    hidden_at: Mapped[At | None]
+    has_easy_enrollment: Mapped[bool] = mapped_column(server_default=sa.false())
+    created_at: Mapped[CreatedAt]
+
+    app_settings: Mapped[AppSettings] = relationship(lazy="raise_on_sql", passive_deletes=True)
+
+    __table_args__ = (
+        sa.Index("uq_studies_name", sa.func.lower(name), unique=True),
+        sa.CheckConstraint("object_id ~ '^[A-Za-z0-9]{1,64}$'", name="object_id"),
+    )
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The study's time zone; New York where an old row holds an unknown name."""
+        try:
+            return ZoneInfo(self.timezone_name)
+        except (KeyError, ValueError):
+            return ZoneInfo("America/New_York")
+
+    @property
+    def storage_key(self) -> bytes:
+        """32 bytes that seal the study's objects (MODEL-65)."""
+        return self.encryption_key.encode()
+
+    def is_stopped(self, now: datetime) -> bool:
+        """Hidden, stopped by hand, or past the local midnight that follows its end date (MODEL-20, PHONE-66)."""
+        return bool(self.hidden_at) or self.is_stopped_by_hand or self.is_over(now)
+
+    def is_over(self, now: datetime) -> bool:
+        """The whole of the end date still counts, in the study's zone (PHONE-66)."""
+        if self.end_on is None:
+            return False
+        day_after = self.end_on + timedelta(days=1)
+        return now >= datetime(day_after.year, day_after.month, day_after.day, tzinfo=self.zone)
+
+
+def study_by_object_id(session: Session, object_id: str) -> Study | None:
+    """The study of that 24-character id, hidden or not."""
+    return session.scalar(sa.select(Study).where(Study.object_id == object_id))

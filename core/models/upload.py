@@ -1,0 +1,108 @@
+"""Uploads on their way: waiting, accepted, set aside (MODEL-105)."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.database import Model
+from core.models.columns import At, CreatedAt, Id, one_of
+
+
+class QueueState(StrEnum):
+    """Whether a queued file is still tried. Failed ones stay listed until somebody puts them back (PROC-53)."""
+
+    WAITING = "waiting"
+    FAILED = "failed"
+
+
+class QueuedUpload(Model):
+    """A raw file whose data is not in chunks yet. Leaves in the transaction that writes its chunks (PROC-50)."""
+
+    __tablename__ = "upload_queue"
+
+    id: Mapped[Id]
+    path: Mapped[str] = mapped_column(sa.Text, unique=True)
+    study_id: Mapped[int] = mapped_column(sa.ForeignKey("studies.id", ondelete="RESTRICT"))
+    participant_id: Mapped[int] = mapped_column(sa.ForeignKey("participants.id", ondelete="RESTRICT"))
+    os_type: Mapped[str | None] = mapped_column(sa.Text)
+    app_version: Mapped[str] = mapped_column(sa.Text, server_default="")
+    size_bytes: Mapped[int] = mapped_column(sa.BigInteger)
+    received_at: Mapped[CreatedAt]
+    state: Mapped[str] = mapped_column(sa.Text, server_default=QueueState.WAITING)
+    attempts: Mapped[int] = mapped_column(sa.SmallInteger, server_default="0")
+    next_try_at: Mapped[CreatedAt]
+    reason: Mapped[str | None] = mapped_column(sa.Text)
+
+    __table_args__ = (
+        one_of("state", QueueState),
+        sa.Index("ix_upload_queue_waiting", "participant_id", "path", postgresql_where=sa.text("state = 'waiting'")),
+        sa.Index("ix_upload_queue_oldest", "received_at", postgresql_where=sa.text("state = 'waiting'")),
+        {"postgresql_with": {"autovacuum_vacuum_scale_factor": 0.01}},
+    )
+
+
+class UploadRecord(Model):
+    """One accepted upload: where its data is (MODEL-105). Append-only but for what processing found.
+
+    `path` is the object's key; `first_bin`, `last_bin` the hours its rows went to; `dropped_rows` counts by reason.
+    """
+
+    __tablename__ = "upload_log"
+
+    id: Mapped[Id]
+    path: Mapped[str] = mapped_column(sa.Text, index=True)
+    participant_id: Mapped[int] = mapped_column(sa.ForeignKey("participants.id", ondelete="RESTRICT"))
+    stream: Mapped[int | None] = mapped_column(sa.SmallInteger)
+    os_type: Mapped[str | None] = mapped_column(sa.Text)
+    size_bytes: Mapped[int] = mapped_column(sa.BigInteger)
+    received_at: Mapped[CreatedAt]
+    processed_at: Mapped[At | None]
+    first_bin: Mapped[At | None]
+    last_bin: Mapped[At | None]
+    dropped_rows: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+
+    __table_args__ = (sa.Index(None, "participant_id", "received_at"),)
+
+
+class ProblemUpload(Model):
+    """A file that could not be understood, kept as received (PHONE-84, PHONE-85), or lines of one that were dropped.
+
+    `object_path` is where the bytes are; `line_errors` lists {line, kind} of lines that did not decrypt (PHONE-110).
+    """
+
+    __tablename__ = "upload_problems"
+
+    id: Mapped[Id]
+    participant_id: Mapped[int] = mapped_column(sa.ForeignKey("participants.id", ondelete="RESTRICT"))
+    received_name: Mapped[str] = mapped_column(sa.Text)
+    object_path: Mapped[str] = mapped_column(sa.Text)
+    reason: Mapped[str] = mapped_column(sa.Text)
+    size_bytes: Mapped[int] = mapped_column(sa.BigInteger)
+    line_errors: Mapped[list[Any] | None] = mapped_column(JSONB)
+    received_at: Mapped[CreatedAt]
+
+    __table_args__ = (sa.Index(None, "participant_id", "received_at"),)
+
+
+class ProcessingStatus(Model):
+    """One row: when processing last ended a run (OPS-31)."""
+
+    __tablename__ = "processing_status"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, server_default="1")
+    last_run_at: Mapped[At | None]
+
+    __table_args__ = (sa.CheckConstraint("id = 1", name="one_row"),)
+
+
+class ServedParticipant(Model):
+    """When a participant's uploads were last worked on: who was served least recently comes first (PROC-51)."""
+
+    __tablename__ = "served_participants"
+
+    participant_id: Mapped[int] = mapped_column(sa.ForeignKey("participants.id", ondelete="CASCADE"), primary_key=True)
+    served_at: Mapped[datetime] = mapped_column(sa.DateTime(timezone=True))

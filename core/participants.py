@@ -1,0 +1,87 @@
+"""Creating participants: ids, temporary passwords, key pairs (PORTAL-120, PHONE-90 to PHONE-93)."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from core.crypto.participant_keys import generate_key_pair
+from core.crypto.passwords import hash_participant_password, new_identifier
+from core.models import Participant, ParticipantActivity, StoredObject, Study
+from core.phones.key_cache import private_key_path, public_key_path
+from core.storage import SealedStore, StoredBytes
+
+THREADS = 4
+MOST_AT_ONCE = 5_000
+
+
+class ParticipantRefused(Exception):
+    """A participant cannot be created as asked; the message says why and what is allowed."""
+
+
+@dataclass(frozen=True)
+class NewParticipant:
+    """What is handed to the participant; the password is nowhere else."""
+
+    patient_id: str
+    password: str
+
+
+def create_participants(
+    session: Session, store: SealedStore, study: Study, count: int, patient_id: str | None = None,
+    password: str | None = None,
+) -> list[NewParticipant]:  # fmt: skip
+    """Creates them all in one transaction, after their key pairs are stored; commits (PHONE-93, PORTAL-122).
+
+    Ids and passwords are random unless given, which only a single participant may have. Raises ParticipantRefused.
+    """
+    if not 1 <= count <= MOST_AT_ONCE:
+        raise ParticipantRefused(f"between 1 and {MOST_AT_ONCE:,} participants at a time")
+    if count > 1 and (patient_id or password):
+        raise ParticipantRefused("a chosen id or password needs a count of 1")
+    ids = [patient_id] if patient_id else list(_free_ids(session, count))
+    if patient_id and (not _is_well_formed(patient_id) or _taken(session, ids)):
+        raise ParticipantRefused(f"{patient_id}: an id has 8 characters of a-z and 1-9 and is used only once")
+    new = [NewParticipant(i, password or new_identifier()) for i in ids]
+    study_id = study.id
+    session.commit()  # nothing stays locked while keys are made: a pair takes about a tenth of a second
+    with ThreadPoolExecutor(THREADS) as pool:
+        stored = list(pool.map(lambda n: _store_keys(store, n.patient_id), new))
+        hashes = list(pool.map(lambda n: hash_participant_password(n.password), new))
+    values = [
+        {"patient_id": n.patient_id, "study_id": study_id, "password_hash": h} for n, h in zip(new, hashes, strict=True)
+    ]
+    rows = session.execute(insert(Participant).returning(Participant.id, sort_by_parameter_order=True), values)
+    keys = zip(rows.scalars(), stored, strict=True)
+    objects = [s.row(study_id=study_id, participant_id=participant) for participant, pair in keys for s in pair]
+    session.execute(insert(ParticipantActivity), [{"participant_id": o["participant_id"]} for o in objects[::2]])
+    session.execute(insert(StoredObject), objects)
+    session.commit()
+    return new
+
+
+def _store_keys(store: SealedStore, patient_id: str) -> tuple[StoredBytes, StoredBytes]:
+    pair = generate_key_pair()
+    private = store.create(private_key_path(store.study_id, patient_id), pair.private_pem)
+    return private, store.create(public_key_path(store.study_id, patient_id), pair.public_pem)
+
+
+def _free_ids(session: Session, count: int) -> Iterator[str]:
+    """Random ids that nobody has; 1.8 * 10^12 are possible, so one round nearly always does."""
+    seen: set[str] = set()
+    while len(seen) < count:
+        drawn = {new_identifier() for _ in range(count - len(seen))} - seen
+        free = drawn - _taken(session, list(drawn))
+        seen |= free
+        yield from free
+
+
+def _taken(session: Session, ids: list[str]) -> set[str]:
+    return set(session.scalars(sa.select(Participant.patient_id).where(Participant.patient_id.in_(ids))))
+
+
+def _is_well_formed(patient_id: str) -> bool:
+    return len(patient_id) <= 8 and all(c in "123456789abcdefghijklmnopqrstuvwxyz" for c in patient_id)

@@ -1,0 +1,177 @@
+"""Accepting a phone's file (PHONE-63 to PHONE-85).
+
+A phone deletes its copy on a 200, so the order is: the object is written, then its rows commit together, then the
+answer. Killed between any two, the phone comes back and finds its way: an object without rows is recognised by its
+contents and gets them (PHONE-82).
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from core.crypto.device_file import DecryptedFile, NothingInFile, NoUsableKey, decrypt_device_file
+from core.crypto.passwords import new_identifier
+from core.models import Participant, ProblemUpload, QueuedUpload, StoredObject, UploadRecord
+from core.phones.file_names import NameNotAccepted, is_junk, name_kept_aside, parse_upload_name
+from core.phones.key_cache import PrivateKeyCache
+from core.storage import ObjectExists, ObjectMissing, SealedStore, StoredBytes
+from core.storage.sealed import SUFFIX
+from core.streams import SPECS, stream_of_path
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the phone is told: 200 lets it delete its copy, anything else makes it keep the file (PHONE-63)."""
+
+    status: int
+    text: str
+
+
+JUNK = Answer(200, "file obviously invalid.")
+RETIRED = Answer(200, "participant permanently retired.")
+STOPPED = Answer(200, "study is deleted, stopped, or ended.")
+NO_FILE = Answer(400, "file not present")
+NOTHING_IN_IT = Answer(200, "file was bad due to 'no data in it', delete it.")
+KEPT_ASIDE = Answer(200, "file had decryption key error 'kept aside'")
+NAME_KEPT_ASIDE = Answer(200, "file name not recognised, kept aside.")
+EMPTY = Answer(200, "empty file?")
+STORED = Answer(200, "upload successful.")
+STILL_QUEUED = Answer(400, "file already present, upload again later (your bug!)")
+RACE_LOST = Answer(400, "backoff, duplicate race condition.")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a phone sent: the name it gave, and the encrypted bytes (None: neither part nor field `file`)."""
+
+    file_name: str
+    file: bytes | None
+
+
+@dataclass(frozen=True)
+class UploadDesk:
+    """Where uploads go: a database session without an open transaction, the study's sealed store, the key cache."""
+
+    session: Session
+    store: SealedStore
+    keys: PrivateKeyCache
+
+
+def answer_before_reading(participant: Participant, file_name: str, now: datetime) -> Answer | None:
+    """Rows 2 to 4 of PHONE-64: what is answered without a look at the file."""
+    if is_junk(file_name):
+        return JUNK
+    if participant.retired_at:
+        return RETIRED
+    if participant.study.is_stopped(now):
+        return STOPPED
+    return None
+
+
+def accept_upload(desk: UploadDesk, participant: Participant, upload: Upload) -> Answer:
+    """Rows 6 to 12 of PHONE-64: decrypts, stores and queues the file.
+
+    Raises StoreUnavailable, SealBroken and the database's errors, upon which the phone must be told to keep its file.
+    """
+    if upload.file is None:
+        return NO_FILE
+    try:
+        path = f"{desk.store.study_id}/{parse_upload_name(upload.file_name, participant.patient_id).path}"
+    except NameNotAccepted as reason:
+        return _commit(desk.session, _kept_aside(desk, participant, upload, str(reason)), NAME_KEPT_ASIDE)
+    try:
+        decrypted = decrypt_device_file(upload.file, desk.keys.get(desk.store, participant.patient_id))
+    except NothingInFile:
+        return NOTHING_IN_IT
+    except (NoUsableKey, ObjectMissing, ValueError) as reason:
+        return _commit(desk.session, _kept_aside(desk, participant, upload, _in_words(reason)), KEPT_ASIDE)
+    if decrypted.plaintext:
+        placed = place_raw_object(desk, path, decrypted.plaintext)
+        if isinstance(placed, Answer):
+            return placed
+        rows, answer = rows_of_upload(participant, placed), STORED
+    else:
+        rows, answer = [], EMPTY
+    if decrypted.line_errors:
+        reason = f"{len(decrypted.line_errors)} of {decrypted.total_lines} lines did not decrypt"
+        rows += _kept_aside(desk, participant, upload, reason, decrypted)
+    return _commit(desk.session, rows, answer)
+
+
+def place_raw_object(desk: UploadDesk, path: str, contents: bytes) -> StoredBytes | Answer:
+    """Writes a raw object, or says why not: raw objects are created, never overwritten (PHONE-81, PHONE-82, STORE-10).
+
+    The answer is STORED when the very same contents are there with their row, STILL_QUEUED when other contents of
+    that name wait; later other contents get a name of their own.
+    """
+    try:
+        return desk.store.create(path, contents)
+    except ObjectExists:
+        known = desk.session.get(StoredObject, path + SUFFIX)
+        if known is not None and _is_same(known, contents):
+            return STORED
+        # Without its row, a crash or a request still under way left the object there.
+        if known is None and desk.store.read(path)[0] == contents:
+            return desk.store.adopt(path, contents)
+        if desk.session.scalar(sa.select(QueuedUpload.id).where(QueuedUpload.path == path)):
+            return STILL_QUEUED
+        return desk.store.create(f"{path}-duplicate-{new_identifier(10)}", contents)
+
+
+def rows_of_upload(participant: Participant, stored: StoredBytes) -> list[Insert]:
+    """The rows that make a stored raw object an accepted upload: queue, stored object, log (PHONE-68)."""
+    path = stored.path.removesuffix(SUFFIX)
+    owners = {"participant_id": participant.id, "study_id": participant.study_id}
+    common = {"path": path, "os_type": participant.os_type, "size_bytes": stored.size_bytes}
+    version = participant.activity.last_version_code or ""
+    stream = SPECS[stream_of_path(path)].number
+    return [
+        insert(QueuedUpload).values(app_version=version, **owners, **common),
+        insert(StoredObject).values(stored.row(**owners)),
+        insert(UploadRecord).values(participant_id=participant.id, stream=stream, **common),
+    ]
+
+
+def _commit(session: Session, rows: list[Insert], answer: Answer) -> Answer:
+    """All rows in one transaction. Another request that wrote the same path first wins (PHONE-83)."""
+    try:
+        for row in rows:
+            session.execute(row)
+        session.commit()
+    except IntegrityError:
+        session.rollback()
+        return RACE_LOST
+    return answer
+
+
+def _kept_aside(
+    desk: UploadDesk, participant: Participant, upload: Upload, reason: str, decrypted: DecryptedFile | None = None
+) -> list[Insert]:
+    """Stores the bytes as received, sealed, and gives the rows that show them to researchers (PHONE-84, PHONE-85)."""
+    assert upload.file is not None
+    folder = f"PROBLEM_UPLOADS/{desk.store.study_id}/{participant.patient_id}"
+    path = f"{folder}/{name_kept_aside(upload.file_name)}{new_identifier(10)}"
+    stored = desk.store.create(path, upload.file)
+    errors = [{"line": e.line, "kind": e.kind.value} for e in decrypted.line_errors] if decrypted else None
+    problem = insert(ProblemUpload).values(
+        participant_id=participant.id, received_name=upload.file_name.replace("\0", ""), object_path=path,
+        reason=reason, size_bytes=len(upload.file), line_errors=errors,
+    )  # fmt: skip
+    owners = {"participant_id": participant.id, "study_id": participant.study_id}
+    return [insert(StoredObject).values(stored.row(**owners)), problem]
+
+
+def _is_same(known: StoredObject, contents: bytes) -> bool:
+    sha1 = hashlib.sha1(contents, usedforsecurity=False).digest()
+    return (known.sha1, known.size_bytes) == (sha1, len(contents))
+
+
+def _in_words(reason: Exception) -> str:
+    if isinstance(reason, ObjectMissing):
+        return "the participant has no private key"
+    return str(reason) or type(reason).__name__

@@ -1,0 +1,28 @@
+"""Uploads to hourly chunks, as plain functions over bytes and arrays (processing.md). Knows no database and no store."""
+
+from core.processing.binning import bin_files
+from core.processing.merge import UnreadableChunk, merge_chunk
+from core.processing.model import (
+    BinnedBatch,
+    ChunkKey,
+    DropReason,
+    FileProblem,
+    FileReport,
+    NewRows,
+    RawFile,
+    UnchunkedFile,
+)
+
+__all__ = [
+    "BinnedBatch",
+    "ChunkKey",
+    "DropReason",
+    "FileProblem",
+    "FileReport",
+    "NewRows",
+    "RawFile",
+    "UnchunkedFile",
+    "UnreadableChunk",
+    "bin_files",
+    "merge_chunk",
+]

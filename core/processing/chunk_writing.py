@@ -1,0 +1,97 @@
+"""Merging new rows into a chunk in the store (PROC-32, STORE-11)."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from core.crypto.seal import SealBroken
+from core.processing.merge import UnreadableChunk, merge_chunk
+from core.processing.model import ChunkKey, NewRows
+from core.storage import ObjectChanged, ObjectExists, ObjectMissing, SealedStore, StoredBytes
+from core.streams import Platform, chunk_path
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class KnownChunk:
+    """What the rows say of a chunk: whether the registry has it, and its object's SHA-1 and seal where known."""
+
+    is_registered: bool
+    sha1: bytes | None
+    seal: str | None
+
+
+@dataclass(frozen=True)
+class WrittenChunk:
+    """A chunk as it now is. `stored` is None when neither its object nor that object's row had to change."""
+
+    key: ChunkKey
+    path: str
+    size_bytes: int
+    md5: bytes
+    sha1: bytes
+    stored: StoredBytes | None
+
+
+@dataclass(frozen=True)
+class ChunkTrouble:
+    """A chunk that could not be merged; the files that feed it stay queued."""
+
+    key: ChunkKey
+    reason: str
+
+
+@dataclass(frozen=True)
+class ChunkWriter:
+    """Writes chunks of one participant, whose current platform decides their headers (PROC-36)."""
+
+    store: SealedStore
+    patient_id: str
+    platform: Platform
+    known: dict[ChunkKey, KnownChunk]
+
+    def path(self, key: ChunkKey) -> str:
+        return chunk_path(self.store.study_id, self.patient_id, key.stream, key.time_bin, key.survey_id)
+
+    def write(self, key: ChunkKey, rows: NewRows) -> WrittenChunk | ChunkTrouble:
+        """Merges and, when the contents change, writes. Raises ObjectChanged when another worker was faster."""
+        path = self.path(key)
+        known = self.known.get(key, KnownChunk(False, None, None))
+        existing: bytes | None
+        try:
+            existing, etag = self.store.read(path, known.seal)
+        except ObjectMissing:
+            if known.is_registered:
+                return self._trouble(key, f"{path}: in the registry, missing in the store")
+            existing, etag = None, None
+        except SealBroken as error:
+            return self._trouble(key, str(error))
+        try:
+            contents = merge_chunk(key, self.platform, rows, existing)
+        except UnreadableChunk as error:
+            return self._trouble(key, f"{path}: {error}")
+        stored = self._put(path, contents, existing, etag, known)
+        digest: Any = {"usedforsecurity": False}
+        return WrittenChunk(
+            key, path, len(contents), hashlib.md5(contents, **digest).digest(), hashlib.sha1(contents, **digest).digest(),
+            stored,
+        )  # fmt: skip
+
+    def _put(
+        self, path: str, contents: bytes, existing: bytes | None, etag: str | None, known: KnownChunk
+    ) -> StoredBytes | None:
+        if contents == existing and etag is not None:
+            is_row_right = known.sha1 == hashlib.sha1(contents, usedforsecurity=False).digest()
+            return None if is_row_right else self.store.adopt(path, contents)
+        if etag is not None:
+            return self.store.replace(path, contents, etag)
+        try:  # a new chunk, or one under the old plain key, which from now on is read no more
+            return self.store.create(path, contents)
+        except ObjectExists:
+            raise ObjectChanged(path) from None
+
+    def _trouble(self, key: ChunkKey, reason: str) -> ChunkTrouble:
+        log.error("integrity: chunk cannot be merged: %s", reason)
+        return ChunkTrouble(key, reason)

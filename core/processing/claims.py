@@ -1,0 +1,90 @@
+"""One participant, one worker: claims through the database's advisory locks (PROC-51, MODEL-105).
+
+A claim lives as long as its connection, and everything the worker writes to the database goes over that connection:
+a worker that dies, or loses its connection, loses its claim and can write no more rows.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+CLAIM_NAMESPACE = 0xBE1 << 48  # keeps our locks apart from others in the same database
+CANDIDATES = 20
+
+# Who was served least recently comes first; nobody who is being purged.
+_WAITING = sa.text(
+    """
+    SELECT participants.id
+    FROM participants LEFT JOIN served_participants AS served ON served.participant_id = participants.id
+    WHERE participants.purge_asked_at IS NULL
+      AND (CAST(:study_id AS bigint) IS NULL OR participants.study_id = :study_id)
+      AND (CAST(:participant_id AS bigint) IS NULL OR participants.id = :participant_id)
+      AND EXISTS (SELECT FROM upload_queue AS queue WHERE queue.participant_id = participants.id
+                  AND queue.state = 'waiting' AND queue.next_try_at <= now())
+    ORDER BY served.served_at NULLS FIRST, participants.id
+    LIMIT :candidates
+    """
+)
+_SERVED = sa.text(
+    "INSERT INTO served_participants (participant_id, served_at) VALUES (:id, clock_timestamp()) "
+    "ON CONFLICT (participant_id) DO UPDATE SET served_at = EXCLUDED.served_at"
+)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Whose uploads are worked on: everybody's, one study's, or one participant's."""
+
+    study_id: int | None = None
+    participant_id: int | None = None
+
+
+@contextmanager
+def claimed_participant(engine: sa.Engine, scope: Scope) -> Iterator[tuple[Session, int] | None]:
+    """A session that holds the claim on a participant with waiting uploads, and its id; None when nobody waits.
+
+    Participants that other workers hold are passed over.
+    """
+    with engine.connect() as connection:
+        participant_id = _claim(connection, scope)
+        if participant_id is None:
+            yield None
+            return
+        try:
+            with Session(connection, expire_on_commit=False) as session:
+                yield session, participant_id
+        finally:
+            _release(connection, participant_id)
+
+
+def is_anything_waiting(session: Session, scope: Scope) -> bool:
+    """Whether any participant of the scope has uploads that are due."""
+    return session.scalar(_WAITING, _parameters(scope, candidates=1)) is not None
+
+
+def _claim(connection: sa.Connection, scope: Scope) -> int | None:
+    candidates = connection.execute(_WAITING, _parameters(scope, CANDIDATES)).scalars().all()
+    for participant_id in candidates:
+        if connection.scalar(sa.select(sa.func.pg_try_advisory_lock(CLAIM_NAMESPACE + participant_id))):
+            connection.execute(_SERVED, {"id": participant_id})
+            connection.commit()
+            return participant_id
+    connection.rollback()
+    return None
+
+
+def _release(connection: sa.Connection, participant_id: int) -> None:
+    """Gives the claim back; a connection that is broken has lost it already."""
+    try:
+        connection.rollback()
+        connection.execute(sa.select(sa.func.pg_advisory_unlock(CLAIM_NAMESPACE + participant_id)))
+        connection.commit()
+    except sa.exc.DBAPIError:
+        connection.invalidate()
+
+
+def _parameters(scope: Scope, candidates: int) -> dict[str, int | None]:
+    return {"study_id": scope.study_id, "participant_id": scope.participant_id, "candidates": candidates}

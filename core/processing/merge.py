@@ -1,0 +1,40 @@
+"""New rows into the chunk of their hour (PROC-32 to PROC-36)."""
+
+import numpy as np
+
+from core.processing.model import ChunkKey, NewRows
+from core.processing.rows import Rows
+from core.processing.times import MIN_DIGITS
+from core.streams import SPECS, Platform
+
+
+class UnreadableChunk(ValueError):
+    """A stored chunk holds a row whose first field is not a time: its group must fail (PROC-33)."""
+
+
+def merge_chunk(key: ChunkKey, platform: Platform | None, new: NewRows, existing: bytes | None) -> bytes:
+    """The contents of a chunk after `new` is merged into `existing`, its contents so far (None: there is no chunk).
+
+    `platform` is the participant's current one, which decides the header (PROC-36). Merging rows that the chunk
+    already holds gives the same bytes. Raises UnreadableChunk.
+    """
+    header = SPECS[key.stream].chunk_header(platform).encode()
+    old = existing.partition(b"\n")[2] if existing else b""
+    if not old:
+        return b"\n".join([header, new.text[:-1]])
+    return b"\n".join([header, _merged(key, old, new)])
+
+
+def _merged(key: ChunkKey, old: bytes, new: NewRows) -> memoryview:
+    """Old rows, then new ones, sorted and without repeats; no line feed at the end."""
+    rows = Rows.of_text(old, new.text[:-1])
+    if not rows.lengths.all():  # blank lines; no platform writes them into a chunk
+        rows = rows.chosen(np.flatnonzero(rows.lengths))
+    fields = rows.first_fields()
+    if not (fields.is_number & (fields.digits >= MIN_DIGITS)).all():
+        raise UnreadableChunk(f"a row of the chunk {key.relative_path} does not start with a time")
+    times = fields.value
+    if np.any(times[1:] < times[:-1]):
+        order = np.argsort(times, kind="stable")
+        rows, times = rows.chosen(order), times[order]
+    return rows.chosen(rows.without_repeats(times)).text().data[:-1]

@@ -1,0 +1,172 @@
+"""The rows that a batch leaves: registry, stored objects, upload log, queue; one transaction with the caller's commit."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from core.models import Chunk, Participant, QueuedUpload, QueueState, StoredObject, Survey, UploadRecord
+from core.processing.chunk_writing import KnownChunk, WrittenChunk
+from core.processing.model import BinnedBatch, ChunkKey
+from core.storage.sealed import SUFFIX
+from core.streams import SPECS, BadFileTime, chunk_path, stream_by_number, stream_of_path
+from core.streams.paths import file_time
+
+MOST_ATTEMPTS = 10
+LONGEST_PAUSE = timedelta(hours=6)
+
+
+class Recorder:
+    """Reads and writes the rows of one claimed participant."""
+
+    def __init__(self, session: Session, participant: Participant) -> None:
+        self.session = session
+        self.participant = participant
+        self.study_id = participant.study.object_id
+        self.owners = {"participant_id": participant.id, "study_id": participant.study_id}
+        self._surveys: dict[str, int] = {}
+
+    def known_chunks(self, keys: Iterable[ChunkKey]) -> dict[ChunkKey, KnownChunk]:
+        """What registry and stored-object rows say of these chunks; three queries whatever their number."""
+        keys = list(keys)
+        if not keys:
+            return {}
+        surveys = {key.survey_id for key in keys if key.survey_id}
+        if surveys:
+            query = sa.select(Survey.object_id, Survey.id).where(Survey.object_id.in_(surveys))
+            self._surveys = {row.object_id: row.id for row in self.session.execute(query)}
+        paths = {self._path(key): key for key in keys}
+        registered = self._registered_paths(keys)
+        objects = sa.select(StoredObject.path, StoredObject.sha1, StoredObject.seal)
+        rows = {
+            row.path: row
+            for row in self.session.execute(objects.where(StoredObject.path.in_([path + SUFFIX for path in paths])))
+        }
+        known = {}
+        for path, key in paths.items():
+            row = rows.get(path + SUFFIX)
+            known[key] = KnownChunk(path in registered, row.sha1 if row else None, row.seal if row else None)
+        return known
+
+    def record_chunks(self, written: Sequence[WrittenChunk]) -> None:
+        """Registry rows of all chunks (PROC-38), object rows of those that were written (STORE-7)."""
+        now = datetime.now(UTC)
+        derived: list[dict[str, Any]] = []
+        by_path: list[dict[str, Any]] = []
+        for chunk in written:
+            survey = self._surveys.get(chunk.key.survey_id) if chunk.key.survey_id else None
+            is_survey_unknown = chunk.key.survey_id is not None and survey is None
+            row = {
+                **self.owners, "stream": SPECS[chunk.key.stream].number, "time_bin": chunk.key.time_bin,
+                "survey_id": survey, "size_bytes": chunk.size_bytes, "md5": chunk.md5, "sha1": chunk.sha1,
+                "updated_at": now, "path": chunk.path if is_survey_unknown else None,
+            }  # fmt: skip
+            (by_path if is_survey_unknown else derived).append(row)
+        columns = ("size_bytes", "md5", "sha1", "updated_at")
+        if derived:
+            statement = insert(Chunk)
+            conflict = [Chunk.participant_id, Chunk.stream, Chunk.time_bin, sa.text("coalesce(survey_id, 0)")]
+            self._upsert(statement, conflict, columns, derived, Chunk.path.is_(None))
+        self._upsert_by_path(by_path, columns)
+        objects = [{**c.stored.row(**self.owners), "updated_at": now} for c in written if c.stored]
+        if objects:
+            statement = insert(StoredObject)
+            self._upsert(
+                statement, [StoredObject.path], ("size_bytes", "size_stored_bytes", "sha1", "seal", "updated_at"), objects
+            )
+
+    def record_unchunked(self, queued: Sequence[QueuedUpload], folder: str) -> dict[str, str]:
+        """Registers files at their raw paths (PROC-39); gives those whose name holds no usable time, with the reason."""
+        now = datetime.now(UTC)
+        failures: dict[str, str] = {}
+        rows: list[dict[str, Any]] = []
+        sha1s = self._sha1s([q.path for q in queued])
+        for q in queued:
+            try:
+                time_bin = file_time(q.path, now)
+            except BadFileTime as error:
+                failures[q.path] = str(error)
+                continue
+            rows.append(
+                {
+                    **self.owners, "stream": SPECS[stream_of_path(q.path)].number, "time_bin": time_bin, "md5": None,
+                    "sha1": sha1s.get(q.path), "size_bytes": q.size_bytes, "path": q.path, "updated_at": now,
+                }
+            )  # fmt: skip
+        self._upsert_by_path(rows, ("size_bytes", "sha1", "time_bin", "updated_at"))
+        return failures
+
+    def finish(self, done: Sequence[QueuedUpload], binned: BinnedBatch, folder: str) -> None:
+        """Takes files from the queue and notes in the upload log where their rows went (MODEL-105)."""
+        if not done:
+            return
+        self.session.execute(sa.delete(QueuedUpload).where(QueuedUpload.id.in_([q.id for q in done])))
+        now = datetime.now(UTC)
+        notes = []
+        for q in done:
+            report = binned.reports.get(q.path.removeprefix(folder))
+            dropped = {reason.value: rows for reason, rows in report.rows_dropped.items()} if report else None
+            notes.append(
+                {
+                    "of_path": q.path, "processed_at": now, "dropped_rows": dropped or None,
+                    "first_bin": report.first_time_bin if report else None,
+                    "last_bin": report.last_time_bin if report else None,
+                }
+            )  # fmt: skip
+        table = UploadRecord.__table__
+        assert isinstance(table, sa.Table)
+        update = sa.update(table).where(table.c.path == sa.bindparam("of_path"))
+        self.session.connection().execute(
+            update.values({name: sa.bindparam(name) for name in notes[0] if name != "of_path"}), notes
+        )
+
+    def postpone(self, queued: Sequence[QueuedUpload], reasons: Mapping[str, str]) -> None:
+        """Lets failed files wait longer each time, and sets them aside after ten tries (PROC-53)."""
+        for q in queued:
+            q.attempts += 1
+            q.reason = reasons[q.path]
+            q.next_try_at = datetime.now(UTC) + min(timedelta(minutes=2**q.attempts), LONGEST_PAUSE)
+            if q.attempts >= MOST_ATTEMPTS:
+                q.state = QueueState.FAILED.value
+            self.session.merge(q)
+
+    def _registered_paths(self, keys: Sequence[ChunkKey]) -> set[str]:
+        query = (
+            sa.select(Chunk.stream, Chunk.time_bin, Chunk.path, Survey.object_id)
+            .outerjoin(Survey, Survey.id == Chunk.survey_id)
+            .where(
+                Chunk.participant_id == self.participant.id,
+                sa.tuple_(Chunk.stream, Chunk.time_bin).in_({(SPECS[k.stream].number, k.time_bin) for k in keys}),
+            )
+        )
+        return {
+            row.path
+            or chunk_path(
+                self.study_id, self.participant.patient_id, stream_by_number(row.stream), row.time_bin, row.object_id
+            )
+            for row in self.session.execute(query)
+        }
+
+    def _sha1s(self, paths: Sequence[str]) -> dict[str, bytes | None]:
+        query = sa.select(StoredObject.path, StoredObject.sha1).where(
+            StoredObject.path.in_([path + SUFFIX for path in paths])
+        )
+        return {row.path.removesuffix(SUFFIX): row.sha1 for row in self.session.execute(query)}
+
+    def _upsert_by_path(self, rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
+        if rows:
+            self._upsert(insert(Chunk), [Chunk.participant_id, Chunk.path], columns, rows, Chunk.path.is_not(None))
+
+    def _upsert(
+        self, statement: Any, conflict: list[Any], columns: Sequence[str], rows: list[dict[str, Any]], where: Any = None
+    ) -> None:
+        updates = {name: statement.excluded[name] for name in columns}
+        self.session.execute(
+            statement.on_conflict_do_update(index_elements=conflict, index_where=where, set_=updates), rows
+        )
+
+    def _path(self, key: ChunkKey) -> str:
+        return chunk_path(self.study_id, self.participant.patient_id, key.stream, key.time_bin, key.survey_id)

@@ -1,0 +1,145 @@
+"""Objects as files in a local folder. A write is durable and visible as a whole, or not there at all."""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from core.storage.errors import ObjectChanged, ObjectExists, ObjectMissing, StoreUnavailable
+
+PIECE_BYTES = 1 << 20
+DRAFTS = ".drafts"
+
+
+class FolderStore:
+    """An ObjectStore under `root`. Drafts live in `root/.drafts`, so a crash leaves nothing half-written under a key."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.drafts = root / DRAFTS
+        self.drafts.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def read(self, key: str) -> tuple[Iterator[bytes], str]:
+        try:
+            file = self._path(key).open("rb")
+        except FileNotFoundError:
+            self._require_root()
+            raise ObjectMissing(key) from None
+        except OSError as error:
+            raise StoreUnavailable(f"{key}: {error.strerror}") from error
+
+        def pieces() -> Iterator[bytes]:
+            with file:
+                while piece := file.read(PIECE_BYTES):
+                    yield piece
+
+        return pieces(), _etag(os.fstat(file.fileno()))
+
+    def create(self, key: str, data: bytes) -> str:
+        with self._draft(key, data) as draft:
+            path = self._path(key)
+            try:
+                path.hardlink_to(draft)
+            except FileExistsError:
+                raise ObjectExists(key) from None
+            except FileNotFoundError:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    path.hardlink_to(draft)
+                except FileExistsError:
+                    raise ObjectExists(key) from None
+            _sync_folder(path.parent)
+            return _etag(path.stat())
+
+    def replace(self, key: str, data: bytes, etag: str) -> str:
+        with self._draft(key, data) as draft:
+            path = self._path(key)
+            with self._lock(path.parent):
+                try:
+                    current = _etag(path.stat())
+                except FileNotFoundError:
+                    raise ObjectMissing(key) from None
+                if current != etag:
+                    raise ObjectChanged(key)
+                os.replace(draft, path)
+                _sync_folder(path.parent)
+                return _etag(path.stat())
+
+    def delete(self, key: str) -> None:
+        try:
+            self._path(key).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreUnavailable(f"{key}: {error.strerror}") from error
+
+    def keys(self, prefix: str, after: str = "") -> Iterator[str]:
+        folder, _, _ = prefix.rpartition("/")
+        yield from (k for k in self._walk(self.root / folder, folder) if k.startswith(prefix) and k > after)
+
+    def check(self) -> None:
+        self._require_root()
+
+    def _walk(self, folder: Path, name: str) -> Iterator[str]:
+        """Keys below a folder in the order of their text, which is that of S3's listings."""
+        try:
+            entries = [e for e in os.scandir(folder) if name or e.name != DRAFTS]
+        except FileNotFoundError:
+            return
+        for entry in sorted(entries, key=lambda e: e.name + "/" if e.is_dir() else e.name):
+            key = f"{name}/{entry.name}" if name else entry.name
+            if entry.is_dir():
+                yield from self._walk(Path(entry.path), key)
+            else:
+                yield key
+
+    def _path(self, key: str) -> Path:
+        parts = key.split("/")
+        if parts[0] == DRAFTS or any(part in ("", ".", "..") or "\0" in part for part in parts):
+            raise ValueError(f"not a key of the store: {key!r}")
+        return self.root.joinpath(*parts)
+
+    def _require_root(self) -> None:
+        if not self.drafts.is_dir():
+            raise StoreUnavailable(f"{self.root} is not there; is its disk mounted?")
+
+    @contextmanager
+    def _draft(self, key: str, data: bytes) -> Iterator[Path]:
+        """A synced file with these bytes; gone afterwards, whatever happened."""
+        draft = self.drafts / secrets.token_hex(12)
+        try:
+            try:
+                with draft.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except FileNotFoundError:
+                self._require_root()
+                raise
+            yield draft
+        except OSError as error:
+            raise StoreUnavailable(f"{key}: {error.strerror}") from error
+        finally:
+            draft.unlink(missing_ok=True)
+
+    @contextmanager
+    def _lock(self, folder: Path) -> Iterator[None]:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _etag(status: os.stat_result) -> str:
+    """Files are never written in place, so inode and time tell two versions apart."""
+    return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,42 @@
+"""The interface of an object store, and which one the settings ask for."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from core.config import Settings
+
+
+class ObjectStore(Protocol):
+    """Bytes under keys. Keys are slash-separated; an ETag is an opaque text that changes with the contents.
+
+    Every method may raise StoreUnavailable.
+    """
+
+    def read(self, key: str) -> tuple[Iterator[bytes], str]:
+        """The object in pieces, and its ETag. Raises ObjectMissing before the first piece."""
+
+    def create(self, key: str, data: bytes) -> str:
+        """Writes a new object, durable on return, and gives its ETag. Raises ObjectExists and leaves that one alone."""
+
+    def replace(self, key: str, data: bytes, etag: str) -> str:
+        """Replaces the object that carries this ETag and gives the new one. Raises ObjectChanged or ObjectMissing."""
+
+    def delete(self, key: str) -> None:
+        """Removes the object; none there is no error."""
+
+    def keys(self, prefix: str, after: str = "") -> Iterator[str]:
+        """Keys that begin with `prefix` and sort behind `after`, in order, fetched in pages."""
+
+    def check(self) -> None:
+        """Raises StoreUnavailable, with what to do, when the store cannot keep its promises (STORE-11)."""
+
+
+def open_store(settings: Settings) -> ObjectStore:
+    """S3 where a bucket is configured, else a folder under VAR_DIR."""
+    if settings.s3_bucket:
+        from core.storage.s3 import S3Store  # boto3 takes half a second to import
+
+        return S3Store.from_settings(settings)
+    from core.storage.folder import FolderStore
+
+    return FolderStore(settings.var_dir / "objects")

@@ -1,0 +1,74 @@
+"""Creating and changing studies."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import available_timezones
+
+from sqlalchemy.orm import Session
+
+from core.models import AppSettings, Study
+from core.models.app_settings import APP_SETTINGS, CONSENT_SECTIONS
+from core.models.study import new_study_key
+
+
+class StudyRefused(Exception):
+    """A study cannot be created or changed as asked; the message says what is allowed."""
+
+
+def create_study(
+    session: Session,
+    name: str,
+    *,
+    timezone_name: str = "America/New_York",
+    encryption_key: str | None = None,
+    app_settings: Mapping[str, Any] | None = None,
+) -> Study:
+    """Adds a study with its app settings; the caller commits (a taken name fails there). Raises StudyRefused."""
+    if encryption_key is not None and len(encryption_key.encode()) != 32:
+        raise StudyRefused("an encryption key has exactly 32 characters")
+    study = Study(
+        name=checked_name(name),
+        timezone_name=checked_zone(timezone_name),
+        encryption_key=encryption_key or new_study_key(),
+        app_settings=AppSettings(),
+    )
+    apply_app_settings(study.app_settings, app_settings or {})
+    session.add(study)
+    return study
+
+
+def checked_name(name: str) -> str:
+    """1 to 200 characters without control characters; runs of white space become one space (PORTAL-80)."""
+    name = re.sub(r"\s+", " ", name).strip()
+    if not 1 <= len(name) <= 200 or any(unicodedata.category(c) == "Cc" for c in name):
+        raise StudyRefused("a study's name has 1 to 200 characters")
+    return name
+
+
+def checked_zone(timezone_name: str) -> str:
+    """A name the zone database knows."""
+    if timezone_name not in available_timezones():
+        raise StudyRefused(f"{timezone_name}: not a time zone, such as America/New_York")
+    return timezone_name
+
+
+def apply_app_settings(row: AppSettings, values: Mapping[str, Any]) -> None:
+    """Sets the given settings. Raises StudyRefused naming every one that is unknown, mistyped or too small."""
+    problems = []
+    known = {setting.name: setting for setting in APP_SETTINGS}
+    for name, value in values.items():
+        if name == "consent_sections":
+            if not isinstance(value, dict) or set(value) - set(CONSENT_SECTIONS):
+                problems.append(f"consent_sections: an object with the keys {', '.join(CONSENT_SECTIONS)}")
+        elif name not in known:
+            problems.append(f"{name}: not a setting")
+        elif type(value) is not type(known[name].default):
+            problems.append(f"{name}: a {type(known[name].default).__name__} is expected")
+        elif (least := known[name].least) is not None and value < least:
+            problems.append(f"{name}: at least {least}")
+    if problems:
+        raise StudyRefused("; ".join(problems))
+    for name, value in values.items():
+        setattr(row, name, value)

@@ -1,0 +1,312 @@
+"""Uploads to chunks through queue, store and registry (PROC-30 to PROC-54, STORE-7, STORE-11)."""
+
+import hashlib
+import json
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy.dialects.postgresql import insert
+
+from core.crypto.seal import seal_legacy
+from core.database import db
+from core.models import Chunk, Participant, ParticipantActivity, QueuedUpload, StoredObject, Study, UploadRecord
+from core.phones.key_cache import PrivateKeyCache
+from core.phones.uploads import UploadDesk, place_raw_object, rows_of_upload
+from core.processing.batch import StoreLooksWrong
+from core.processing.claims import Scope, claimed_participant
+from core.processing.run import RunReport, process_everything, process_next
+from core.storage import SealedStore, StoreUnavailable
+from core.streams import Platform, chunk_path, stream_by_number
+from tests.conftest import VECTORS
+from tests.factories import Factory
+from webapp.stores import object_store, settings
+
+CASES = sorted(p.name for p in (VECTORS / "chunks").iterdir())
+HOUR = "2023-11-14T23:00:00.csv"
+HEADER = b"timestamp,accuracy,x,y,z\n"
+
+
+def queue(factory: Factory, participant: Participant, path: str, contents: bytes) -> str:
+    """Stores and queues a raw file as an accepted upload does."""
+    desk = UploadDesk(db.session(), factory.store(participant.study), PrivateKeyCache())
+    stored = place_raw_object(desk, f"{participant.study.object_id}/{participant.patient_id}/{path}", contents)
+    for row in rows_of_upload(participant, stored):
+        db.session.execute(row)
+    db.session.commit()
+    return stored.path.removesuffix(".zst")
+
+
+def process() -> RunReport:
+    report = process_everything(db.engine, object_store(), settings(), Scope())
+    forget_rows()
+    return report
+
+
+def forget_rows() -> None:
+    """Lets what processing has changed be read anew."""
+    for row in list(db.session):
+        if not isinstance(row, Participant | ParticipantActivity | Study):
+            db.session.expunge(row)
+
+
+def chunk(factory: Factory, participant: Participant, name: str) -> bytes:
+    path = f"CHUNKED_DATA/{participant.study.object_id}/{participant.patient_id}/{name}"
+    return factory.store(participant.study).read(path)[0]
+
+
+def registry_path(row: Chunk, participant: Participant, survey: str | None) -> str:
+    if row.path:
+        return row.path
+    study, patient = participant.study.object_id, participant.patient_id
+    return chunk_path(study, patient, stream_by_number(row.stream), row.time_bin, survey)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_golden_cases_come_out_byte_for_byte_through_the_database(app: Flask, factory: Factory, case: str):
+    """PROC-20 to PROC-39: chunks, registry rows, stored objects and an empty queue."""
+    folder = VECTORS / "chunks" / case
+    manifest = json.loads((folder / "manifest.json").read_text())
+    participant = factory.participant(platform=Platform(manifest["os"]))
+    chunks_folder = f"CHUNKED_DATA/{participant.study.object_id}/{participant.patient_id}/"
+    raw_folder = f"{participant.study.object_id}/{participant.patient_id}/"
+    for number, _ in enumerate(manifest["batches"], start=1):
+        batch = folder / "input" / f"batch{number}"
+        for file in sorted(batch.rglob("*.*")):
+            queue(factory, participant, str(file.relative_to(batch)), file.read_bytes())
+        assert not process().failures
+    assert db.session.scalar(db.select(db.func.count(QueuedUpload.id))) == 0
+
+    store = factory.store(participant.study)
+    got: dict[str, Any] = {}
+    for row in db.session.scalars(db.select(Chunk)):
+        path = registry_path(row, participant, None)
+        name = path.removeprefix(chunks_folder).replace(raw_folder, "raw/")
+        got[name] = (stream_by_number(row.stream).value, _md5(row.md5), row.size_bytes)
+        contents = store.read(path)[0]
+        stored = db.session.get(StoredObject, path + ".zst")
+        assert (stored.size_bytes, stored.sha1) == (len(contents), hashlib.sha1(contents).digest())
+        if row.md5:
+            assert contents == (folder / "expected" / name).read_bytes()
+    wanted = {r["path"]: (r["stream"], r["hash"], r["size"]) for r in manifest["registry"]}
+    assert got == wanted
+    assert all(record.processed_at for record in db.session.scalars(db.select(UploadRecord)))
+
+
+def _md5(digest: bytes | None) -> str:
+    return b64encode(digest).decode() if digest else ""
+
+
+def test_a_survey_known_to_the_study_is_named_in_the_registry(app: Flask, factory: Factory):
+    """PROC-38, MODEL-104: the path is derived then."""
+    participant = factory.participant(platform=Platform.IOS)
+    survey = factory.survey(participant.study)
+    line = b"timestamp,question id,question type,question text,question answer options,answer,event\n"
+    path = f"surveyTimings/{survey.object_id}/1700002800000.csv"
+    queue(factory, participant, path, line + b"1700002801000,q,radio_button,text,a;b,a,present")
+    process()
+    row = db.session.scalars(db.select(Chunk)).one()
+    assert (row.survey_id, row.path) == (survey.id, None)
+    assert chunk(factory, participant, f"survey_timings/{survey.object_id}/{HOUR}").count(b"\n") == 1
+
+
+def test_a_late_file_is_merged_into_a_chunk_of_the_existing_platform(app: Flask, factory: Factory):
+    """PROC-32, STORE-2, STORE-3: legacy seal, under the compressed key and under the plain one."""
+    for suffix in (".zst", ""):
+        participant = factory.participant()
+        path = f"CHUNKED_DATA/{participant.study.object_id}/{participant.patient_id}/accelerometer/{HOUR}"
+        old = b"timestamp,UTC time,accuracy,x,y,z\n1700002800000,2023-11-14T23:00:00.000,3,1,1,1"
+        object_store().create(path + suffix, _legacy(old, participant.study.storage_key, is_compressed=bool(suffix)))
+        queue(factory, participant, "accel/1700002900000.csv", HEADER + b"1700002900000,3,2,2,2")
+        assert not process().failures
+        assert chunk(factory, participant, f"accelerometer/{HOUR}") == old + (
+            b"\n1700002900000,2023-11-14T23:01:40.000,3,2,2,2"
+        )
+
+
+def _legacy(contents: bytes, key: bytes, *, is_compressed: bool) -> bytes:
+    if is_compressed:
+        return seal_legacy(contents, key, 2)
+    from cryptography.hazmat.decrepit.ciphers.modes import CFB8
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
+
+    return bytes(16) + Cipher(algorithms.AES256(key), CFB8(bytes(16))).encryptor().update(contents)
+
+
+def test_processing_again_after_a_crash_before_the_commit_changes_nothing(
+    app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch
+):
+    """Design rule 1: chunks were written, rows were not; the second run ends in the same place."""
+    participant = factory.participant()
+    queue(factory, participant, "accel/1700002800000.csv", HEADER + b"1700002801000,3,1,1,1\n1700006401000,3,2,2,2")
+    with monkeypatch.context() as patch:
+        patch.setattr("core.processing.batch.Recorder.finish", _die)
+        with pytest.raises(KeyboardInterrupt):
+            process()
+    db.session.rollback()
+    assert db.session.scalar(db.select(db.func.count(Chunk.id))) == 0
+    before = chunk(factory, participant, f"accelerometer/{HOUR}")
+    report = process()
+    assert (report.chunks_written, report.files) == (2, 1)  # their rows had to be written
+    assert chunk(factory, participant, f"accelerometer/{HOUR}") == before
+    assert db.session.scalar(db.select(db.func.count(Chunk.id))) == 2
+    assert db.session.scalar(db.select(db.func.count(QueuedUpload.id))) == 0
+
+
+def _die(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_chunk_that_the_registry_knows_and_the_store_lacks_is_never_started_anew(app: Flask, factory: Factory):
+    """PROC-32: starting empty would lose the hour; the file stays queued with the reason."""
+    participant = factory.participant()
+    queue(factory, participant, "accel/1700002800000.csv", HEADER + b"1700002801000,3,1,1,1")
+    process()
+    path = f"CHUNKED_DATA/{participant.study.object_id}/{participant.patient_id}/accelerometer/{HOUR}.zst"
+    object_store().delete(path)
+    queue(factory, participant, "accel/1700002900000.csv", HEADER + b"1700002901000,3,1,1,1")
+    queue(factory, participant, "gps/1700002900000.csv", b"timestamp,latitude\n1700002901000,42")
+    report = process()
+    assert list(report.failures.values()) == [f"{path.removesuffix('.zst')}: in the registry, missing in the store"]
+    waiting = db.session.scalars(db.select(QueuedUpload)).one()
+    assert (waiting.attempts, waiting.state) == (1, "waiting")
+    assert waiting.next_try_at > waiting.received_at
+    assert chunk(factory, participant, f"gps/{HOUR}")
+
+
+def test_a_damaged_chunk_fails_its_own_files_only(app: Flask, factory: Factory):
+    """PROC-32, STORE-4."""
+    participant = factory.participant()
+    queue(factory, participant, "accel/1700002800000.csv", HEADER + b"1700002801000,3,1,1,1")
+    process()
+    path = f"CHUNKED_DATA/{participant.study.object_id}/{participant.patient_id}/accelerometer/{HOUR}.zst"
+    pieces, etag = object_store().read(path)
+    sealed = bytearray(b"".join(pieces))
+    sealed[-1] ^= 1
+    object_store().replace(path, bytes(sealed), etag)
+    queue(factory, participant, "accel/1700002900000.csv", HEADER + b"1700002901000,3,1,1,1\n1700006401000,3,1,1,1")
+    (reason,) = process().failures.values()
+    assert "altered" in reason
+
+
+def test_a_file_of_no_known_stream_is_kept_and_set_aside_after_ten_tries(app: Flask, factory: Factory):
+    """PROC-1, PROC-53."""
+    participant = factory.participant()
+    study, patient = participant.study.object_id, participant.patient_id
+    path = f"{study}/{patient}/mystery/1700002800000.csv"
+    factory.store(participant.study).create(path, b"a\nb")
+    db.session.execute(
+        insert(QueuedUpload).values(
+            path=path, study_id=participant.study_id, participant_id=participant.id, size_bytes=3, os_type="ANDROID"
+        )
+    )
+    db.session.commit()
+    for _ in range(10):
+        db.session.execute(db.update(QueuedUpload).values(next_try_at=db.func.now()))
+        db.session.commit()
+        assert list(process().failures) == [path]
+    row = db.session.scalars(db.select(QueuedUpload)).one()
+    assert (row.state, row.attempts) == ("failed", 10)
+    assert "mystery" in row.reason
+    assert process().files == 0
+
+
+def test_an_unchunked_file_with_a_bad_time_stays_visible(app: Flask, factory: Factory):
+    """PROC-39."""
+    participant = factory.participant()
+    path = queue(factory, participant, f"surveyAnswers/{'a' * 24}/12.csv", b"question id\nq")
+    assert list(process().failures) == [path]
+    assert db.session.scalar(db.select(db.func.count(Chunk.id))) == 0
+
+
+def test_rows_that_are_dropped_are_counted_by_reason_in_the_upload_log(app: Flask, factory: Factory):
+    """PROC-14, MODEL-105."""
+    participant = factory.participant()
+    rows = b"1700002801000,3,1,1,1\nnonsense,1\n1300000000000,3,1,1,1\n1700006401000,3,1,1,1"
+    queue(factory, participant, "accel/1700002800000.csv", HEADER + rows)
+    assert process().rows_dropped.total() == 2
+    record = db.session.scalars(db.select(UploadRecord)).one()
+    assert sum(record.dropped_rows.values()) == 2
+    assert len(record.dropped_rows) == 2
+    assert record.first_bin.isoformat() == "2023-11-14T23:00:00+00:00"
+    assert record.last_bin.isoformat() == "2023-11-15T00:00:00+00:00"
+
+
+def test_many_missing_raw_files_stop_the_run_and_mark_nothing(app: Flask, factory: Factory):
+    """PROC-52: a wrong bucket, an unmounted folder."""
+    participant = factory.participant()
+    paths = [queue(factory, participant, f"accel/17000028{n:02}000.csv", HEADER) for n in range(12)]
+    for path in paths:
+        object_store().delete(path + ".zst")
+    with pytest.raises(StoreLooksWrong):
+        process()
+    forget_rows()
+    assert {row.attempts for row in db.session.scalars(db.select(QueuedUpload))} == {0}
+
+
+def test_a_store_that_is_down_leaves_the_queue_as_it_is(
+    app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch
+):
+    """PROC-53: an outage is nobody's failed attempt."""
+    participant = factory.participant()
+    queue(factory, participant, "accel/1700002800000.csv", HEADER + b"1700002801000,3,1,1,1")
+
+    def down(*_: Any) -> Any:
+        raise StoreUnavailable("down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SealedStore, "read", down)
+        with pytest.raises(StoreUnavailable):
+            process()
+    forget_rows()
+    assert db.session.scalars(db.select(QueuedUpload)).one().attempts == 0
+    assert process().files == 1
+
+
+def test_a_participant_is_claimed_by_one_worker_and_the_least_recently_served_comes_first(app: Flask, factory: Factory):
+    """PROC-51."""
+    study = factory.study()
+    first, second = factory.participant(study), factory.participant(study)
+    for participant in (first, second):
+        queue(factory, participant, "accel/1700002800000.csv", HEADER)
+        queue(factory, participant, "accel/1700002900000.csv", HEADER)
+    with claimed_participant(db.engine, Scope()) as one, claimed_participant(db.engine, Scope()) as other:
+        assert [one[1], other[1]] == [first.id, second.id]
+        with claimed_participant(db.engine, Scope()) as none:
+            assert none is None
+    with claimed_participant(db.engine, Scope(participant_id=second.id)) as again:
+        assert again[1] == second.id
+    with claimed_participant(db.engine, Scope()) as next_one:
+        assert next_one[1] == first.id
+
+
+def test_participants_with_a_purge_are_passed_over(app: Flask, factory: Factory):
+    """STORE-9."""
+    participant = factory.participant()
+    queue(factory, participant, "accel/1700002800000.csv", HEADER)
+    participant.purge_asked_at = db.func.now()
+    db.session.commit()
+    assert process_next(db.engine, object_store(), settings(), Scope()) is None
+
+
+def test_batches_are_bounded_by_files_and_bytes(app: Flask, factory: Factory):
+    """PROC-51: a file larger than a batch goes alone."""
+    participant = factory.participant()
+    for n in range(5):
+        queue(factory, participant, f"accel/170000280{n}000.csv", HEADER + b"1700002801000,3,1,1,1" * 10)
+    small = settings().model_copy(update={"file_process_page_size": 2})
+    assert process_next(db.engine, object_store(), small, Scope()).files == 2
+    tiny = settings().model_copy(update={"process_batch_bytes": 1})
+    assert process_next(db.engine, object_store(), tiny, Scope()).files == 1
+
+
+def test_vectors_here_are_those_of_the_shared_folder():
+    """The copies in tests/vectors are the same, where the shared folder is beside the project."""
+    shared = Path(__file__).parents[3] / "shared" / "vectors"
+    for name in ("chunks", "device_files") if shared.exists() else ():
+        ours, theirs = VECTORS / name, shared / name
+        files = sorted(p.relative_to(theirs) for p in theirs.rglob("*") if p.is_file())
+        assert files == sorted(p.relative_to(ours) for p in ours.rglob("*") if p.is_file())
+        assert all((ours / f).read_bytes() == (theirs / f).read_bytes() for f in files)

@@ -1,0 +1,53 @@
+"""The Flask application: the phones' door, the data door, the portal, and the management commands."""
+
+from datetime import timedelta
+
+from flask import Flask
+from flask_migrate import Migrate
+from htmx_flask import Htmx
+
+import core.models  # noqa: F401  the tables must be known to migrations
+from core.config import REPOSITORY, Settings, get_settings
+from core.database import URL, db, engine_options
+from webapp.commands import register_commands
+from webapp.data_api import data_api
+from webapp.health import health
+from webapp.phone import phone
+from webapp.portal import init_portal
+from webapp.security import set_security_headers
+
+# Fields of a phone's multipart body are small; its file part goes to disk beyond half a megabyte (PHONE-10).
+MOST_FORM_MEMORY_BYTES = 8 << 20
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application. Raises ConfigurationError when the environment cannot be used."""
+    settings = settings or get_settings()
+    app = Flask(__name__, template_folder=str(REPOSITORY / "templates"))
+    app.extensions["beiwe_settings"] = settings
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SQLALCHEMY_DATABASE_URI=URL,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings, settings.web_threads),
+        MAX_CONTENT_LENGTH=settings.upload_max_bytes,
+        MAX_FORM_MEMORY_SIZE=MOST_FORM_MEMORY_BYTES,
+        PERMANENT_SESSION_LIFETIME=timedelta(minutes=settings.session_idle_minutes),
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.is_production,
+    )
+    # Phones are never redirected: both forms of a path are answered directly (PHONE-2).
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+
+    db.init_app(app)
+    Migrate(app, db, directory=str(REPOSITORY / "migrations"))
+    Htmx(app)
+
+    app.register_blueprint(phone)
+    app.register_blueprint(data_api)
+    app.register_blueprint(health)
+    init_portal(app)
+    register_commands(app)
+    app.after_request(set_security_headers)
+    return app

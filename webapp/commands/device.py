@@ -1,0 +1,45 @@
+"""`flask device …`: phones' files, without database or server."""
+
+import sys
+from pathlib import Path
+
+import click
+from flask.cli import AppGroup
+
+from webapp.commands.output import fail
+
+device_commands = AppGroup("device", help="Look into files as phones upload them.")
+
+
+@device_commands.command("decrypt")
+@click.option(
+    "--private-key",
+    "key_file",
+    required=True,
+    metavar="PEM",
+    type=click.Path(path_type=Path),
+    help="The participant's private key.",
+)
+@click.argument("file", type=click.Path(path_type=Path))
+def decrypt(key_file: Path, file: Path) -> None:
+    """Decrypt one device FILE to standard output.
+
+    A file that would be set aside gives nothing, and exit status 1. Lines left out are counted on standard error.
+    """
+    from core.crypto.device_file import NothingInFile, NoUsableKey, decrypt_device_file
+    from core.crypto.participant_keys import DevicePrivateKey, UnreadableKey
+
+    try:
+        key = DevicePrivateKey.from_pem(key_file.read_bytes())
+        decrypted = decrypt_device_file(file.read_bytes(), key)
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+    except UnreadableKey as error:
+        fail(f"{key_file}: {error}")
+    except (NothingInFile, NoUsableKey) as error:
+        fail(f"{file}: {error}")
+    if decrypted.failed_lines:
+        kinds = ", ".join(sorted({error.kind for error in decrypted.line_errors}))
+        click.echo(f"{decrypted.failed_lines} of {decrypted.total_lines} lines were left out: {kinds}", err=True)
+    sys.stdout.buffer.write(decrypted.plaintext)
+    sys.stdout.buffer.flush()

@@ -1,0 +1,55 @@
+"""`participant`: creating and changing participants."""
+
+from datetime import UTC, datetime
+
+import click
+
+from core.crypto.passwords import hash_participant_password, new_identifier
+from core.database import db
+from core.models.participant import participant_with_study
+from core.participants import ParticipantRefused, create_participants
+from core.storage import StoreUnavailable
+from webapp.commands.output import CommandGroup, as_json, fail, show
+from webapp.commands.studies import the_study
+from webapp.stores import sealed_store
+
+participant_commands = CommandGroup("participant", help="Participants.")
+
+
+@participant_commands.command("create")
+@click.option("--study", "object_id", required=True)
+@click.option("--count", default=1, show_default=True)
+@click.option("--id", "patient_id", help="A chosen id, for a single participant.")
+@click.option("--password", help="A chosen temporary password, for a single participant.")
+@as_json
+def create(object_id: str, count: int, patient_id: str | None, password: str | None, is_json: bool) -> None:
+    """Create participants; their temporary passwords are shown once."""
+    study = the_study(object_id)
+    try:
+        new = create_participants(db.session(), sealed_store(study), study, count, patient_id, password)
+    except (ParticipantRefused, StoreUnavailable) as error:
+        fail(str(error))
+    show([{"patient_id": n.patient_id, "password": n.password} for n in new], is_json=is_json)
+
+
+@participant_commands.command("update")
+@click.argument("patient_id")
+@click.option("--retire", is_flag=True, help="Uploads are no longer kept, for good.")
+@click.option("--reset-device", is_flag=True, help="Forget which phone this is, until its next request.")
+@click.option("--reset-password", is_flag=True, help="Make a new temporary password.")
+@as_json
+def update(patient_id: str, retire: bool, reset_device: bool, reset_password: bool, is_json: bool) -> None:
+    """Change a participant."""
+    participant = participant_with_study(db.session(), patient_id)
+    if participant is None:
+        fail(f"{patient_id}: there is no participant with that id")
+    answer = {"patient_id": patient_id}
+    if retire and not participant.retired_at:
+        participant.retired_at = datetime.now(UTC)
+    if reset_device:
+        participant.device_id = ""
+    if reset_password:
+        answer["password"] = new_identifier()
+        participant.password_hash = hash_participant_password(answer["password"])
+    db.session.commit()
+    show(answer, is_json=is_json)

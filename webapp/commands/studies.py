@@ -1,0 +1,119 @@
+"""`study`: creating and changing studies, and who works in them."""
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+
+from core.access import Role
+from core.database import db
+from core.models import Study, StudyRole
+from core.models.researcher import researcher_by_username
+from core.models.study import study_by_object_id
+from core.studies import StudyRefused, checked_zone, create_study
+from webapp.commands.output import CommandGroup, as_json, fail, show
+
+study_commands = CommandGroup("study", help="Studies.")
+NO_ROLE = "none"
+
+
+@study_commands.command("create")
+@click.option("--name", required=True)
+@click.option("--settings", type=click.Path(path_type=Path), help="JSON object of app settings.")
+@click.option("--encryption-key", help="32 characters; made by the server when left out.")
+@click.option("--timezone", default="America/New_York", show_default=True)
+@as_json
+def create(name: str, settings: Path | None, encryption_key: str | None, timezone: str, is_json: bool) -> None:
+    """Create a study."""
+    try:
+        study = create_study(
+            db.session(), name, timezone_name=timezone, encryption_key=encryption_key,
+            app_settings=_settings_in(settings),
+        )  # fmt: skip
+        db.session.commit()
+    except StudyRefused as error:
+        fail(str(error))
+    except IntegrityError:
+        fail(f"there is a study named {name} already")
+    show({"object_id": study.object_id, "name": study.name}, is_json=is_json)
+
+
+@study_commands.command("update")
+@click.argument("object_id")
+@click.option("--end-date", help="YYYY-MM-DD, the last day that counts; `none` removes it.")
+@click.option("--stop/--start", "is_stopped", default=None)
+@click.option("--hide/--show", "is_hidden", default=None)
+@click.option("--easy-enrollment/--no-easy-enrollment", "has_easy_enrollment", default=None)
+@click.option("--timezone")
+@as_json
+def update(
+    object_id: str, end_date: str | None, is_stopped: bool | None, is_hidden: bool | None,
+    has_easy_enrollment: bool | None, timezone: str | None, is_json: bool,
+) -> None:  # fmt: skip
+    """Change a study."""
+    study = the_study(object_id)
+    try:
+        if end_date is not None:
+            study.end_on = None if end_date == "none" else date.fromisoformat(end_date)
+        if timezone is not None:
+            study.timezone_name = checked_zone(timezone)
+    except ValueError:
+        fail(f"{end_date}: YYYY-MM-DD or none is expected")
+    except StudyRefused as error:
+        fail(str(error))
+    if is_stopped is not None:
+        study.is_stopped_by_hand = is_stopped
+    if is_hidden is not None:
+        study.hidden_at = datetime.now(UTC) if is_hidden else None
+    if has_easy_enrollment is not None:
+        study.has_easy_enrollment = has_easy_enrollment
+    db.session.commit()
+    show({"object_id": study.object_id, "name": study.name}, is_json=is_json)
+
+
+@study_commands.command("grant")
+@click.argument("object_id")
+@click.option("--username", required=True)
+@click.option("--role", required=True, type=click.Choice([*Role, NO_ROLE]))
+@as_json
+def grant(object_id: str, username: str, role: str, is_json: bool) -> None:
+    """Give a researcher a role in a study, or take it."""
+    study, researcher = the_study(object_id), researcher_by_username(db.session(), username)
+    if researcher is None:
+        fail(f"there is no account named {username}")
+    pair = {"study_id": study.id, "researcher_id": researcher.id}
+    if role == NO_ROLE:
+        db.session.execute(db.delete(StudyRole).filter_by(**pair))
+    else:
+        row = insert(StudyRole).values(role=role, **pair)
+        db.session.execute(row.on_conflict_do_update(index_elements=list(pair), set_={"role": role}))
+    db.session.commit()
+    show({"object_id": object_id, "username": username, "role": role}, is_json=is_json)
+
+
+def the_study(object_id: str) -> Study:
+    """The study of that id; ends the command when there is none."""
+    study = study_by_object_id(db.session(), object_id)
+    if study is None:
+        fail(f"{object_id}: there is no study with that id")
+    return study
+
+
+def _settings_in(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        parsed = json.loads(path.read_text())
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        fail(f"{path}: a JSON object of app settings is expected")
+    # A settings file of a study holds them under this name (SURVEY-50).
+    settings: dict[str, Any] = parsed.get("device_settings", parsed)
+    return settings

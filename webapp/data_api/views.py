@@ -1,0 +1,109 @@
+"""Endpoints of the data API. POST with form fields; a GET has none and is refused (DATA-1)."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, request
+from sqlalchemy.dialects.postgresql import insert
+
+from core.access import Capability
+from core.database import db
+from core.downloads.members import participants_asked_for
+from core.downloads.query import BadQuery, UnknownName, parse_query
+from core.models import DataAccessRecord, Participant
+from core.models.researcher import studies_of
+from webapp.data_api.credentials import ApiRefused, require_well_formed_study, researcher_of, study_for
+from webapp.data_api.zip_stream import ZipDownload
+from webapp.stores import object_store, settings
+
+data_api = Blueprint("data_api", __name__)
+MOST_BODY_BYTES = 128 << 20  # an incoming registry is large (OPS-4)
+SECRETS = {"access_key", "secret_key"}
+
+
+def api_route(path: str) -> Callable[..., Any]:
+    return data_api.route(path, methods=["GET", "POST"])
+
+
+@data_api.before_request
+def limit_body() -> None:
+    request.max_content_length = request.max_form_memory_size = MOST_BODY_BYTES
+
+
+@api_route("/check-my-credentials/v1")
+def check_my_credentials() -> Response:
+    researcher_of(request.form.to_dict())
+    return Response("The provided credentials are valid", content_type="text/plain; charset=utf-8")
+
+
+@api_route("/get-studies/v1")
+def get_studies() -> Response:
+    """Study id -> name: all that are not hidden for site administrators, their own for others."""
+    researcher = researcher_of(request.form.to_dict())
+    return _json({study.object_id: study.name for study in studies_of(db.session(), researcher)})
+
+
+@api_route("/get-participant-ids/v1")
+@api_route("/get-users/v1")
+def get_participant_ids() -> Response:
+    """Patient ids of a study's participants."""
+    form = request.form.to_dict()
+    require_well_formed_study(form)
+    study = study_for(researcher_of(form), form, Capability.VIEW_STUDY)
+    ids = db.session.scalars(
+        db.select(Participant.patient_id).where(Participant.study_id == study.id).order_by(Participant.patient_id)
+    )
+    return _json(list(ids))
+
+
+@api_route("/get-data/v1")
+def get_data() -> Response:
+    """A streamed zip of chunks and a registry (DATA-20 to DATA-26)."""
+    form = request.form.to_dict()
+    require_well_formed_study(form)
+    researcher = researcher_of(form)
+    study = study_for(researcher, form, Capability.DOWNLOAD_DATA)
+    fields = request.form.to_dict(flat=False)
+    query = parse_query(fields)
+    participants = participants_asked_for(db.session(), study, query)
+    record = db.session.scalar(
+        insert(DataAccessRecord)
+        .values(
+            researcher_id=researcher.id, username=researcher.username, study_id=study.id,
+            parameters={name: values for name, values in fields.items() if name not in SECRETS | {"registry"}},
+            registry_entries=None if query.registry is None else len(query.registry),
+        )
+        .returning(DataAccessRecord.id)
+    )  # fmt: skip
+    db.session.commit()
+    is_web_form = "web_form" in form
+    download = ZipDownload(db.engine, object_store(), settings(), study, participants, query, record, not is_web_form)
+    response = Response(download.stream(), content_type="application/zip")
+    if is_web_form:
+        response.headers["Content-Disposition"] = 'attachment; filename="data.zip"'
+    return response
+
+
+@data_api.errorhandler(ApiRefused)
+def refused(error: ApiRefused) -> Response:
+    db.session.rollback()
+    return _sentence(str(error), error.status)
+
+
+@data_api.errorhandler(BadQuery)
+def bad_query(error: BadQuery) -> Response:
+    return _sentence(str(error), 400)
+
+
+@data_api.errorhandler(UnknownName)
+def unknown_name(error: UnknownName) -> Response:
+    return _sentence(str(error), 404)
+
+
+def _json(value: Any) -> Response:
+    return Response(json.dumps(value), content_type="application/json; charset=utf-8")
+
+
+def _sentence(text: str, status: int) -> Response:
+    return Response(text, status=status, content_type="text/plain; charset=utf-8")

@@ -1,0 +1,132 @@
+"""The zip of a get-data request, made while it is sent: memory does not grow with its size (DATA-21)."""
+
+import json
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
+from typing import IO
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+from zipstream import ZIP_STORED, ZipStream
+
+from core.config import Settings
+from core.crypto.seal import SealBroken
+from core.downloads.members import Member, members
+from core.downloads.query import DataQuery
+from core.models import DataAccessRecord, Study
+from core.storage import ObjectMissing, ObjectStore, SealedStore
+
+FETCHERS = 4
+FETCHED_AHEAD = 16
+WHOLE_UP_TO_BYTES = 4 << 20  # larger objects are passed through in pieces
+REGISTRY_IN_MEMORY_BYTES = 1 << 20
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ZipDownload:
+    """One request's download. `record_id` is its row in `data_access_records`, completed at the end."""
+
+    engine: sa.Engine
+    store: ObjectStore
+    settings: Settings
+    study: Study
+    participants: Sequence[tuple[int, str]]
+    query: DataQuery
+    record_id: int | None
+    has_registry: bool
+
+    def stream(self) -> Iterator[bytes]:
+        """The zip's bytes: stored members, then `problems.json` if there is need, then `registry`.
+
+        When the client goes away the generator is closed: fetchers end, the connection goes back.
+        """
+        sent = 0
+        try:
+            for piece in self._pieces():
+                sent += len(piece)
+                yield piece
+        except BaseException as error:
+            self._complete(sent, type(error).__name__)
+            raise
+        self._complete(sent, None)
+
+    def _pieces(self) -> Iterator[bytes]:
+        archive = ZipStream(compress_type=ZIP_STORED)
+        problems: list[dict[str, str]] = []
+        with (
+            Session(self.engine, expire_on_commit=False) as session,
+            SpooledTemporaryFile(REGISTRY_IN_MEMORY_BYTES) as registry,
+        ):
+            registry.write(b"{")
+            separator = b""
+            found = members(session, self.study, self.participants, self.query)
+            for member, contents in self._fetched(found):
+                if isinstance(contents, Exception):
+                    log.error("download: %s is in the registry and cannot be read", member.path, exc_info=contents)
+                    problems.append({"path": member.path, "problem": _problem(contents)})
+                    continue
+                yield from _member(archive, contents, member.name)
+                entry = f"{json.dumps(member.path)}: {json.dumps(member.registry_hash)}"
+                registry.write(separator + entry.encode())
+                separator = b", "
+            registry.write(b"}")
+            if problems:
+                yield from _member(archive, json.dumps(problems).encode(), "problems.json")
+            if self.has_registry:
+                registry.seek(0)
+                yield from _member(archive, _in_pieces(registry), "registry")
+            yield from archive.finalize()
+
+    def _fetched(self, found: Iterator[Member]) -> Iterator[tuple[Member, bytes | Iterable[bytes] | Exception]]:
+        """Members in order with their contents, fetched and unsealed a few ahead by threads."""
+        sealed = SealedStore(self.store, self.study, self.settings)
+        waiting: deque[tuple[Member, Future[bytes | Iterable[bytes] | Exception]]] = deque()
+        with ThreadPoolExecutor(FETCHERS) as pool:
+            try:
+                for member in found:
+                    waiting.append((member, pool.submit(_fetch, sealed, member)))
+                    if len(waiting) >= FETCHED_AHEAD:
+                        member, contents = waiting.popleft()
+                        yield member, contents.result()
+                while waiting:
+                    member, contents = waiting.popleft()
+                    yield member, contents.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _complete(self, sent: int, error: str | None) -> None:
+        with Session(self.engine) as session:
+            session.execute(
+                sa.update(DataAccessRecord)
+                .where(DataAccessRecord.id == self.record_id)
+                .values(ended_at=sa.func.now(), size_bytes=sent, error=error)
+            )
+            session.commit()
+
+
+def _fetch(store: SealedStore, member: Member) -> bytes | Iterable[bytes] | Exception:
+    try:
+        if member.size_bytes is not None and member.size_bytes <= WHOLE_UP_TO_BYTES:
+            return store.read(member.path, member.seal)[0]
+        return store.open(member.path, member.seal)[0]
+    except (ObjectMissing, SealBroken) as error:
+        return error
+
+
+def _member(archive: ZipStream, contents: bytes | Iterable[bytes], name: str) -> Iterator[bytes]:
+    archive.add(contents, name)
+    yield from archive.file()
+
+
+def _in_pieces(file: IO[bytes]) -> Iterator[bytes]:
+    while piece := file.read(1 << 20):
+        yield piece
+
+
+def _problem(error: Exception) -> str:
+    return "missing in the store" if isinstance(error, ObjectMissing) else "damaged in the store"

@@ -1,0 +1,25 @@
+"""Whether the process is up, and whether processing keeps up; no credentials (OPS-31, OPS-32)."""
+
+from datetime import UTC, datetime, timedelta
+
+from flask import Blueprint, Response
+
+from core.database import db
+from core.models import ProcessingStatus
+
+health = Blueprint("health", __name__)
+MOST_SILENT = timedelta(minutes=20)
+
+
+@health.get("/healthz")
+def healthz() -> Response:
+    """The process answers; looks at nothing else."""
+    return Response("ok", content_type="text/plain; charset=utf-8")
+
+
+@health.get("/background_processing_status")
+def background_processing_status() -> Response:
+    """200 if processing ended a run within 20 minutes, else 500; empty body."""
+    last_run = db.session.scalar(db.select(ProcessingStatus.last_run_at))
+    is_fresh = last_run is not None and datetime.now(UTC) - last_run < MOST_SILENT
+    return Response(status=200 if is_fresh else 500)

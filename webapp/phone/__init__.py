@@ -1,0 +1,5 @@
+"""The door for phones: what the Beiwe apps for Android and iOS call (spec phone-api)."""
+
+from webapp.phone.views import phone
+
+__all__ = ["phone"]
