@@ -10,9 +10,9 @@ import core.models  # noqa: F401  the tables must be known to migrations
 from core.config import REPOSITORY, Settings, get_settings
 from core.database import URL, db, engine_options
 from webapp.commands import register_commands
-from webapp.data_api import data_api
+from webapp.data_api import data_door
 from webapp.health import health
-from webapp.phone import phone
+from webapp.phone import phone_door
 from webapp.portal import init_portal
 from webapp.security import set_security_headers
 
@@ -44,8 +44,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     Migrate(app, db, directory=str(REPOSITORY / "migrations"))
     Htmx(app)
 
-    app.register_blueprint(phone)
-    app.register_blueprint(data_api)
+    app.register_blueprint(phone_door)
+    app.register_blueprint(data_door)
     app.register_blueprint(health)
     init_portal(app)
     register_commands(app)

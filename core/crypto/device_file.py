@@ -50,7 +50,7 @@ class LineError:
     kind: LineErrorKind
 
 
-@dataclass
+@dataclass(frozen=True)
 class DecryptedFile:
     """What a device file held.
 
@@ -76,10 +76,10 @@ def decrypt_device_file(data: bytes, key: DevicePrivateKey) -> DecryptedFile:
     if key_line is None:
         raise NothingInFile("there is no line in the file")
     reading = _Reading(key, file_key(key_line.group(), key))
-    for piece in _pieces(data, key_line.end()):
+    for piece in _pieces(data, key_line.end() + 1):
         reading.read(piece)
     return DecryptedFile(
-        plaintext=b"".join(reading.parts)[1:],  # every result brings a line feed in front
+        plaintext=reading.plaintext(),
         total_lines=reading.total_lines,
         line_errors=reading.line_errors,
         failed_lines=reading.failed_lines,
@@ -128,6 +128,10 @@ class _Reading:
 
     def read(self, piece: bytes) -> None:
         """Decrypts the lines of a piece, in order, and adds what they give."""
+        if len(piece) > PIECE_BYTES and piece.index(b"\n") == len(piece) - 1:  # a recording (PHONE-100)
+            self._decrypt_odd(piece[:-1], self.total_lines)
+            self.total_lines += 1
+            return
         lines = find_lines(piece)
         odd = np.flatnonzero(~lines.is_regular)
         begin = 0
@@ -138,6 +142,11 @@ class _Reading:
                 begin, self._aes_key = index + 1, further
         self._decrypt(piece, lines, odd, begin, len(lines))
         self.total_lines += len(lines)
+
+    def plaintext(self) -> bytes:
+        """All results, with a line feed between two (PHONE-104)."""
+        parts = [part for part in self.parts if len(part)]
+        return b"".join([parts[0][1:], *parts[1:]]) if parts else b""  # each result has a line feed in front
 
     def _further_key(self, line: bytes) -> bytes | None:
         """The key of a second file that was appended to the first (PHONE-113, may improve)."""
@@ -154,13 +163,15 @@ class _Reading:
         regular = lines.regular_between(begin, end)
         text, starts, unverified = decrypt_regular_lines(piece, lines, regular, self._aes_key)
         self.unverified_lines += unverified
-        done = 0
         between = odd[(odd >= begin) & (odd < end)]
-        for index, regular_before in zip(between.tolist(), np.searchsorted(regular, between).tolist(), strict=True):
-            self.parts.append(text[int(starts[done]) : int(starts[regular_before])])
+        ends_before = starts[np.searchsorted(regular, between)].tolist()
+        done = 0
+        for index, upto in zip(between.tolist(), ends_before, strict=True):
+            if upto > done:
+                self.parts.append(text[done:upto])
+                done = upto
             self._decrypt_odd(lines.line(piece, index), self.total_lines + index)
-            done = regular_before
-        self.parts.append(text[int(starts[done]) :])
+        self.parts.append(text[done:])
 
     def _decrypt_odd(self, line: bytes, number: int) -> None:
         result = decrypt_line(line, self._aes_key)
@@ -170,4 +181,4 @@ class _Reading:
                 self.line_errors.append(LineError(number, result))
             return
         self.unverified_lines += not result.is_verified
-        self.parts.append(b"\n" + result.record)
+        self.parts += (b"\n", result.record)

@@ -1,7 +1,7 @@
 """The data lines of a device file: telling the regular ones from the odd, and decrypting both (PHONE-95 to PHONE-109).
 
-Regular is what the apps write: an IV of 16 bytes and a ciphertext of whole blocks, each in padded base64, with a
-colon between. All regular lines of a piece take one base64 decoding and one AES call (PHONE-116).
+Regular is what the apps write for a row: an IV of 16 bytes and a ciphertext of whole blocks, each in padded base64,
+with a colon between. All regular lines of a piece take one base64 decoding and one AES call (PHONE-116).
 """
 
 import binascii
@@ -15,6 +15,8 @@ from core.byte_rows import Bytes, Flags, Integers, copy_rows, starts_of, windows
 from core.crypto.lenient_base64 import ALPHABET, decode_groups, decode_lenient
 
 BLOCK_BYTES = 16
+# Longer lines (recordings) are quicker by themselves: each is one library call, and there are few in a file.
+MOST_REGULAR_BYTES = 1 << 16
 # Characters of a padded IV and its colon, and bytes that the IV decodes to with its padding read as zero bits.
 _IV_CHARACTERS = 24
 _IV_DECODED_BYTES = 18
@@ -79,7 +81,8 @@ def _are_regular(data: Bytes, starts: Integers, ends: Integers, specials: Intege
     """A line is regular when its lengths fit and its only special characters are the colon and the padding due."""
     characters = ends - starts - _IV_CHARACTERS - 1
     padding = _decoded_bytes(characters) % BLOCK_BYTES
-    is_regular: Flags = (characters >= _IV_CHARACTERS) & (characters % 4 == 0) & (padding <= 2) & (specials == 3 + padding)
+    is_regular: Flags = (characters >= _IV_CHARACTERS) & (characters <= MOST_REGULAR_BYTES)
+    is_regular &= (characters % 4 == 0) & (padding <= 2) & (specials == 3 + padding)
     start, end, pad = starts[is_regular], ends[is_regular], padding[is_regular]
     is_regular[is_regular] = (
         (data[start + _IV_CHARACTERS] == _COLON)
@@ -156,11 +159,11 @@ def _are_pkcs7(tails: Bytes, padding: Integers) -> Flags:
 
 def decrypt_line(line: bytes, aes_key: bytes) -> Record | LineErrorKind:
     """Decrypts any one line as the existing platform does, or says why it is left out (PHONE-107 to PHONE-109)."""
-    sides = line.split(b":")
-    if len(sides) != 2:
+    if line.count(b":") != 1:
         return LineErrorKind.MALFORMED_CONFIG
+    colon = line.index(b":")
     try:
-        iv, data = map(decode_lenient, sides)
+        iv, data = decode_lenient(line[:colon]), decode_lenient(line[colon + 1 :])
     except binascii.Error:
         return LineErrorKind.PADDING_ERROR
     if len(data) < BLOCK_BYTES:

@@ -41,7 +41,6 @@ class QueuedUpload(Model):
         one_of("state", QueueState),
         sa.Index("ix_upload_queue_waiting", "participant_id", "path", postgresql_where=sa.text("state = 'waiting'")),
         sa.Index("ix_upload_queue_oldest", "received_at", postgresql_where=sa.text("state = 'waiting'")),
-        {"postgresql_with": {"autovacuum_vacuum_scale_factor": 0.01}},
     )
 
 

@@ -68,9 +68,9 @@ def _bin_stream(
     dropped = _dropped_by_file(len(files), file_of_row, fields, is_kept)
     kept_counts = np.bincount(file_of_row[kept], minlength=len(files)).tolist()
     for index, (file, csv) in enumerate(zip(files, csvs, strict=True)):
-        expected = SPECS[stream].chunk_header(file.platform).replace("UTC time,", "", 1).encode()
+        has_unexpected_header = bool(keys[index]) and csv.header != SPECS[stream].file_header(file.platform).encode()
         batch.reports[file.path] = FileReport(
-            file.path, keys[index], kept_counts[index], dropped[index], csv.header != expected
+            file.path, keys[index], kept_counts[index], dropped[index], has_unexpected_header
         )
         batch.problems += [
             FileProblem(file.path, reason.value, count, is_failed=False) for reason, count in dropped[index].items()

@@ -37,7 +37,7 @@ class Csv:
 def read_csv(file: RawFile, stream: DataStream) -> Csv:
     """The rows of a file of a chunked stream, fixed by the platform recorded with the upload; raises UnreadableFile.
 
-    Lines end with LF, CR LF or CR (PROC-11). A file without a line end is a header alone (PROC-10). Column names come
+    Lines end with LF, CR LF or CR (PROC-11). A file without any of them is a header alone (PROC-10). Column names come
     back stripped (PROC-12); no byte of a row is touched but where a fix says so.
     """
     data = file.data

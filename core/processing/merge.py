@@ -28,8 +28,6 @@ def merge_chunk(key: ChunkKey, platform: Platform | None, new: NewRows, existing
 def _merged(key: ChunkKey, old: bytes, new: NewRows) -> memoryview:
     """Old rows, then new ones, sorted and without repeats; no line feed at the end."""
     rows = Rows.of_text(old, new.text[:-1])
-    if not rows.lengths.all():  # blank lines; no platform writes them into a chunk
-        rows = rows.chosen(np.flatnonzero(rows.lengths))
     fields = rows.first_fields()
     if not (fields.is_number & (fields.digits >= MIN_DIGITS)).all():
         raise UnreadableChunk(f"a row of the chunk {key.relative_path} does not start with a time")

@@ -22,13 +22,15 @@ class Rows:
 
     @classmethod
     def of_text(cls, *pieces: bytes | memoryview) -> Self:
-        """The lines of several texts; between two of them a line ends, whether it had its line feed or not."""
+        """The lines of several texts, blank ones left out; a text ends its last line, with or without a line feed."""
         padding = b"\n" * LOOKAHEAD_BYTES
         data = np.frombuffer(b"\n".join([*pieces, padding]), dtype=np.uint8)
         ends = np.flatnonzero(data[:-LOOKAHEAD_BYTES] == _LF)
         starts = np.empty_like(ends)
         starts[0], starts[1:] = 0, ends[:-1] + 1
-        return cls(data, starts, ends - starts)
+        filled = np.flatnonzero(ends > starts)
+        starts = starts[filled]
+        return cls(data, starts, ends[filled] - starts)
 
     def __len__(self) -> int:
         return len(self.starts)

@@ -40,8 +40,8 @@ def read_first_fields(data: Bytes, starts: Integers) -> FirstFields:
     low, high = words[:, 0], words[:, 1]
     low_digits = _leading_digits(low)
     digits = low_digits + np.where(low_digits == 8, _leading_digits(high), 0)
-    stop = data[starts + np.minimum(digits, LOOKAHEAD_BYTES - 1)]
-    is_ended = ((stop == _COMMA) | (stop == _LF)) & (digits <= MAX_DIGITS)
+    stop = data[starts + np.minimum(digits, MAX_DIGITS)]  # of sixteen digits the last, so that they do not end
+    is_ended = (stop == _COMMA) | (stop == _LF)
     high_digits = np.clip(digits - 8, 1, 8)
     first_eight = _read_eight(low)
     high_aligned: _Words = high << (64 - 8 * high_digits).astype(np.uint64)

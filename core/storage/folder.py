@@ -56,11 +56,10 @@ class FolderStore:
     def replace(self, key: str, data: bytes, etag: str) -> str:
         with self._draft(key, data) as draft:
             path = self._path(key)
+            if not path.exists():
+                raise ObjectMissing(key)
             with self._lock(path.parent):
-                try:
-                    current = _etag(path.stat())
-                except FileNotFoundError:
-                    raise ObjectMissing(key) from None
+                current = _etag(path.stat()) if path.exists() else None
                 if current != etag:
                     raise ObjectChanged(key)
                 os.replace(draft, path)

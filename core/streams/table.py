@@ -78,8 +78,14 @@ class StreamSpec:
 
     def chunk_header(self, platform: Platform | None) -> str:
         """First line of a chunk, without its line feed, for a participant of this platform (PROC-36)."""
-        is_ios = platform is Platform.IOS and self.ios_columns is not None
-        return f"timestamp,UTC time,{self.ios_columns if is_ios else self.columns}"
+        return f"timestamp,UTC time,{self._columns_on(platform)}"
+
+    def file_header(self, platform: Platform | None) -> str:
+        """First line expected of a raw file of this platform, once fixed and cleaned (PROC-12, PROC-20 to PROC-24)."""
+        return f"timestamp,{self._columns_on(platform)}"
+
+    def _columns_on(self, platform: Platform | None) -> str:
+        return self.ios_columns if platform is Platform.IOS and self.ios_columns is not None else self.columns
 
 
 _SURVEY_COLUMNS = "question id,survey id,question type,question text,question answer options,answer"

@@ -73,7 +73,9 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-@pytest.mark.parametrize("data", [b"", b"timestamp,x", b"timestamp,x\n", b"timestamp,x\n\n\r\n\n", b"timestamp,x\n,\n,1\n"])
+@pytest.mark.parametrize(
+    "data", [b"", b"timestamp,x", b"timestamp,x\n", b"timestamp,x\n\n\r\n\n", b"timestamp,x\n,\n,1\n"]
+)
 def test_a_file_without_rows_is_done_and_leaves_no_chunk(data: bytes) -> None:
     """PROC-10, PROC-13."""
     batch = batch_of("accel/1700002800000.csv", data)
@@ -333,7 +335,7 @@ FILES = st.dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(FILES, FILES, st.sampled_from(Platform))
 def test_any_two_batches_become_what_a_plain_loop_makes(first: Any, second: Any, platform: Platform) -> None:
     """PROC-10 to PROC-36; and a batch merged again changes nothing."""

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.crypto import device_file
-from core.crypto.device_file import DecryptedFile, LineErrorKind, NothingInFile, NoUsableKey, decrypt_device_file
+from core.crypto.device_file import DecryptedFile, NothingInFile, NoUsableKey, decrypt_device_file
+from core.crypto.device_lines import LineErrorKind
 from core.crypto.participant_keys import DevicePrivateKey
 from tests.benchmarks.participant_day import encrypt_device_file
 from tests.reference.device_file import decrypt_file
@@ -112,6 +113,7 @@ def _line(iv: bytes, data: bytes) -> bytes:
 IV = st.binary(min_size=16, max_size=16)
 BLOCKS = st.integers(1, 5).flatmap(lambda n: st.binary(min_size=16 * n, max_size=16 * n))
 REGULAR = st.builds(_line, IV, BLOCKS)
+
 ODD = st.one_of(
     st.builds(_line, st.binary(max_size=20), st.binary(max_size=40)),
     st.builds(lambda line, place, extra: line[: place % len(line)] + extra + line[place % len(line) :], REGULAR,
@@ -124,7 +126,7 @@ ODD = st.one_of(
 KEY_LINE = encrypt_device_file([], PUBLIC_PEM).rstrip()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.one_of(REGULAR, REGULAR, ODD), max_size=12), st.booleans(), st.sampled_from([10, 1000, 1 << 19]))
 def test_any_mixture_of_lines_reads_as_line_by_line(lines: list[bytes], has_end: bool, piece_bytes: int) -> None:
     """PHONE-107 to PHONE-109, with random ciphertexts, hence every padding byte; and whatever the pieces' size."""
@@ -136,3 +138,18 @@ def test_any_mixture_of_lines_reads_as_line_by_line(lines: list[bytes], has_end:
     assert result.plaintext == plaintext
     assert [(error.line, error.kind.value) for error in result.line_errors] == errors
     assert result.total_lines == len([line for line in data.split(b"\n") if line])
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_a_line_with_any_character_out_of_place_reads_as_by_itself(blocks: int) -> None:
+    """PHONE-107, PHONE-108: every exchange of two characters, and every character replaced, in one file."""
+    line = _line(bytes(range(16)), bytes(range(100, 100 + 16 * blocks)))
+    lines = [line]
+    for one in range(len(line)):
+        lines += [line[:one] + character + line[one + 1 :] for character in (b":", b"=", b"\r", b"\0", b"+", b"A")]
+        for other in range(one + 1, len(line)):
+            exchanged = bytearray(line)
+            exchanged[one], exchanged[other] = line[other], line[one]
+            lines.append(bytes(exchanged))
+    data = b"\n".join([KEY_LINE, *lines])
+    assert decrypt_device_file(data, KEY).plaintext == decrypt_file(data, PRIVATE_PEM)[0]

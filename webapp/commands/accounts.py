@@ -57,6 +57,18 @@ def update(
     show(answer, is_json=is_json)
 
 
+@admin_commands.command("list")
+@as_json
+def list_accounts(is_json: bool) -> None:
+    """List all accounts."""
+    query = db.select(Researcher).order_by(Researcher.username)
+    accounts = [
+        {"username": r.username, "is_site_admin": r.is_site_admin, "is_disabled": r.is_disabled}
+        for r in db.session.scalars(query)
+    ]
+    show(accounts, is_json=is_json)
+
+
 @api_key_commands.command("create")
 @click.option("--username", required=True)
 @click.option("--name", default="", help="What the key is for.")

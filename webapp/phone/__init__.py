@@ -1,5 +1,5 @@
 """The door for phones: what the Beiwe apps for Android and iOS call (spec phone-api)."""
 
-from webapp.phone.views import phone
+from webapp.phone.views import phone as phone_door
 
-__all__ = ["phone"]
+__all__ = ["phone_door"]

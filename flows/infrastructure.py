@@ -1,0 +1,33 @@
+"""What every flow stands on: the process's engine and store, and which errors are worth a retry."""
+
+from functools import lru_cache
+from typing import Any
+
+from prefect import State
+from prefect.client.schemas.objects import TaskRun
+from prefect.tasks import Task
+from sqlalchemy.exc import DBAPIError, TimeoutError
+
+from core.config import get_settings
+from core.storage import ObjectStore, StoreUnavailable, open_store
+
+INFRASTRUCTURE_ERRORS = (DBAPIError, TimeoutError, StoreUnavailable, ConnectionError)
+
+
+@lru_cache
+def get_store() -> ObjectStore:
+    """The process's object store, checked once for what it must be able to do (STORE-11)."""
+    store = open_store(get_settings())
+    store.check()
+    return store
+
+
+def is_infrastructure_error(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """A task is retried when the database or the store failed, not when the data did."""
+    try:
+        state.result()
+    except INFRASTRUCTURE_ERRORS:
+        return True
+    except Exception:
+        return False
+    return False

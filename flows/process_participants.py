@@ -1,0 +1,100 @@
+"""Works off waiting uploads, batch by batch (OPS-20). Started by `process-uploads`; any number may run side by side."""
+
+import time
+from datetime import UTC, datetime
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_table_artifact
+from prefect.futures import PrefectFuture
+from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.tasks import exponential_backoff
+
+from core.config import get_settings
+from core.database import get_engine, open_session
+from core.processing.batch import BatchReport
+from core.processing.claims import is_anything_waiting
+from core.processing.presence import counted_run
+from core.processing.run import RunReport, Scope, process_next
+from flows.infrastructure import get_store, is_infrastructure_error
+
+BATCHES_AT_ONCE = 2
+MOST_SECONDS = 300
+LINGER_SECONDS = 20  # for uploads that come meanwhile: a new run costs seconds of CPU to start
+LOOK_SECONDS = 1
+MOST_FAILURES_LISTED = 100
+
+
+@task(
+    name="process batch",
+    task_run_name="batch {number}",
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_condition_fn=is_infrastructure_error,
+    tags=["processing"],
+)
+def process_batch(number: int) -> BatchReport | None:
+    """One batch of whoever was served least recently; None when nobody waits any more."""
+    report = process_next(get_engine(), get_store(), get_settings(), Scope())
+    if report is not None:
+        get_run_logger().info(
+            "batch %s: participant=%s files=%s chunks=%s failed=%s",
+            number, report.participant_id, report.files, report.chunks_written, len(report.failures),
+        )  # fmt: skip
+    return report
+
+
+@flow(
+    name="process-participants",
+    flow_run_name=lambda: f"process participants {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
+    task_runner=ThreadPoolTaskRunner(max_workers=BATCHES_AT_ONCE),  # type: ignore[arg-type]
+    timeout_seconds=MOST_SECONDS * 4,
+)
+def process_participants(most_seconds: int = MOST_SECONDS, linger_seconds: int = LINGER_SECONDS) -> dict[str, int]:
+    """Processes until nothing waits, or the time is over; its table says how much, and what failed."""
+    with counted_run(get_engine()):
+        report = process(most_seconds, linger_seconds)
+    show(report)
+    return report.counts()
+
+
+def process(most_seconds: int, linger_seconds: int) -> RunReport:
+    """Batch after batch, a few at once."""
+    end = time.monotonic() + most_seconds
+    report = RunReport()
+    quiet_since = time.monotonic()
+    number = 0
+    while time.monotonic() < end and time.monotonic() - quiet_since <= linger_seconds:
+        with open_session() as session:
+            is_waiting = is_anything_waiting(session, Scope())
+        if not is_waiting:
+            time.sleep(min(LOOK_SECONDS, linger_seconds))
+            continue
+        batches: list[PrefectFuture[BatchReport | None]] = [
+            process_batch.submit(number + n + 1) for n in range(BATCHES_AT_ONCE)
+        ]
+        number += len(batches)
+        done = [batch for future in batches if (batch := future.result()) is not None]
+        for batch in done:
+            report.add(batch)
+        if done:
+            quiet_since = time.monotonic()
+        else:
+            time.sleep(LOOK_SECONDS)  # others hold the claims on all that waits
+    return report
+
+
+def show(report: RunReport) -> None:
+    """The run's artifacts: counts, rows dropped by reason, files that failed with their reason (OPS-21)."""
+    counts = report.counts() | {f"rows dropped: {reason}": rows for reason, rows in report.rows_dropped.items()}
+    create_table_artifact(
+        key="processed-uploads",
+        table=[{"what": what, "count": count} for what, count in counts.items()],
+        description="What this run turned into chunks.",
+    )
+    if report.failures:
+        listed = list(report.failures.items())[:MOST_FAILURES_LISTED]
+        create_table_artifact(
+            key="failed-uploads",
+            table=[{"file": path, "reason": reason} for path, reason in listed],
+            description=f"{len(report.failures)} files stay queued and are tried again later.",
+        )

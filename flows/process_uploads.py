@@ -1,0 +1,107 @@
+"""The dispatcher: looks each minute what waits and starts as many workers' runs as that warrants (OPS-20, OPS-22).
+
+It watches for most of its minute, so that an upload on an idle system is noticed within seconds, at the price of two
+small queries; starting a process for each look would cost more.
+"""
+
+import math
+import time
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from prefect import State, flow, get_client, get_run_logger
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
+    FlowRunFilter,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
+from prefect.deployments import run_deployment
+from prefect.states import Completed
+from sqlalchemy.orm import Session
+
+from core.config import get_settings
+from core.database import get_engine, open_session
+from core.models import QueuedUpload, QueueState
+from core.processing.presence import runs_present, sole_dispatcher
+from core.processing.run import mark_run
+
+WORKERS_DEPLOYMENT = "process-participants"
+WATCH_SECONDS = 45
+LOOK_SECONDS = 3
+MOST_RUNS = 2  # more than the pool runs at once would only queue up
+BATCHES_PER_RUN = 20
+STARTS_WITHIN = timedelta(minutes=2)
+ON_THEIR_WAY = [StateType.SCHEDULED, StateType.PENDING]
+
+
+@flow(
+    name="process-uploads",
+    flow_run_name=lambda: f"look for uploads {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
+    timeout_seconds=120,
+)
+def process_uploads(watch_seconds: int = WATCH_SECONDS) -> State:
+    """Starts runs of `process-participants` when uploads wait, and ends; an empty look says so in its state."""
+    with sole_dispatcher(get_engine()) as is_sole:
+        if not is_sole:
+            return Completed(name="AnotherLooks", message="Another dispatcher is at work.")
+        waiting, started = look(watch_seconds)
+    mark_run(get_engine())
+    if not waiting:
+        return Completed(name="NothingWaiting", message="No upload waited.")
+    get_run_logger().info("%s files wait, %s runs started", waiting, started)
+    return Completed(message=f"{waiting} files waited; {started} runs started.")
+
+
+def look(watch_seconds: int) -> tuple[int, int]:
+    """Watches until uploads wait or the time is over; gives how many wait and how many runs were started."""
+    end = time.monotonic() + watch_seconds
+    while True:
+        with open_session() as session:
+            waiting, present = waiting_files(session), runs_present(session)
+        wanted = runs_wanted(waiting) - present
+        if wanted > 0:
+            return waiting, start_runs(wanted - runs_on_their_way())
+        if time.monotonic() >= end:
+            return waiting, 0
+        time.sleep(LOOK_SECONDS)
+
+
+def waiting_files(session: Session) -> int:
+    """Uploads that are due now."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(QueuedUpload)
+        .where(QueuedUpload.state == QueueState.WAITING.value, QueuedUpload.next_try_at <= sa.func.now())
+    )
+    return session.scalar(query) or 0
+
+
+def runs_wanted(waiting: int) -> int:
+    """One run for up to 20 batches of waiting files, two beyond."""
+    batches = math.ceil(waiting / get_settings().file_process_page_size)
+    return min(MOST_RUNS, math.ceil(batches / BATCHES_PER_RUN))
+
+
+def runs_on_their_way() -> int:
+    """Runs that have been asked for and have not begun; one that has not for minutes counts no more."""
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(
+            deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[WORKERS_DEPLOYMENT])),
+            flow_run_filter=FlowRunFilter(
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=ON_THEIR_WAY)),
+                expected_start_time=FlowRunFilterExpectedStartTime(after_=datetime.now(UTC) - STARTS_WITHIN),
+            ),
+            limit=MOST_RUNS,
+        )
+    return len(runs)
+
+
+def start_runs(count: int) -> int:
+    """Asks for so many runs and does not wait for them."""
+    for _ in range(count):
+        run_deployment(f"{WORKERS_DEPLOYMENT}/{WORKERS_DEPLOYMENT}", timeout=0, as_subflow=False)
+    return max(count, 0)

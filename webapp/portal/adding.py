@@ -1,0 +1,87 @@
+"""Adding participants; passwords are shown once, in the answer itself (PORTAL-120 to PORTAL-122, PERM-76)."""
+
+import csv
+import io
+import re
+
+from flask import Response, g, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_wtf import FlaskForm
+from wtforms import IntegerField, StringField
+from wtforms.validators import InputRequired, NumberRange
+
+from core.access import Capability
+from core.database import db
+from core.participants import NewParticipant, create_participants
+from webapp.portal.doors import in_study, portal
+from webapp.stores import sealed_store, settings
+
+MOST_AT_ONCE = 200
+HOW_MANY = f"A number from 1 to {MOST_AT_ONCE}."
+
+
+class ManyForm(FlaskForm):
+    """How many participants, and the name of the file with their passwords."""
+
+    number_of_new_patients = IntegerField(
+        "How many", [InputRequired(HOW_MANY), NumberRange(1, MOST_AT_ONCE, HOW_MANY)], default=20
+    )
+    desired_filename = StringField("File name", default="new_participant_ids.csv")
+
+
+@portal.get("/view_study/<number:study_number>/add_participants")
+@in_study(Capability.ADD_PARTICIPANTS)
+def add_participants(study_number: int) -> ResponseReturnValue:
+    """The page with both forms."""
+    return _page(ManyForm())
+
+
+@portal.post("/create_new_participant")
+@in_study(Capability.ADD_PARTICIPANTS)
+def create_new_participant() -> ResponseReturnValue:
+    """Makes one participant and shows id and password, for the only time."""
+    new = _create(1)
+    if request.htmx:  # type: ignore[attr-defined]
+        return render_template("portal/_new_participants.html", new=new, server=server_address())
+    return _page(ManyForm(), new)
+
+
+@portal.post("/create_many_patients/<number:study_number>")
+@in_study(Capability.ADD_PARTICIPANTS)
+def create_many_patients(study_number: int) -> ResponseReturnValue:
+    """Makes several and answers with the file of ids and passwords, or with the form and what is wrong in it."""
+    form = ManyForm()
+    if not form.validate():
+        return _page(form), 422
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(["Patient ID", "Registration password"])
+    writer.writerows((new.patient_id, new.password) for new in _create(form.number_of_new_patients.data))
+    name = csv_name(form.desired_filename.data or "")
+    return Response(
+        text.getvalue(),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def csv_name(wanted: str) -> str:
+    """A file name of `A–Z a–z 0–9 _ .` that ends in `.csv` (PORTAL-121)."""
+    name = re.sub(r"[^A-Za-z0-9_.]", "", re.sub(r"[ =]", "_", wanted)) or "new_participant_ids"
+    return name if name.endswith(".csv") else name + ".csv"
+
+
+def server_address() -> str:
+    """What participants type into the app: the server's name."""
+    name = settings().domain_name
+    return request.host if name == "localhost" else name
+
+
+def _create(count: int) -> list[NewParticipant]:
+    return create_participants(db.session(), sealed_store(g.study), g.study, count)
+
+
+def _page(form: ManyForm, new: list[NewParticipant] | None = None) -> str:
+    return render_template(
+        "portal/add_participants.html", form=form, new=new or [], most=MOST_AT_ONCE, server=server_address()
+    )

@@ -1,0 +1,105 @@
+"""What has arrived from one participant: by stream, the newest uploads, and what could not be understood.
+
+Every query is by the participant's own index. An upload log can be long, so only its newest rows are read.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from core.models import Chunk, ProblemUpload, QueuedUpload, QueueState, UploadRecord
+
+NEWEST_FOR_STREAMS = 5_000
+RECENT = 20
+PROBLEMS = 10
+
+
+@dataclass
+class StreamArrivals:
+    """What there is of one stream. Times of uploads are known only where one is among the newest of the log."""
+
+    stream: int
+    chunks: int = 0
+    size_bytes: int = 0
+    first_bin: datetime | None = None
+    last_bin: datetime | None = None
+    last_upload_at: datetime | None = None
+    last_processed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """All of a participant's arrivals."""
+
+    streams: list[StreamArrivals]
+    recent: list[UploadRecord]
+    problems: list[ProblemUpload]
+    first_upload_at: datetime | None
+    waiting: int
+    oldest_waiting_at: datetime | None
+
+    @property
+    def chunks(self) -> int:
+        return sum(stream.chunks for stream in self.streams)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(stream.size_bytes for stream in self.streams)
+
+
+def newest_chunk(session: Session, participant_id: int) -> str:
+    """A text that changes when there are new chunks to draw."""
+    newest = session.scalar(sa.select(sa.func.max(Chunk.updated_at)).where(Chunk.participant_id == participant_id))
+    return str(newest.timestamp()) if newest else ""
+
+
+def arrivals_of(session: Session, participant_id: int) -> Arrivals:
+    """Reads them, in six queries."""
+    waiting = session.execute(
+        sa.select(sa.func.count().label("files"), sa.func.min(QueuedUpload.received_at).label("oldest")).where(
+            QueuedUpload.participant_id == participant_id, QueuedUpload.state == QueueState.WAITING
+        )
+    ).one()
+    return Arrivals(
+        streams=_by_stream(session, participant_id),
+        recent=_newest(session, UploadRecord, participant_id, RECENT),
+        problems=_newest(session, ProblemUpload, participant_id, PROBLEMS),
+        first_upload_at=session.scalar(
+            sa.select(sa.func.min(UploadRecord.received_at)).where(UploadRecord.participant_id == participant_id)
+        ),
+        waiting=waiting.files,
+        oldest_waiting_at=waiting.oldest,
+    )
+
+
+def _by_stream(session: Session, participant_id: int) -> list[StreamArrivals]:
+    chunks = session.execute(
+        sa.select(
+            Chunk.stream, sa.func.count(), sa.func.coalesce(sa.func.sum(Chunk.size_bytes), 0),
+            sa.func.min(Chunk.time_bin), sa.func.max(Chunk.time_bin), sa.func.max(Chunk.updated_at),
+        ).where(Chunk.participant_id == participant_id).group_by(Chunk.stream)
+    )  # fmt: skip
+    streams = {
+        stream: StreamArrivals(stream, count, int(size), first, last, last_processed_at=updated)
+        for stream, count, size, first, last, updated in chunks
+    }
+    newest = (
+        sa.select(UploadRecord.stream, UploadRecord.received_at)
+        .where(UploadRecord.participant_id == participant_id)
+        .order_by(UploadRecord.received_at.desc())
+        .limit(NEWEST_FOR_STREAMS)
+        .subquery()
+    )
+    uploads = session.execute(sa.select(newest.c.stream, sa.func.max(newest.c.received_at)).group_by(newest.c.stream))
+    for stream, at in uploads:
+        if stream is not None:
+            streams.setdefault(stream, StreamArrivals(stream)).last_upload_at = at
+    return sorted(streams.values(), key=lambda s: s.stream)
+
+
+def _newest(session: Session, model: Any, participant_id: int, count: int) -> list[Any]:
+    query = sa.select(model).where(model.participant_id == participant_id).order_by(model.received_at.desc())
+    return list(session.scalars(query.limit(count)))

@@ -1,0 +1,30 @@
+"""Addresses of static files that change with their contents, so that browsers may keep them for a year."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from flask import Flask, Response, current_app, request, url_for
+
+
+def init_assets(app: Flask) -> None:
+    """Gives templates `asset()`, and answers with a version long lives in caches."""
+    app.jinja_env.globals["asset"] = asset
+    app.after_request(_keep_versions)
+
+
+def asset(name: str) -> str:
+    """The address of a file below `static/`, with a hash of its contents; without one where it is not installed."""
+    version = _hash_of(Path(current_app.static_folder or "") / name)
+    return url_for("static", filename=name, v=version)
+
+
+@cache
+def _hash_of(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else None
+
+
+def _keep_versions(response: Response) -> Response:
+    if request.endpoint == "static" and "v" in request.args and response.status_code == 200:
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response

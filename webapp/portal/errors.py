@@ -1,0 +1,62 @@
+"""Error pages in the portal's look, JSON for clients that ask for it, a short line for programs (OPS-34)."""
+
+import logging
+import secrets
+
+from flask import Flask, Response, g, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError
+
+from core.database import db
+from webapp.portal.doors import wants_json
+
+log = logging.getLogger(__name__)
+OUR_BLUEPRINTS = (None, "portal")
+
+# What happened, and what can be done.
+SENTENCES = {
+    400: ("This request cannot be read", "Something in it is missing or malformed. Nothing was changed."),
+    403: ("Not yours to open", "Your account has no access to this. An administrator of the study can give it."),
+    404: ("No such page", "The address is wrong, or what was here is gone."),
+    405: ("Not that way", "This address does not answer to a request of this kind. Nothing was changed."),
+    413: ("Too large", "More was sent than this page takes. Nothing was changed."),
+    429: ("Too many attempts", "Wait a minute, then try again."),
+    500: ("Something broke here", "The server failed on this request, and nothing was changed. Trying again may help."),
+}
+NO_TOKEN = "This form was opened in another session, or long ago. Nothing was changed; open the page again and repeat."
+
+
+def init_error_pages(app: Flask) -> None:
+    """Answers for every error that no blueprint answers itself."""
+    app.register_error_handler(CSRFError, _no_token)
+    for status in SENTENCES:
+        app.register_error_handler(status, error_page)
+
+
+def error_page(error: HTTPException, explanation: str | None = None) -> ResponseReturnValue:
+    """The answer to an error."""
+    db.session.rollback()
+    status = error.code or 500
+    title, default = SENTENCES[status]
+    reference = None
+    if isinstance(error, InternalServerError):
+        reference = secrets.token_hex(4)
+        log.error("request %s to %s failed", reference, request.path)
+    if request.blueprint not in OUR_BLUEPRINTS or not (wants_json() or request.accept_mimetypes.accept_html):
+        body: ResponseReturnValue = Response(f"{title}\n", content_type="text/plain; charset=utf-8")
+    elif wants_json():
+        body = {"error": title, "reference": reference}
+    else:
+        is_signed_in = g.get("researcher") is not None
+        body = render_template(
+            "portal/error.html", status=status, title=title, explanation=explanation or default, reference=reference,
+            is_signed_in=is_signed_in,
+        )  # fmt: skip
+    headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    return body, status, headers
+
+
+def _no_token(error: CSRFError) -> ResponseReturnValue:
+    """403, as for any refusal (PERM-30)."""
+    return error_page(Forbidden(), NO_TOKEN)

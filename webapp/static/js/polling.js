@@ -1,0 +1,16 @@
+// Elements with data-poll="seconds" get a `poll` event that often, which HTMX turns into a request. Nothing is asked
+// for while the page is hidden, nor after an hour without a sign of life from the person who watches.
+const STILL_WATCHING_MS = 60 * 60 * 1000;
+let lastSign = Date.now();
+
+for (const sign of ["pointerdown", "pointermove", "keydown", "scroll"]) {
+  addEventListener(sign, () => { lastSign = Date.now(); }, { passive: true, capture: true });
+}
+
+const isWatched = () => !document.hidden && Date.now() - lastSign < STILL_WATCHING_MS;
+const poll = (element) => { if (element.isConnected && isWatched()) element.dispatchEvent(new Event("poll")); };
+
+for (const element of document.querySelectorAll("[data-poll]")) {
+  setInterval(poll, Number(element.dataset.poll) * 1000, element);
+  document.addEventListener("visibilitychange", () => poll(element));
+}
