@@ -13,12 +13,12 @@ API_KEY_CHARACTERS = string.ascii_letters + string.digits + "+/"
 API_KEY_LENGTH = 64
 USERNAME = re.compile(r"[A-Za-z0-9]{1,32}")
 # Without characters that are mistaken for each other when a password is read out.
-PASSWORD_CHARACTERS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+READABLE_CHARACTERS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
 def new_password() -> str:
     """A one-time password of 20 characters, in groups of five."""
-    return "-".join("".join(secrets.choice(PASSWORD_CHARACTERS) for _ in range(5)) for _ in range(4))
+    return "-".join("".join(secrets.choice(READABLE_CHARACTERS) for _ in range(5)) for _ in range(4))
 
 
 def create_researcher(

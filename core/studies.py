@@ -66,7 +66,7 @@ def apply_app_settings(row: AppSettings, values: Mapping[str, Any]) -> None:
             problems.append(f"{name}: not a setting")
         elif type(value) is not type(known[name].default):
             problems.append(f"{name}: a {type(known[name].default).__name__} is expected")
-        elif (least := known[name].least) is not None and value < least:
+        elif (least := known[name].least) is not None and int(value) < least:
             problems.append(f"{name}: at least {least}")
     if problems:
         raise StudyRefused("; ".join(problems))

@@ -63,11 +63,13 @@ def process(most_seconds: int, linger_seconds: int) -> RunReport:
     report = RunReport()
     quiet_since = time.monotonic()
     number = 0
-    while time.monotonic() < end and time.monotonic() - quiet_since <= linger_seconds:
+    while time.monotonic() < end:
         with open_session() as session:
             is_waiting = is_anything_waiting(session, Scope())
         if not is_waiting:
-            time.sleep(min(LOOK_SECONDS, linger_seconds))
+            if time.monotonic() - quiet_since >= linger_seconds:
+                break
+            time.sleep(LOOK_SECONDS)
             continue
         batches: list[PrefectFuture[BatchReport | None]] = [
             process_batch.submit(number + n + 1) for n in range(BATCHES_AT_ONCE)

@@ -20,8 +20,8 @@ FILES = {
 }
 ICONS = (
     "arrow-down", "arrow-up", "check", "chevron-left", "chevron-right", "chevrons-up-down", "circle-alert",
-    "circle-user-round", "clock", "copy", "download", "folder-open", "inbox", "key-round", "log-out", "menu",
-    "search", "smartphone", "triangle-alert", "user-plus", "users", "x",
+    "circle-user-round", "copy", "download", "folder-open", "key-round", "log-out", "menu",
+    "search", "smartphone", "triangle-alert", "user-plus", "users",
 )  # fmt: skip
 SPRITE = "icons.svg"
 OUTSIDE = re.compile(r"<!--.*?-->|</?svg[^>]*>", re.DOTALL)
@@ -34,13 +34,18 @@ def main() -> None:
     except FileNotFoundError as missing:
         sys.exit(f"{missing.filename} is missing: `npm ci` installs it")
     VENDOR.mkdir(parents=True, exist_ok=True)
-    for stale in {path.name for path in VENDOR.iterdir()} - wanted.keys():
+    for stale in served() - wanted.keys():
         path = VENDOR / stale
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     for name, contents in wanted.items():
         path = VENDOR / name
         if not path.exists() or path.read_bytes() != contents:
             path.write_bytes(contents)
+
+
+def served() -> set[str]:
+    """Names in the folder; those that begin with a dot are the installer's own marks."""
+    return {path.name for path in VENDOR.iterdir() if not path.name.startswith(".")}
 
 
 def _sprite() -> bytes:

@@ -15,11 +15,12 @@ from prefect.client.schemas.filters import (
     FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import StateType
+from prefect.deployments import run_deployment
 
-from core.config import REPOSITORY
 from ops.deploy import deploy
 
 POOL = "processing"
+DISPATCHER = "process-uploads/process-uploads"
 RUNS_AT_ONCE = "3"  # the dispatcher, and two runs that process
 LOOK_EVERY_SECONDS = "2"
 WAIT_SECONDS = 120
@@ -28,9 +29,9 @@ WAIT_SECONDS = 120
 def main() -> None:
     """Never returns: the worker replaces this process."""
     wait_for_server()
-    os.environ["BEIWE_HOME"] = str(REPOSITORY)
     deploy()
     drop_late_runs()
+    run_deployment(DISPATCHER, timeout=0, as_subflow=False)  # what waits does not wait for the next minute
     os.environ["PREFECT_WORKER_QUERY_SECONDS"] = LOOK_EVERY_SECONDS
     prefect = str(Path(sys.executable).with_name("prefect"))
     os.execv(prefect, [prefect, "worker", "start", "--pool", POOL, "--type", "process", "--limit", RUNS_AT_ONCE])

@@ -5,6 +5,7 @@ from datetime import timedelta
 from flask import Flask
 from flask_migrate import Migrate
 from htmx_flask import Htmx
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 import core.models  # noqa: F401  the tables must be known to migrations
 from core.config import REPOSITORY, Settings, get_settings
@@ -39,6 +40,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     # Phones are never redirected: both forms of a path are answered directly (PHONE-2).
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
+
+    if settings.is_production:  # behind one proxy, which ends TLS and keeps the Host header (PHONE-3)
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
 
     db.init_app(app)
     Migrate(app, db, directory=str(REPOSITORY / "migrations"))

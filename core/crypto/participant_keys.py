@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-import gmpy2  # type: ignore[import-untyped]
+import gmpy2
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,

@@ -96,7 +96,7 @@ def _column(setting: AppSetting) -> sa.Column[Any]:
 class AppSettings(Model):
     """One row per study, one typed column per setting of `APP_SETTINGS`, which names them.
 
-    Minima of imported rows may lie below today's (MODEL-84), so they are checked where a setting is changed.
+    Minima of imported rows may lie below today's, so they are checked where a setting is changed.
     """
 
     __tablename__ = "app_settings"

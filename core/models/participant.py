@@ -26,7 +26,7 @@ class Participant(Model):
     __tablename__ = "participants"
 
     id: Mapped[Id]
-    patient_id: Mapped[str] = mapped_column(sa.Text, unique=True)
+    patient_id: Mapped[str] = mapped_column(sa.Text(collation="C"), unique=True)
     study_id: Mapped[int] = mapped_column(sa.ForeignKey("studies.id", ondelete="RESTRICT"))
     password_hash: Mapped[str] = mapped_column(sa.Text)
     device_id: Mapped[str] = mapped_column(sa.Text, server_default="")

@@ -23,7 +23,9 @@ class StoredObject(Model):
 
     path: Mapped[str] = mapped_column(sa.Text(collation="C"), primary_key=True)
     study_id: Mapped[int | None] = mapped_column(sa.ForeignKey("studies.id", ondelete="RESTRICT"))
-    participant_id: Mapped[int | None] = mapped_column(sa.ForeignKey("participants.id", ondelete="RESTRICT"), index=True)
+    participant_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("participants.id", ondelete="RESTRICT"), index=True
+    )
     size_bytes: Mapped[int | None] = mapped_column(sa.BigInteger)
     size_stored_bytes: Mapped[int | None] = mapped_column(sa.BigInteger)
     sha1: Mapped[Digest | None]

@@ -13,7 +13,7 @@ from core.models.study import new_object_id
 
 
 class SurveyType(StrEnum):
-    """The types that phones can show (SURVEY-1). Old databases hold others, which are never sent."""
+    """The types that phones can show. Old databases hold others, which are never sent."""
 
     TRACKING = "tracking_survey"
     AUDIO = "audio_survey"

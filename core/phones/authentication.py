@@ -1,17 +1,23 @@
 """Whether a phone gets in (PHONE-20 to PHONE-30), and what is remembered of its request (PHONE-120 to PHONE-122)."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import Enum
-from functools import lru_cache
+from functools import cache, lru_cache
 from zoneinfo import available_timezones
 
-from sqlalchemy.orm import Session
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, contains_eager
 
 from core.crypto.passwords import verify_password
-from core.models.participant import Participant, participant_with_study
+from core.models.participant import ACTIVITY_COLUMNS, Participant, ParticipantActivity, participant_with_study
+from core.models.study import Study
 
 CREDENTIALS = ("patient_id", "password", "device_id")
 VERSION_CHARACTERS = 32
+VERSIONS = {
+    "version_code": "last_version_code", "version_name": "last_version_name", "os_version": "last_os_version"
+}  # fmt: skip
 # A value that matches no device hash: an unknown id costs as much time as a known one.
 NO_HASH = "sha1$1000$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=$AAAAAAAAAAAAAAAAAAAAAA=="
 
@@ -21,9 +27,8 @@ class Refused(Exception):
 
 
 class Level(Enum):
-    """Whether the password is compared: never, always, or unless easy enrolment is on (PHONE-35)."""
+    """When the password is compared: always, or unless easy enrolment is on (PHONE-35); see `admit` for never."""
 
-    MINIMAL = "minimal"
     FULL = "full"
     REGISTRATION = "registration"
 
@@ -34,17 +39,67 @@ def authenticate(session: Session, fields: Mapping[str, str], level: Level) -> P
     Stores the phone's device id, versions and zone in the session; the caller commits. `password` is the device hash;
     `device_id` is not a credential and replaces the stored one (PHONE-22).
     """
-    if any(name not in fields for name in CREDENTIALS) or not fields["device_id"]:
-        raise Refused
-    participant = participant_with_study(session, fields["patient_id"].strip().lower())
-    if level is not Level.MINIMAL and not _password_is_right(participant, fields["password"], level):
+    participant = participant_with_study(session, _patient_id(fields))
+    if not _password_is_right(participant, fields["password"], level):
         raise Refused
     if participant is None or participant.is_locked_out:
         raise Refused
-    if participant.device_id != fields["device_id"]:
-        participant.device_id = fields["device_id"]
+    for column, version in _versions(fields).items():
+        setattr(participant.activity, column, version)
     _remember(participant, fields)
     return participant
+
+
+def admit(session: Session, fields: Mapping[str, str], column: str, now: datetime) -> Participant:
+    """The same at the minimal level, where the password is not compared (PHONE-21); raises Refused.
+
+    Notes `now` in this column of the activity, all in one statement: uploads come this way, the bulk of all requests.
+    """
+    values = {"patient_id": _patient_id(fields), "now": now, **dict.fromkeys(VERSIONS.values()), **_versions(fields)}
+    participant: Participant | None = session.scalar(
+        _noting(column), values, execution_options={"populate_existing": True}
+    )
+    if participant is None:
+        raise Refused
+    _remember(participant, fields)
+    return participant
+
+
+@cache
+def _noting(column: str) -> sa.Executable:
+    """Rewrites the activity of a participant who is not locked out, and gives all that is known of them.
+
+    Parameters: patient_id, now, and the versions, of which those that are null stay as they were.
+    """
+    assert column in ACTIVITY_COLUMNS
+    participant, study, activity = (model.__table__ for model in (Participant, Study, ParticipantActivity))
+    versions = {
+        name: sa.func.coalesce(sa.bindparam(name, type_=sa.Text), activity.c[name]) for name in VERSIONS.values()
+    }
+    change = (
+        sa.update(ParticipantActivity)
+        .values({column: sa.bindparam("now"), **versions})
+        .where(
+            activity.c.participant_id == participant.c.id,
+            participant.c.study_id == study.c.id,
+            participant.c.patient_id == sa.bindparam("patient_id"),
+            participant.c.purge_asked_at.is_(None),
+            participant.c.purged_at.is_(None),
+        )
+        .returning(*participant.c, *study.c, *activity.c)
+        .execution_options(synchronize_session=False)
+    )
+    return (
+        sa.select(Participant)
+        .from_statement(change)
+        .options(contains_eager(Participant.study), contains_eager(Participant.activity))
+    )
+
+
+def _patient_id(fields: Mapping[str, str]) -> str:
+    if any(name not in fields for name in CREDENTIALS) or not fields["device_id"]:
+        raise Refused
+    return fields["patient_id"].strip().lower()
 
 
 def _password_is_right(participant: Participant | None, received: str, level: Level) -> bool:
@@ -55,16 +110,20 @@ def _password_is_right(participant: Participant | None, received: str, level: Le
     return verify_password(received, participant.password_hash)
 
 
+def _versions(fields: Mapping[str, str]) -> dict[str, str]:
+    """What the phone says of its versions, by column."""
+    return {
+        column: _text(fields[field])[:VERSION_CHARACTERS] for field, column in VERSIONS.items() if field in fields
+    }  # fmt: skip
+
+
 def _remember(participant: Participant, fields: Mapping[str, str]) -> None:
-    for field, column in (
-        ("version_code", "last_version_code"),
-        ("version_name", "last_version_name"),
-        ("os_version", "last_os_version"),
-    ):
-        if field in fields:
-            setattr(participant.activity, column, _text(fields[field])[:VERSION_CHARACTERS])
+    told: dict[str, str | None] = {"device_id": fields["device_id"]}
     if zone := fields.get("timezone"):
-        participant.timezone_name = zone if zone in _known_zones() else None
+        told["timezone_name"] = zone if zone in _known_zones() else None
+    for column, value in told.items():
+        if getattr(participant, column) != value:  # setting an equal value would cost a flush
+            setattr(participant, column, value)
 
 
 def _text(value: str) -> str:

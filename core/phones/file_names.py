@@ -44,7 +44,9 @@ def name_kept_aside(file_name: str) -> str:
     return re.sub(r"[^A-Za-z0-9.-]", "_", file_name[:ASIDE_NAME_CHARACTERS])
 
 
-_ALIASES = sorted({alias for spec in SPECS.values() for alias in spec.upload_aliases if "/" not in alias} - {"identifiers"})
+_ALIASES = sorted(
+    {alias for spec in SPECS.values() for alias in spec.upload_aliases if "/" not in alias} - {"identifiers"}
+)
 _NAME = re.compile(
     rf"(?P<patient>[A-Za-z0-9]{{1,8}})_(?:{'|'.join(_ALIASES)})(?:_[A-Za-z0-9]{{24}})?_[0-9]{{1,20}}\.[a-z0-9]{{3,4}}",
     re.ASCII,

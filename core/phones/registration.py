@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-
 from core.crypto.passwords import hash_participant_password
 from core.models import Participant
 from core.phones.uploads import Answer, UploadDesk, place_raw_object, rows_of_upload
@@ -63,5 +62,4 @@ def _keep_identifiers(desk: UploadDesk, participant: Participant, fields: Mappin
             break
     else:
         raise RegistrationRefused("too many registrations at once")
-    for row in rows_of_upload(participant, placed):
-        desk.session.execute(row)
+    desk.session.execute(*rows_of_upload(participant, placed))

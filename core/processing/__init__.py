@@ -1,4 +1,4 @@
-"""Uploads to hourly chunks, as plain functions over bytes and arrays (processing.md). Knows no database and no store."""
+"""Uploads to hourly chunks: plain functions over bytes and arrays, and around them queue, store and registry."""
 
 from core.processing.binning import bin_files
 from core.processing.merge import UnreadableChunk, merge_chunk

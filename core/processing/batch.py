@@ -129,7 +129,8 @@ def _by_kind(queued: Iterable[QueuedUpload]) -> tuple[list[QueuedUpload], list[Q
 
     Files of no known stream count as the former: reading them reports the problem.
     """
-    chunked, unchunked = [], []
+    chunked: list[QueuedUpload] = []
+    unchunked: list[QueuedUpload] = []
     for q in queued:
         try:
             is_chunked = SPECS[stream_of_path(q.path)].is_chunked
@@ -179,6 +180,4 @@ def _fetch(
 def _files_of_troubled_chunks(binned: BinnedBatch, troubles: Sequence[ChunkTrouble], folder: str) -> dict[str, str]:
     """Files that feed a chunk which could not be merged: they stay queued (PROC-32)."""
     by_key = {t.key: t.reason for t in troubles}
-    return {
-        folder + file.path: by_key[key] for file in binned.reports.values() for key in file.keys if key in by_key
-    }
+    return {folder + file.path: by_key[key] for file in binned.reports.values() for key in file.keys if key in by_key}

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 from dataclasses import dataclass
-from typing import Any
 
 from core.crypto.seal import SealBroken
 from core.processing.merge import UnreadableChunk, merge_chunk
@@ -73,11 +72,9 @@ class ChunkWriter:
         except UnreadableChunk as error:
             return self._trouble(key, f"{path}: {error}")
         stored = self._put(path, contents, existing, etag, known)
-        digest: Any = {"usedforsecurity": False}
-        return WrittenChunk(
-            key, path, len(contents), hashlib.md5(contents, **digest).digest(), hashlib.sha1(contents, **digest).digest(),
-            stored,
-        )  # fmt: skip
+        md5 = hashlib.md5(contents, usedforsecurity=False).digest()
+        sha1 = hashlib.sha1(contents, usedforsecurity=False).digest()
+        return WrittenChunk(key, path, len(contents), md5, sha1, stored)
 
     def _put(
         self, path: str, contents: bytes, existing: bytes | None, etag: str | None, known: KnownChunk

@@ -4,14 +4,15 @@ A claim lives as long as its connection, and everything the worker writes to the
 a worker that dies, or loses its connection, loses its claim and can write no more rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-CLAIM_NAMESPACE = 0xBE1 << 48  # keeps our locks apart from others in the same database
+from core.processing.locks import LockSpace, lock_key, try_lock, unlocked_after
+
 CANDIDATES = 20
 
 # Who was served least recently comes first; nobody who is being purged.
@@ -53,11 +54,11 @@ def claimed_participant(engine: sa.Engine, scope: Scope) -> Iterator[tuple[Sessi
         if participant_id is None:
             yield None
             return
-        try:
-            with Session(connection, expire_on_commit=False) as session:
-                yield session, participant_id
-        finally:
-            _release(connection, participant_id)
+        with (
+            unlocked_after(connection, lock_key(LockSpace.PARTICIPANT, participant_id)),
+            Session(connection, expire_on_commit=False) as session,
+        ):
+            yield session, participant_id
 
 
 def is_anything_waiting(session: Session, scope: Scope) -> bool:
@@ -66,24 +67,14 @@ def is_anything_waiting(session: Session, scope: Scope) -> bool:
 
 
 def _claim(connection: sa.Connection, scope: Scope) -> int | None:
-    candidates = connection.execute(_WAITING, _parameters(scope, CANDIDATES)).scalars().all()
+    candidates: Sequence[int] = connection.execute(_WAITING, _parameters(scope, CANDIDATES)).scalars().all()
     for participant_id in candidates:
-        if connection.scalar(sa.select(sa.func.pg_try_advisory_lock(CLAIM_NAMESPACE + participant_id))):
+        if try_lock(connection, lock_key(LockSpace.PARTICIPANT, participant_id)):
             connection.execute(_SERVED, {"id": participant_id})
             connection.commit()
             return participant_id
     connection.rollback()
     return None
-
-
-def _release(connection: sa.Connection, participant_id: int) -> None:
-    """Gives the claim back; a connection that is broken has lost it already."""
-    try:
-        connection.rollback()
-        connection.execute(sa.select(sa.func.pg_advisory_unlock(CLAIM_NAMESPACE + participant_id)))
-        connection.commit()
-    except sa.exc.DBAPIError:
-        connection.invalidate()
 
 
 def _parameters(scope: Scope, candidates: int) -> dict[str, int | None]:

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-DISPATCHER = 0xBE2 << 48
-RUN = 0xBE3 << 48
+from core.processing.locks import LockSpace, lock_key, try_lock, unlocked_after
+
+_RUN = lock_key(LockSpace.RUN)
+_DISPATCHER = lock_key(LockSpace.DISPATCHER)
 _RUNS = sa.text(
     "SELECT count(DISTINCT pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
@@ -22,26 +24,24 @@ _RUNS = sa.text(
 def sole_dispatcher(engine: sa.Engine) -> Iterator[bool]:
     """Whether this is the only dispatcher; it stays so until the block is left."""
     with engine.connect() as connection:
-        is_sole: bool = connection.scalar(sa.select(sa.func.pg_try_advisory_lock(DISPATCHER)))
+        if not try_lock(connection, _DISPATCHER):
+            yield False
+            return
         connection.commit()
-        try:
-            yield is_sole
-        finally:
-            connection.invalidate()  # ends the connection, and with it the lock
+        with unlocked_after(connection, _DISPATCHER):
+            yield True
 
 
 @contextmanager
 def counted_run(engine: sa.Engine) -> Iterator[None]:
     """Makes this process count as a processing run until the block is left."""
     with engine.connect() as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_lock_shared(RUN)))
+        connection.execute(sa.select(sa.func.pg_advisory_lock_shared(_RUN)))
         connection.commit()
-        try:
+        with unlocked_after(connection, _RUN, is_shared=True):
             yield
-        finally:
-            connection.invalidate()
 
 
 def runs_present(session: Session) -> int:
     """How many processing runs are alive, on all machines."""
-    return session.scalar(_RUNS, {"high": RUN >> 32, "low": RUN & 0xFFFFFFFF}) or 0
+    return session.scalar(_RUNS, {"high": _RUN >> 32, "low": _RUN & 0xFFFFFFFF}) or 0

@@ -1,4 +1,4 @@
-"""The rows that a batch leaves: registry, stored objects, upload log, queue; one transaction with the caller's commit."""
+"""The rows that a batch leaves: registry, stored objects, upload log, queue. The caller commits them as one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -75,11 +75,14 @@ class Recorder:
         if objects:
             statement = insert(StoredObject)
             self._upsert(
-                statement, [StoredObject.path], ("size_bytes", "size_stored_bytes", "sha1", "seal", "updated_at"), objects
+                statement,
+                [StoredObject.path],
+                ("size_bytes", "size_stored_bytes", "sha1", "seal", "updated_at"),
+                objects,
             )
 
     def record_unchunked(self, queued: Sequence[QueuedUpload], folder: str) -> dict[str, str]:
-        """Registers files at their raw paths (PROC-39); gives those whose name holds no usable time, with the reason."""
+        """Registers files at their raw paths (PROC-39); gives those without a usable time in their name, and why."""
         now = datetime.now(UTC)
         failures: dict[str, str] = {}
         rows: list[dict[str, Any]] = []

@@ -14,7 +14,7 @@ DRAFTS = ".drafts"
 
 
 class FolderStore:
-    """An ObjectStore under `root`. Drafts live in `root/.drafts`, so a crash leaves nothing half-written under a key."""
+    """An ObjectStore under `root`. Drafts live in `.drafts` there, so a crash leaves nothing half-written under a key."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -62,7 +62,7 @@ class FolderStore:
                 current = _etag(path.stat()) if path.exists() else None
                 if current != etag:
                     raise ObjectChanged(key)
-                os.replace(draft, path)
+                draft.replace(path)
                 _sync_folder(path.parent)
                 return _etag(path.stat())
 

@@ -195,7 +195,7 @@ def upgrade() -> None:
     op.create_table(
         "participants",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
-        sa.Column("patient_id", sa.Text(), nullable=False),
+        sa.Column("patient_id", sa.Text(collation="C"), nullable=False),
         sa.Column("study_id", sa.BigInteger(), nullable=False),
         sa.Column("password_hash", sa.Text(), nullable=False),
         sa.Column("device_id", sa.Text(), server_default="", nullable=False),

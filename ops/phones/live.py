@@ -14,7 +14,7 @@ from ops.phones.member import FleetOptions, Member, for_each, upload
 FILES_PER_PHONE = 10
 DEFAULT_FILE_BYTES = 94_000
 PREPARED_BYTES = 256 * 1024 * 1024
-# The apps' timers (PHONE-14), seconds.
+# The apps' timers, seconds.
 HEARTBEAT_SECONDS = 300
 SETTINGS_SECONDS = 1800
 
@@ -110,7 +110,7 @@ def _paced(
 
 
 def _run_timers(member: Member) -> None:
-    """Heartbeat, settings and surveys whenever the apps would ask (PHONE-14); surveys are answered once fetched."""
+    """Heartbeat, settings and surveys whenever the apps would ask; surveys are answered once fetched."""
     now, phone = time.monotonic(), member.phone
     if now - member.heartbeat_at >= HEARTBEAT_SECONDS:
         member.heartbeat_at = now

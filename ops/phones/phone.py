@@ -101,7 +101,7 @@ class Phone:
         return answer
 
     def update_settings(self) -> Answer:
-        """Fetches the device settings; anything but success and an object changes nothing (PHONE-43)."""
+        """Fetches the device settings; anything but success and an object changes nothing."""
         answer = self._post_form("get_latest_device_settings", self._tracking())
         if self.platform.is_success(answer.status) and (settings := self._json(answer, dict)) is not None:
             if self.platform is Platform.ANDROID and (missing := missing_for_android(settings)):
@@ -133,11 +133,6 @@ class Phone:
         if self.platform is Platform.IOS:
             fields.append(("message", "timer: upload, settings, surveys"))
         return self._post_form("mobile-heartbeat", fields)
-
-    def set_push_token(self) -> Answer:
-        """Sends the phone's push token, which stays the same (PHONE-60)."""
-        token = base64.urlsafe_b64encode(random.Random(f"token|{self.seed}").randbytes(105)).decode().rstrip("=")
-        return self._post_form("set_fcm_token", [*self._tracking(), ("fcm_token", token)])
 
     # --- files
 

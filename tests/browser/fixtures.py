@@ -2,10 +2,16 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+
+from core.config import REPOSITORY
+from core.crypto.passwords import PARTICIPANT_SCHEME, hash_password
+from tests.browser.portal import Portal
 
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -40,3 +46,28 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
     return context.new_page()
+
+
+@pytest.fixture
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Researchers' passwords are hashed in a thousandth of the time, for tests that are about something else."""
+    for module in ("core.accounts", "core.models.researcher"):
+        monkeypatch.setattr(f"{module}.hash_password", hash_quickly)
+
+
+def hash_quickly(password: str) -> str:
+    return hash_password(password, PARTICIPANT_SCHEME)
+
+
+@pytest.fixture(scope="session")
+def assets() -> None:
+    """The portal's third-party files, copied from `node_modules`."""
+    subprocess.run([sys.executable, "-m", "ops.assets"], cwd=REPOSITORY, check=True)
+
+
+@pytest.fixture
+def portal(assets: None, server: str, page: Page) -> Iterator[Portal]:
+    """The portal in a browser. Whatever the console says fails the test."""
+    portal = Portal(page, server)
+    yield portal
+    portal.console_said()

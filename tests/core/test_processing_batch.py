@@ -33,8 +33,7 @@ def queue(factory: Factory, participant: Participant, path: str, contents: bytes
     """Stores and queues a raw file as an accepted upload does."""
     desk = UploadDesk(db.session(), factory.store(participant.study), PrivateKeyCache())
     stored = place_raw_object(desk, f"{participant.study.object_id}/{participant.patient_id}/{path}", contents)
-    for row in rows_of_upload(participant, stored):
-        db.session.execute(row)
+    db.session.execute(*rows_of_upload(participant, stored))
     db.session.commit()
     return stored.path.removesuffix(".zst")
 
@@ -246,9 +245,7 @@ def test_many_missing_raw_files_stop_the_run_and_mark_nothing(app: Flask, factor
     assert {row.attempts for row in db.session.scalars(db.select(QueuedUpload))} == {0}
 
 
-def test_a_store_that_is_down_leaves_the_queue_as_it_is(
-    app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_store_that_is_down_leaves_the_queue_as_it_is(app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch):
     """PROC-53: an outage is nobody's failed attempt."""
     participant = factory.participant()
     queue(factory, participant, "accel/1700002800000.csv", HEADER + b"1700002801000,3,1,1,1")

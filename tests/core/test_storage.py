@@ -23,7 +23,7 @@ from core.storage import (
     open_store,
 )
 from core.storage.folder import FolderStore
-from core.storage.s3 import S3Store
+from core.storage.s3 import CONNECT_SECONDS, READ_SECONDS, RETRIES, S3Store
 
 BUCKET = "participants"
 STUDY = Study(id=1, object_id="Qm4vT8sZ1nB6xK2wR9cJ5hLp", name="s", encryption_key="k" * 32)
@@ -45,9 +45,7 @@ def s3_settings(endpoint: str) -> Settings:
 
 
 @pytest.fixture(params=["folder", "s3"])
-def store(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> ObjectStore:
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
     if request.param == "folder":
         return FolderStore(tmp_path / "objects")
     endpoint = request.getfixturevalue("s3_endpoint")
@@ -240,3 +238,9 @@ def test_paths_of_other_studies_and_odd_ones_are_refused(sealed: SealedStore, pa
     """STORE-8."""
     with pytest.raises(ValueError, match="not a path"):
         sealed.create(path, b"x")
+
+
+def test_all_tries_together_end_before_a_phone_stops_waiting():
+    """PHONE-13, STORE-8: three tries, and the pauses between them, within 12 s."""
+    pauses = 1 + 2  # botocore's standard mode waits up to 2^n seconds, n from 0
+    assert RETRIES["total_max_attempts"] * max(CONNECT_SECONDS, READ_SECONDS) + pauses <= 12

@@ -40,7 +40,9 @@ class Machine:
 
     def flask(self, *arguments: str) -> str:
         command = [sys.executable, "-m", "flask", "--app", "webapp", *arguments]
-        return subprocess.run(command, env=self.environment, cwd=REPOSITORY, check=True, capture_output=True).stdout.decode()
+        return subprocess.run(
+            command, env=self.environment, cwd=REPOSITORY, check=True, capture_output=True
+        ).stdout.decode()
 
     def start(self, name: str) -> None:
         """Starts `web` or `worker`, or the database again."""
@@ -48,7 +50,12 @@ class Machine:
             self._start_database()
             return
         command = {
-            "web": [str(Path(sys.executable).with_name("gunicorn")), "-c", "ops/gunicorn.conf.py", "webapp:create_app()"],
+            "web": [
+                str(Path(sys.executable).with_name("gunicorn")),
+                "-c",
+                "ops/gunicorn.conf.py",
+                "webapp:create_app()",
+            ],
             "worker": [sys.executable, "-m", "tests.ops.endless_worker"],
         }[name]
         self.processes[name] = subprocess.Popen(

@@ -104,9 +104,7 @@ def test_every_acknowledged_row_is_in_the_chunks_exactly_once_whatever_is_killed
     killer.join(30)
     assert killer.failure is None
     for victim in VICTIMS:  # whatever was killed last
-        if victim != "database" and (
-            victim not in machine.processes or machine.processes[victim].poll() is not None
-        ):
+        if victim != "database" and (victim not in machine.processes or machine.processes[victim].poll() is not None):
             machine.start(victim)
     engine = sa.create_engine(machine.database.get_uri())
     try:
@@ -130,7 +128,7 @@ def test_every_acknowledged_row_is_in_the_chunks_exactly_once_whatever_is_killed
 
 
 def upload_all(phone: Phone, killer: Killer) -> None:
-    """Writes this phone's share of files and sends them round after round, until all are acknowledged and enough died."""
+    """Writes this phone's share of files and sends them round after round until all are taken and enough has died."""
     share = FILES // PHONES
     for n in range(share):
         alias = ("accel", "gps", "powerState")[n % 3]

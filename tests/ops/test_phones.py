@@ -320,7 +320,7 @@ def test_the_password_goes_out_hashed_and_the_new_one_plain(server: ScriptedServ
 
 
 def test_paths_are_those_of_each_app() -> None:
-    """PHONE-2."""
+    """PHONE-2, PHONE-4: the path is put behind the address that the participant typed."""
     assert Platform.ANDROID.path("mobile-heartbeat") == "/mobile-heartbeat"
     assert Platform.ANDROID.path("upload") == "/upload"
     assert Platform.IOS.path("upload") == "/upload/ios/"
@@ -355,6 +355,7 @@ def test_android_without_anonymized_hashing_registers_twice(server: ScriptedServ
 
 
 def test_surveys_that_would_crash_an_app_are_refused_and_named(server: ScriptedServer) -> None:
+    """PHONE-55."""
     phone = make_phone(server, Platform.ANDROID)
     phone.download_surveys()
     assert [survey["_id"] for survey in phone.surveys] == [SURVEY["_id"], AUDIO["_id"]]

@@ -57,7 +57,7 @@ def unzip(answer: TestResponse) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_credentials_that_are_right_are_told_so(app: Flask, key: dict[str, str], slash: str):
-    """DATA-40, DATA-4."""
+    """DATA-1, DATA-4, DATA-40."""
     assert ask(app, f"/check-my-credentials/v1{slash}", key).text == "The provided credentials are valid"
     for wrong, status in (
         ({}, 400), ({"access_key": key["access_key"]}, 400), (key | {"secret_key": "a b"}, 400),
@@ -106,7 +106,7 @@ def test_patient_ids_are_listed(app: Flask, factory: Factory, study: Study, part
 
 
 def test_a_download_holds_every_chunk_under_its_name_and_a_registry(app: Flask, study: Study, participant, key):
-    """DATA-21 to DATA-23: two answers in one second get different names."""
+    """DATA-21, DATA-22, DATA-23: two answers in one second get different names."""
     files = unzip(ask(app, "/get-data/v1", key, study_id=study.object_id))
     patient = participant.patient_id
     survey = "a" * 24

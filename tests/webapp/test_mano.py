@@ -54,7 +54,7 @@ def names(archive: zipfile.ZipFile) -> set[str]:
 def test_mano_lists_downloads_and_extracts_what_simulated_phones_uploaded(
     server: str, factory: Factory, keyring: dict[str, str], tmp_path: Path
 ):
-    """DATA-20 to DATA-24, DATA-40: a download with the registry of the first brings nothing again."""
+    """DATA-20, DATA-22, DATA-24, DATA-40: a download with the registry of the first brings nothing again."""
     study = factory.study("Sleep and movement")
     patients = uploaded(server, study)
     assert list(mano.studies(keyring)) == [("Sleep and movement", study.object_id)]

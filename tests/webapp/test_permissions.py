@@ -49,7 +49,9 @@ MATRIX: dict[str, str | Page] = {
     "portal.study_page": Page("study", "/view_study/{study}", is_return_page=True),
     "portal.study_page_figures": Page("study", "/view_study/{study}/figures", passed=302),
     "portal.participant_page": Page("study", "/view_study/{study}/participant/{participant}", is_return_page=True),
-    "portal.participant_page_figures": Page("study", "/view_study/{study}/participant/{participant}/figures", passed=302),
+    "portal.participant_page_figures": Page(
+        "study", "/view_study/{study}/participant/{participant}/figures", passed=302
+    ),
     "portal.add_participants": Page("study", "/view_study/{study}/add_participants"),
     "portal.create_new_participant": Page("study", "/create_new_participant", "POST"),
     "portal.create_many_patients": Page("study", "/create_many_patients/{study}", "POST", passed=422),
@@ -70,7 +72,7 @@ class World:
 
 
 @pytest.fixture
-def world(factory: Factory) -> World:
+def world(factory: Factory, quick_passwords: None) -> World:
     study, hidden, other = factory.study(), factory.study(), factory.study()
     hidden.hidden_at = db.func.now()
     visitors: dict[str, Researcher | None] = {"out": None}
@@ -83,7 +85,9 @@ def world(factory: Factory) -> World:
     return World(study, hidden, factory.participant(study), factory.participant(other), visitors)
 
 
-def ask(app: Flask, world: World, page: Page, who: str, *, study: int | None = None, participant: str | None = None) -> TestResponse:
+def ask(
+    app: Flask, world: World, page: Page, who: str, *, study: int | None = None, participant: str | None = None
+) -> TestResponse:
     number = study or world.study.id
     path = page.path.format(study=number, participant=participant or world.participant.patient_id)
     visitor = Visitor(app, world.visitors[who])
@@ -125,9 +129,7 @@ def test_every_kind_of_researcher_gets_what_its_role_allows(app: Flask, world: W
         expected = page.passed
         if page.kind == "study" and who == "none":
             expected = 403
-        elif page.path in ("/", "/choose_study") and who in ("study_researcher", "study_admin"):
-            expected = 302
-        elif page.path == "/":
+        elif (page.path in ("/", "/choose_study") and who in ("study_researcher", "study_admin")) or page.path == "/":
             expected = 302
         assert ask(app, world, page, who).status_code == expected, (who, page)
 

@@ -20,12 +20,13 @@ ENDPOINTS = (
 @pytest.mark.parametrize("path", ENDPOINTS)
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_an_unknown_id_is_refused_with_403_and_401_to_ios_without_a_redirect(app: Flask, path: str, slash: str):
-    """PHONE-2, PHONE-20."""
+    """PHONE-1, PHONE-2, PHONE-5, PHONE-20."""
     fields = {"patient_id": "nobody11", "password": "x", "device_id": "y"}
     for end, status in (("", 403), ("/ios", 401)):
         answer = app.test_client().post(path + end + slash, data=fields)
         assert (answer.status_code, answer.data) == (status, b"")
         assert "Location" not in answer.headers
+        assert "Set-Cookie" not in answer.headers
 
 
 @pytest.mark.parametrize("missing", ["patient_id", "password", "device_id"])
@@ -73,7 +74,7 @@ def test_an_authorization_header_is_ignored(app: Flask, factory: Factory):
 
 
 def test_device_settings_hold_every_key_in_order_with_its_type(app: Flask, factory: Factory):
-    """PHONE-40 to PHONE-42."""
+    """PHONE-40, PHONE-41, PHONE-42."""
     participant = factory.participant()
     answer = app.test_client().post("/get_latest_device_settings", data=phone_fields(participant))
     settings = answer.json
@@ -93,7 +94,7 @@ def test_device_settings_hold_every_key_in_order_with_its_type(app: Flask, facto
 
 
 def test_surveys_come_in_the_shape_that_apps_read(app: Flask, factory: Factory):
-    """PHONE-44 to PHONE-53: deleted and dead types left out, `always_available` always there, an audio prompt too."""
+    """PHONE-44, PHONE-45, PHONE-51, PHONE-53: deleted and dead types left out, `always_available` always there, an audio prompt too."""
     participant = factory.participant()
     study = participant.study
     question = {"question_id": "q", "question_type": "info_text_box", "question_text": "Grüße"}
@@ -144,7 +145,7 @@ def test_an_android_password_is_stored_as_its_form_altered_it(app: Flask, factor
 
 
 def test_a_heartbeat_is_a_row(app: Flask, factory: Factory):
-    """PHONE-59."""
+    """PHONE-59, MODEL-107; a NUL does not reach the text (MODEL-7)."""
     participant = factory.participant()
     client = app.test_client()
     client.post("/mobile-heartbeat/", data=phone_fields(participant, message="tasks\0 running"))
@@ -156,9 +157,12 @@ def test_a_heartbeat_is_a_row(app: Flask, factory: Factory):
 
 
 @pytest.mark.parametrize(
-    ("sent", "kept"), [("Europe/Kyiv", "Europe/Kyiv"), ("nonsense", None), ("", "Europe/Berlin"), (None, "Europe/Berlin")]
+    ("sent", "kept"),
+    [("Europe/Kyiv", "Europe/Kyiv"), ("nonsense", None), ("", "Europe/Berlin"), (None, "Europe/Berlin")],
 )
-def test_a_zone_is_kept_when_the_zone_database_knows_it(app: Flask, factory: Factory, sent: str | None, kept: str | None):
+def test_a_zone_is_kept_when_the_zone_database_knows_it(
+    app: Flask, factory: Factory, sent: str | None, kept: str | None
+):
     """PHONE-122."""
     participant = factory.participant(timezone_name="Europe/Berlin")
     fields = phone_fields(participant) | ({} if sent is None else {"timezone": sent})

@@ -11,13 +11,16 @@ import urllib3
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from core.config import Settings
 from core.database import db
 from core.models import Participant, ProblemUpload, QueuedUpload, StoredObject, UploadRecord
 from core.models.study import Study
+from core.phones import uploads
 from core.storage import ObjectMissing, StoreUnavailable
 from core.streams import Platform
 from tests.conftest import VECTORS
 from tests.factories import Factory, phone_fields
+from webapp import create_app
 
 DEVICE_FILES = VECTORS / "device_files"
 MANIFEST = json.loads((DEVICE_FILES / "manifest.json").read_text())
@@ -33,7 +36,9 @@ def participant(factory: Factory) -> Participant:
     return factory.participant(patient_id=PATIENT)
 
 
-def send(app: Flask, participant: Participant, file: bytes | None = GPS, name: str = NAME, **fields: str) -> TestResponse:
+def send(
+    app: Flask, participant: Participant, file: bytes | None = GPS, name: str = NAME, **fields: str
+) -> TestResponse:
     """An upload as Android writes it: nothing percent-encoded, the file last."""
     form = phone_fields(participant, file_name=name, **fields)
     body = "".join(f"{key}={value}&" for key, value in form.items()).encode()
@@ -60,7 +65,7 @@ def raw_path(participant: Participant, rest: str = "gps/1717236000000.csv") -> s
 def test_every_device_file_is_stored_let_go_or_kept_aside(
     app: Flask, factory: Factory, participant: Participant, case: dict[str, Any]
 ):
-    """PHONE-64 rows 7 to 10, PHONE-84, PHONE-85, PHONE-95 to PHONE-115."""
+    """PHONE-64 rows 7 to 10, PHONE-84, PHONE-85, PHONE-98, PHONE-101, PHONE-104, PHONE-105, PHONE-106, PHONE-110."""
     file = (DEVICE_FILES / case["file"]).read_bytes()
     answer = send(app, participant, file, case["upload_name"])
     assert answer.status_code == 200
@@ -91,7 +96,7 @@ def test_every_device_file_is_stored_let_go_or_kept_aside(
 def test_the_apps_own_bodies_are_read_byte_for_byte(
     app: Flask, factory: Factory, participant: Participant, body: dict[str, Any]
 ):
-    """PHONE-7 to PHONE-9, PHONE-120, PHONE-122."""
+    """PHONE-7, PHONE-8, PHONE-9, PHONE-120, PHONE-122."""
     data = (DEVICE_FILES / body["body_file"]).read_bytes()
     answer = app.test_client().post(body["path"], data=data, content_type=body["content_type"])
     assert answer.status_code == 200
@@ -163,7 +168,8 @@ def test_a_request_without_a_file_is_400(app: Flask, participant: Participant):
 
 
 @pytest.mark.parametrize(
-    "name", ["../../x.csv", "a/b.csv", "zzzzzzzz_gps_1717236000000.csv", f"{PATIENT}_{'x' * 290}.csv", f"{PATIENT}_.csv"]
+    "name",
+    ["../../x.csv", "a/b.csv", "zzzzzzzz_gps_1717236000000.csv", f"{PATIENT}_{'x' * 290}.csv", f"{PATIENT}_.csv"],
 )
 def test_names_that_no_app_gives_are_kept_aside_inside_the_studys_folder(
     app: Flask, factory: Factory, participant: Participant, name: str
@@ -283,3 +289,29 @@ def test_ios_log_keeps_its_two_path_pieces(app: Flask, factory: Factory):
     participant = factory.participant(patient_id=PATIENT, platform=Platform.IOS)
     send(app, participant, name=f"{PATIENT}_ios_log_1717236000000.csv")
     assert db.session.scalars(db.select(QueuedUpload.path)).one() == raw_path(participant, "ios/log/1717236000000.csv")
+
+
+def test_no_transaction_is_open_while_a_file_is_decrypted_and_stored(
+    app: Flask, participant: Participant, monkeypatch: pytest.MonkeyPatch
+):
+    """PHONE-17: iOS sends eleven at once, and none holds the participant's row."""
+    really, seen = uploads.decrypt_device_file, []
+
+    def decrypt(*arguments: Any) -> Any:
+        seen.append(db.session().in_transaction())
+        return really(*arguments)
+
+    monkeypatch.setattr(uploads, "decrypt_device_file", decrypt)
+    assert send(app, participant).text == "upload successful."
+    assert seen == [False]
+
+
+def test_a_body_beyond_the_limit_is_413_and_one_below_it_passes(settings: Settings):
+    """PHONE-10, OPS-4."""
+    app = create_app(settings.model_copy(update={"upload_max_bytes": 2_000}))
+    with app.app_context():
+        participant = Factory().participant(patient_id=PATIENT)
+        assert send(app, participant, b"x" * 3_000).status_code == 413
+        assert send(app, participant, GPS).text == "upload successful."
+        db.session.remove()
+        db.engine.dispose()

@@ -29,6 +29,7 @@ def create(username: str, password: str | None, site_admin: bool, is_json: bool)
     except ValueError as error:
         fail(str(error))
     except IntegrityError:
+        db.session.rollback()
         fail(f"the name {username} is taken")
     show({"username": username, "password": password}, is_json=is_json)
 

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import click
-from flask.cli import AppGroup
 
 from core.streams import Platform
-from webapp.commands.output import fail
+from webapp.commands.output import CommandGroup, fail
 
-chunks_commands = AppGroup("chunks", help="Make hourly chunks from raw files in folders.")
+chunks_commands = CommandGroup("chunks", help="Make hourly chunks from raw files in folders.")
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 

@@ -4,11 +4,10 @@ import sys
 from pathlib import Path
 
 import click
-from flask.cli import AppGroup
 
-from webapp.commands.output import fail
+from webapp.commands.output import CommandGroup, fail
 
-device_commands = AppGroup("device", help="Look into files as phones upload them.")
+device_commands = CommandGroup("device", help="Look into files as phones upload them.")
 
 
 @device_commands.command("decrypt")

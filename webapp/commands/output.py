@@ -27,11 +27,13 @@ def fail(message: str) -> NoReturn:
 
 
 class CommandGroup(AppGroup):
-    """A group whose commands need the database, and say so in one line when it is not there or not migrated."""
+    """A group whose commands say in one line what is wrong: with their options, or with the database."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            fail(error.format_message())
         except OperationalError as error:
             fail(f"the database does not answer: {str(error.orig).strip().splitlines()[0]}")
         except ProgrammingError as error:

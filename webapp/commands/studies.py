@@ -38,6 +38,7 @@ def create(name: str, settings: Path | None, encryption_key: str | None, timezon
     except StudyRefused as error:
         fail(str(error))
     except IntegrityError:
+        db.session.rollback()
         fail(f"there is a study named {name} already")
     show({"object_id": study.object_id, "name": study.name}, is_json=is_json)
 
@@ -78,7 +79,7 @@ def update(
 @study_commands.command("grant")
 @click.argument("object_id")
 @click.option("--username", required=True)
-@click.option("--role", required=True, type=click.Choice([*Role, NO_ROLE]))
+@click.option("--role", required=True, type=click.Choice([*(role.value for role in Role), NO_ROLE]))
 @as_json
 def grant(object_id: str, username: str, role: str, is_json: bool) -> None:
     """Give a researcher a role in a study, or take it."""

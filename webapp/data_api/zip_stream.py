@@ -86,13 +86,15 @@ class ZipDownload:
         """Members in order with their contents, fetched and unsealed a few ahead by threads."""
         sealed = SealedStore(self.store, self.study, self.settings)
         waiting: deque[tuple[Member, Future[bytes | Iterable[bytes] | Exception]]] = deque()
+        ahead = 1  # the first member is on its way before the others are begun (DATA-21)
         with ThreadPoolExecutor(FETCHERS) as pool:
             try:
                 for member in found:
                     waiting.append((member, pool.submit(_fetch, sealed, member)))
-                    if len(waiting) >= FETCHED_AHEAD:
+                    if len(waiting) >= ahead:
                         member, contents = waiting.popleft()
                         yield member, contents.result()
+                        ahead = min(2 * ahead, FETCHED_AHEAD)
                 while waiting:
                     member, contents = waiting.popleft()
                     yield member, contents.result()

@@ -6,6 +6,10 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from flask import Request
 
+from webapp.phone.multipart import parse_multipart
+
+# Larger multipart bodies go through a file, so that the body and the file in it are not in memory together.
+MOST_BYTES_AT_ONCE = 8 << 20
 # A field `file` at the very start or behind another; in an Android upload it is the last one.
 _FILE_FIELD = re.compile(rb"(?:^|&)file=")
 
@@ -24,6 +28,10 @@ def read_phone_form(request: Request) -> PhoneForm:
     Raises what Werkzeug raises for a body that is too large (413) or that broke off (400).
     """
     if request.mimetype == "multipart/form-data":
+        if (request.content_length or MOST_BYTES_AT_ONCE) < MOST_BYTES_AT_ONCE:
+            body = request.get_data(parse_form_data=False)
+            if form := parse_multipart(body, request.mimetype_params.get("boundary", "")):
+                return PhoneForm(*form)
         fields = {name: values[-1] for name, values in request.form.lists()}
         text = fields.pop("file", None)
         if "file" in request.files:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
-from sqlalchemy.exc import OperationalError, TimeoutError
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError, TimeoutError
 
 from core.crypto.participant_keys import client_public_key
 from core.crypto.passwords import hash_participant_password
@@ -15,7 +15,7 @@ from core.crypto.seal import SealBroken
 from core.database import db
 from core.models import AppSettings, Heartbeat, Participant
 from core.models.survey import surveys_for_phones
-from core.phones.authentication import Level, Refused, authenticate
+from core.phones.authentication import Level, Refused, admit, authenticate
 from core.phones.key_cache import public_key_path
 from core.phones.registration import RegistrationRefused, register_phone
 from core.phones.uploads import Answer, Upload, UploadDesk, accept_upload, answer_before_reading
@@ -61,13 +61,10 @@ def register_user() -> Response:
 @phone_route("/upload")
 def upload() -> Response:
     """PHONE-63 to PHONE-85. The first transaction ends before the file is looked at (PHONE-17)."""
-    form = read_phone_form(request)
-    participant = authenticate(db.session, form.fields, Level.MINIMAL)
-    now = _now()
-    participant.activity.last_upload_at = now
+    participant, form = _admitted("last_upload_at")
     db.session.commit()
     file_name = form.fields.get("file_name", "")
-    answer = answer_before_reading(participant, file_name, now)
+    answer = answer_before_reading(participant, file_name, _now())
     if answer is None:
         answer = accept_upload(_desk(participant), participant, Upload(file_name, form.file))
     return _text(answer)
@@ -76,8 +73,7 @@ def upload() -> Response:
 @phone_route("/get_latest_device_settings")
 def get_latest_device_settings() -> Response:
     """PHONE-41, PHONE-42: every key, always."""
-    participant = _signed_in(Level.MINIMAL)[0]
-    participant.activity.last_settings_at = _now()
+    participant, _ = _admitted("last_settings_at")
     settings = _settings_of(participant).for_phones()
     db.session.commit()
     return _json(settings | {"enable_extensive_device_info_tracking": False})
@@ -86,8 +82,7 @@ def get_latest_device_settings() -> Response:
 @phone_route("/download_surveys")
 def download_surveys() -> Response:
     """PHONE-44 to PHONE-51. A survey that is left out is deleted on the phone, so all or nothing (PHONE-45)."""
-    participant = _signed_in(Level.MINIMAL)[0]
-    participant.activity.last_surveys_at = _now()
+    participant, _ = _admitted("last_surveys_at")
     surveys = [
         {
             "_id": survey.object_id,
@@ -106,7 +101,8 @@ def download_surveys() -> Response:
 @phone_route("/set_password")
 def set_password() -> Response:
     """PHONE-58: the new password comes in plain and is hashed here (PHONE-27)."""
-    participant, form = _signed_in(Level.FULL)
+    form = read_phone_form(request)
+    participant = authenticate(db.session, form.fields, Level.FULL)
     participant.activity.last_set_password_at = _now()
     if "new_password" not in form.fields:
         db.session.commit()
@@ -119,13 +115,14 @@ def set_password() -> Response:
 @phone_route("/mobile-heartbeat")
 def mobile_heartbeat() -> Response:
     """PHONE-59."""
-    participant, form = _signed_in(Level.MINIMAL)
-    now = _now()
-    participant.activity.last_heartbeat_at = now
+    participant, form = _admitted("last_heartbeat_at")
     message = form.fields.get("message")
     db.session.execute(
-        insert(Heartbeat).values(participant_id=participant.id, at=now, message=message and message.replace("\0", ""))
-    )
+        insert(Heartbeat).values(
+            participant_id=participant.id, at=participant.activity.last_heartbeat_at,
+            message=message and message.replace("\0", ""),
+        )
+    )  # fmt: skip
     db.session.commit()
     return Response(status=200)
 
@@ -160,9 +157,10 @@ def keep_your_file(error: Exception) -> Response:
     return answer
 
 
-def _signed_in(level: Level) -> tuple[Participant, PhoneForm]:
+def _admitted(activity: str) -> tuple[Participant, PhoneForm]:
+    """Who asks at the minimal level, with the moment noted in this column of the activity; the caller commits."""
     form = read_phone_form(request)
-    return authenticate(db.session, form.fields, level), form
+    return admit(db.session(), form.fields, activity, _now()), form
 
 
 def _desk(participant: Participant) -> UploadDesk:

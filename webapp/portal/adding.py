@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from typing import Any
 
 from flask import Response, g, render_template, request
 from flask.typing import ResponseReturnValue
@@ -27,6 +28,13 @@ class ManyForm(FlaskForm):
         "How many", [InputRequired(HOW_MANY), NumberRange(1, MOST_AT_ONCE, HOW_MANY)], default=20
     )
     desired_filename = StringField("File name", default="new_participant_ids.csv")
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        """Says the same of every number that is refused."""
+        is_valid = super().validate(extra_validators)
+        if self.number_of_new_patients.errors:
+            self.number_of_new_patients.errors = [HOW_MANY]
+        return is_valid
 
 
 @portal.get("/view_study/<number:study_number>/add_participants")

@@ -104,7 +104,7 @@ def open_door() -> ResponseReturnValue | None:
     g.researcher = current_user.researcher if current_user.is_authenticated else None
     if door.needs_session and g.researcher is None:
         return _to_sign_in(door)
-    if door.needs_token:
+    if door.needs_token and g.researcher:  # without a session there is nothing that another site could misuse
         csrf.protect()
     if door.capability:
         _enter_study(door.capability)
@@ -129,10 +129,14 @@ def lead_to(address: str) -> Response:
     return redirect(address)  # type: ignore[return-value]
 
 
+def wants_page() -> bool:
+    """Whether the client asks for HTML by name, as browsers and HTMX do; programs send `*/*` or nothing."""
+    return "text/html" in request.accept_mimetypes.values()
+
+
 def wants_json() -> bool:
     """Whether the client asks for JSON rather than for a page."""
-    best = request.accept_mimetypes.best_match(["text/html", "application/json"])
-    return best == "application/json" and "application/json" in request.accept_mimetypes.values()
+    return "application/json" in request.accept_mimetypes.values() and not wants_page()
 
 
 def _to_sign_in(door: Door) -> ResponseReturnValue:

@@ -9,7 +9,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError
 
 from core.database import db
-from webapp.portal.doors import wants_json
+from webapp.portal.doors import wants_json, wants_page
 
 log = logging.getLogger(__name__)
 OUR_BLUEPRINTS = (None, "portal")
@@ -24,12 +24,12 @@ SENTENCES = {
     429: ("Too many attempts", "Wait a minute, then try again."),
     500: ("Something broke here", "The server failed on this request, and nothing was changed. Trying again may help."),
 }
-NO_TOKEN = "This form was opened in another session, or long ago. Nothing was changed; open the page again and repeat."
+STALE_FORM = "This form was opened in another session. Nothing was changed; open the page again and repeat."
 
 
 def init_error_pages(app: Flask) -> None:
     """Answers for every error that no blueprint answers itself."""
-    app.register_error_handler(CSRFError, _no_token)
+    app.register_error_handler(CSRFError, _stale_form)
     for status in SENTENCES:
         app.register_error_handler(status, error_page)
 
@@ -43,10 +43,12 @@ def error_page(error: HTTPException, explanation: str | None = None) -> Response
     if isinstance(error, InternalServerError):
         reference = secrets.token_hex(4)
         log.error("request %s to %s failed", reference, request.path)
-    if request.blueprint not in OUR_BLUEPRINTS or not (wants_json() or request.accept_mimetypes.accept_html):
+    if request.blueprint not in OUR_BLUEPRINTS or not (wants_json() or wants_page()):
         body: ResponseReturnValue = Response(f"{title}\n", content_type="text/plain; charset=utf-8")
     elif wants_json():
         body = {"error": title, "reference": reference}
+    elif request.htmx:  # type: ignore[attr-defined]
+        return _in_page(title, explanation or default, status)
     else:
         is_signed_in = g.get("researcher") is not None
         body = render_template(
@@ -57,6 +59,15 @@ def error_page(error: HTTPException, explanation: str | None = None) -> Response
     return body, status, headers
 
 
-def _no_token(error: CSRFError) -> ResponseReturnValue:
+def _in_page(title: str, explanation: str, status: int) -> ResponseReturnValue:
+    """For HTMX, which swaps errors too: a line above the page's contents, which stay; nothing for a poll."""
+    door = g.get("door")
+    if door is not None and door.is_polled:
+        return "", status, {"HX-Reswap": "none"}
+    line = render_template("portal/_problem.html", title=title, explanation=explanation)
+    return line, status, {"HX-Retarget": "#problem", "HX-Reswap": "innerHTML"}
+
+
+def _stale_form(error: CSRFError) -> ResponseReturnValue:
     """403, as for any refusal (PERM-30)."""
-    return error_page(Forbidden(), NO_TOKEN)
+    return error_page(Forbidden(), STALE_FORM)

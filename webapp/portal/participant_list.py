@@ -61,19 +61,21 @@ class ListQuery:
             show=_named(Show, arguments.get("show"), cls.show),
             sort=_named(Sort, arguments.get("sort"), cls.sort),
             is_ascending=arguments.get("order") == "up",
-            page=int(page) if page.isascii() and page.isdecimal() and 0 < int(page[:9]) else 1,
+            page=max(1, int(page[:9])) if page.isascii() and page.isdecimal() else 1,
         )
 
     def arguments(self, **changes: Any) -> dict[str, Any]:
         """The address's arguments of this list with some changes, without what is the default."""
-        new = replace(self, **({"page": 1} | changes))
-        default = ListQuery()
-        values = {
-            "search": new.search, "show": new.show.value, "sort": new.sort.value,
-            "order": "up" if new.is_ascending else "", "page": new.page,
+        defaults = ListQuery().all_arguments()
+        new = replace(self, **({"page": 1} | changes)).all_arguments()
+        return {name: value for name, value in new.items() if value != defaults[name]}
+
+    def all_arguments(self) -> dict[str, Any]:
+        """Every argument that `parse` reads."""
+        order = "up" if self.is_ascending else "down"
+        return {
+            "search": self.search, "show": self.show.value, "sort": self.sort.value, "order": order, "page": self.page,
         }  # fmt: skip
-        defaults = {"search": "", "show": default.show.value, "sort": default.sort.value, "order": "", "page": 1}
-        return {name: value for name, value in values.items() if value != defaults[name]}
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class SignedIn(UserMixin):
 
 
 class PortalSessions(SecureCookieSessionInterface):
-    """Every request to a page starts the idle time afresh, but not what pages ask for by themselves, nor other doors."""
+    """Each page asked for starts the idle time afresh; what pages ask for by themselves, and other doors, do not."""
 
     def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
         door = g.get("door")

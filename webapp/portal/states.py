@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from core.models import Participant, ParticipantActivity
 from webapp.portal.wording import span
 
+Row = sa.Row[Any]
 SILENT_AFTER = timedelta(hours=24)
 
 
@@ -32,7 +33,9 @@ class State:
     meaning: str
 
 
-def state_of(who: Participant | sa.Row[Any], activity: ParticipantActivity | sa.Row[Any] | None, now: datetime) -> State:
+def state_of(
+    who: Participant | sa.Row[Any], activity: ParticipantActivity | sa.Row[Any] | None, now: datetime
+) -> State:
     """The participant's state at this moment; both may be the same row of a list."""
     if who.purged_at:
         return State("Purged", "off", "All data were deleted.")

@@ -1,5 +1,6 @@
 // Elements with data-poll="seconds" get a `poll` event that often, which HTMX turns into a request. Nothing is asked
-// for while the page is hidden, nor after an hour without a sign of life from the person who watches.
+// for while the page is hidden, nor after an hour without a sign of life from the person who watches. While the server
+// does not answer, the class `stale` says so.
 const STILL_WATCHING_MS = 60 * 60 * 1000;
 let lastSign = Date.now();
 
@@ -9,6 +10,12 @@ for (const sign of ["pointerdown", "pointermove", "keydown", "scroll"]) {
 
 const isWatched = () => !document.hidden && Date.now() - lastSign < STILL_WATCHING_MS;
 const poll = (element) => { if (element.isConnected && isWatched()) element.dispatchEvent(new Event("poll")); };
+
+const note = (event, isStale) => {
+  if (event.target instanceof Element && event.target.matches("[data-poll]")) event.target.classList.toggle("stale", isStale);
+};
+document.addEventListener("htmx:after:request", (event) => note(event, event.detail.ctx.response.status >= 400));
+document.addEventListener("htmx:error", (event) => note(event, true));
 
 for (const element of document.querySelectorAll("[data-poll]")) {
   setInterval(poll, Number(element.dataset.poll) * 1000, element);

@@ -1,0 +1,41 @@
+"""Advisory locks of the database: held by a connection, gone with it, whatever becomes of its process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+import sqlalchemy as sa
+
+
+class LockSpace(IntEnum):
+    """The upper 16 bits of our locks' keys, apart from anybody else's in the same database."""
+
+    PARTICIPANT = 0xBE1
+    DISPATCHER = 0xBE2
+    RUN = 0xBE3
+
+
+def lock_key(space: LockSpace, number: int = 0) -> int:
+    """The 64-bit key of a lock."""
+    return (space << 48) + number
+
+
+def try_lock(connection: sa.Connection, key: int) -> bool:
+    """Takes the lock if it is free."""
+    is_ours: bool = connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar_one()
+    return is_ours
+
+
+@contextmanager
+def unlocked_after(connection: sa.Connection, key: int, *, is_shared: bool = False) -> Iterator[None]:
+    """Gives the lock back when the block is left; a connection that is broken has lost it already."""
+    unlock = sa.func.pg_advisory_unlock_shared if is_shared else sa.func.pg_advisory_unlock
+    try:
+        yield
+    finally:
+        try:
+            connection.rollback()
+            connection.execute(sa.select(unlock(key)))
+            connection.commit()
+        except sa.exc.DBAPIError:
+            connection.invalidate()

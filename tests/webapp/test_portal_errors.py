@@ -1,0 +1,97 @@
+"""Error pages (OPS-34), the doors' registration, and static files."""
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from tests.factories import Factory
+from tests.webapp.portal_visitor import Visitor
+from webapp.portal import studies
+from webapp.portal.doors import require_doors
+
+pytestmark = pytest.mark.usefixtures("quick_passwords")
+
+
+def ask(app: Flask, path: str, accept: str, method: str = "GET") -> TestResponse:
+    return app.test_client().open(path, method=method, headers={"Accept": accept})
+
+
+def test_a_person_gets_a_page_with_a_way_back(app: Flask, factory: Factory):
+    answer = Visitor(app).get("/no/such/page")
+    assert answer.status_code == 404 and "No such page" in answer.text and 'href="/"' in answer.text
+    answer = Visitor(app, factory.researcher()).get("/view_study/99")
+    assert answer.status_code == 404 and 'href="/choose_study"' in answer.text
+
+
+def test_a_wrong_method_is_told_which_are_right(app: Flask):
+    answer = Visitor(app).get("/validate_login")
+    assert answer.status_code == 405 and set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
+
+
+def test_a_client_that_asks_for_json_gets_json(app: Flask):
+    answer = ask(app, "/no/such/page", "application/json")
+    assert answer.status_code == 404 and answer.json == {"error": "No such page", "reference": None}
+
+
+def test_a_program_gets_a_short_line(app: Flask):
+    """`*/*` is no wish for a page."""
+    for path in ("/no/such/page", "/view_study/x"):
+        answer = ask(app, path, "*/*")
+        assert (answer.status_code, answer.mimetype, answer.text) == (404, "text/plain", "No such page\n")
+
+
+def test_htmx_gets_a_line_above_what_stays(app: Flask, factory: Factory):
+    """HTMX swaps errors too; a poll swaps nothing."""
+    visitor = Visitor(app, factory.researcher())
+    answer = visitor.swap("/view_study/99")
+    assert (answer.status_code, answer.headers["HX-Retarget"]) == (404, "#problem") and "<html" not in answer.text
+    polled = visitor.swap("/view_study/99/figures")
+    assert (polled.status_code, polled.headers["HX-Reswap"], polled.data) == (404, "none", b"")
+
+
+def test_a_body_beyond_the_limit_is_refused(app: Flask, factory: Factory):
+    visitor = Visitor(app)
+    answer = visitor.post("/validate_login", has_token=False, username="x" * (2 << 20))
+    assert answer.status_code == 413
+
+
+def test_a_failure_has_a_reference_and_no_details(app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch):
+    """OPS-34; no secrets in error pages."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("password=hunter2")
+
+    monkeypatch.setattr(studies, "studies_of", fail)
+    app.testing = app.config["PROPAGATE_EXCEPTIONS"] = False
+    answer = Visitor(app, factory.researcher()).get("/choose_study")
+    assert answer.status_code == 500 and "Something broke here" in answer.text and "hunter2" not in answer.text
+
+
+def test_a_page_without_a_door_keeps_the_application_from_starting(app: Flask):
+    """PERM-4."""
+    app.view_functions["portal.open"] = lambda: ""
+    with pytest.raises(RuntimeError, match=r"portal\.open"):
+        require_doors(app)
+
+
+def test_files_have_a_version_and_are_kept(app: Flask):
+    page = Visitor(app).get("/").text
+    address = page.split('rel="stylesheet" href="')[1].split('"')[0]
+    assert "?v=" in address
+    kept = Visitor(app).get(address)
+    assert kept.status_code == 200 and "immutable" in kept.headers["Cache-Control"]
+    assert "immutable" not in Visitor(app).get(address.partition("?")[0]).headers.get("Cache-Control", "")
+
+
+def test_nothing_is_inline(app: Flask, factory: Factory):
+    """PORTAL-8: the policy forbids it, so the pages hold none."""
+    study = factory.study()
+    visitor = Visitor(app, factory.researcher(study=study))
+    participant = factory.participant(study)
+    for path in (
+        "/", "/manage_credentials", f"/view_study/{study.id}", f"/view_study/{study.id}/add_participants",
+        f"/view_study/{study.id}/participant/{participant.patient_id}",
+    ):  # fmt: skip
+        page = visitor.get(path).text
+        for inline in (" style=", "<style", "<script>", " onclick=", "hx-on", "javascript:"):
+            assert inline not in page, (path, inline)
