@@ -1,4 +1,4 @@
-"""Password hashes: `<algorithm>$<iterations>$<hash>$<salt>`, as the platform has them (MODEL-60 to 62, PHONE-26 to 29)."""
+"""Password hashes in the platform's form, `<algorithm>$<iterations>$<hash>$<salt>` (MODEL-60 to MODEL-62)."""
 
 import base64
 import hashlib

@@ -50,6 +50,8 @@ SWITCHES = {
     "reachability": "reachability",
 }
 
+ANDROID_POWER_EVENTS = ("Screen turned on", "Screen turned off", "Power connected", "Power disconnected")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -158,7 +160,7 @@ def _power_state(recipe: Recipe, dice: random.Random) -> Iterator[str]:
     level = dice.uniform(0.3, 1.0)
     for at_ms in _events(recipe, dice, 10, 0.7):
         if recipe.platform is Platform.ANDROID:
-            yield f"{at_ms},{dice.choice(('Screen turned on', 'Screen turned off', 'Power connected', 'Power disconnected'))}"
+            yield f"{at_ms},{dice.choice(ANDROID_POWER_EVENTS)}"
         else:
             level = min(1.0, max(0.05, level + dice.gauss(-0.01, 0.03)))
             yield f"{at_ms},{dice.choice(('Locked', 'Unlocked', 'Unplugged', 'Charging'))},{level:.2f}"

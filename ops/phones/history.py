@@ -75,7 +75,7 @@ def collect_day(phone: Phone, habit: Habit, midnight: datetime, now: datetime) -
     before = len(phone.outbox)
     left_out = "accel" if habit is Habit.NO_ACCELEROMETER and dice.random() < 0.4 else ""
     for hour in range(0, 24, WINDOW_HOURS):
-        if habit is Habit.OFF_AT_NIGHT and hour == 0 or habit is Habit.GAPS and dice.random() < 0.2:
+        if (habit is Habit.OFF_AT_NIGHT and hour == 0) or (habit is Habit.GAPS and dice.random() < 0.2):
             continue
         start = midnight.replace(hour=hour).astimezone(UTC) + timedelta(milliseconds=dice.randrange(60_000))
         end = min(start + timedelta(hours=WINDOW_HOURS), now)

@@ -61,7 +61,7 @@ class LoadReport:
 
 
 def rows_for(phone: Phone, start_ms: int, file_bytes: int) -> int:
-    """How many accelerometer rows from a moment on make an encrypted file of at most about `file_bytes`; at least one."""
+    """How many accelerometer rows from a moment on make an encrypted file of about `file_bytes`; at least one."""
     most = max(1, (file_bytes - _KEY_LINE_BYTES) // _SHORTEST_LINE_BYTES)
     end_ms = start_ms + most * ROW_MS
     lines = records(Recipe(phone.seed, phone.platform, phone.zone, "accel", start_ms, end_ms, end_ms, most, ROW_MS))

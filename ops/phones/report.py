@@ -6,7 +6,7 @@ from ops.phones.transport import Meter
 
 
 def percentiles(latencies_ms: list[float]) -> dict[str, float]:
-    """Count, p50, p95, p99 and maximum of latencies in milliseconds (nearest rank); only the count if there are none."""
+    """Count, p50, p95, p99 and maximum of latencies in ms (nearest rank); only the count if there are none."""
     if not latencies_ms:
         return {"count": 0}
     ordered = sorted(latencies_ms)

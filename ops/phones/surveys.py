@@ -36,7 +36,7 @@ class Filled:
 
 
 def complaints(surveys: Any) -> list[str]:
-    """Everything in a survey download that an app would crash on or refuse (PHONE-44 to PHONE-55); [] when all is well."""
+    """What an app would crash on or refuse in a survey download (PHONE-44 to PHONE-55); [] when all is well."""
     if not isinstance(surveys, list):
         return ["the survey download is not an array"]
     found: list[str] = []

@@ -1,4 +1,4 @@
-"""Decrypting an 8 MB accelerometer file, against a plain loop over its lines: `python -m tests.benchmarks.bench_device_file`.
+"""Decrypting an 8 MB accelerometer file, against a plain loop over its lines.
 
 Prints one JSON line: name, ratio to the loop in the same run, MB/s of ciphertext, peak memory beyond the file in MB,
 ms per private key operation, and ms for the loop's reading of a key line (PEM parsed anew, `pow` without the CRT).

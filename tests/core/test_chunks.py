@@ -1,4 +1,4 @@
-"""Raw files to chunks: golden cases byte for byte, edge cases, and a plain row loop as the judge (PROC-10 to PROC-39)."""
+"""Raw files to chunks: golden cases byte for byte, edge cases, and a plain row loop as the judge."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -234,7 +234,7 @@ def test_a_participant_who_changed_phones_gets_one_chunk_under_todays_header() -
 
 
 def test_an_unexpected_header_is_told_and_does_no_harm() -> None:
-    """PROC-36."""
+    """PROC-12, PROC-36."""
     batch = batch_of("gps/1.csv", b"time,lat\n%d,1\n" % T)
     assert batch.reports["gps/1.csv"].has_unexpected_header
     assert not batch.problems
@@ -342,7 +342,7 @@ def test_any_two_batches_become_what_a_plain_loop_makes(first: Any, second: Any,
     ours: dict[str, bytes] = {}
     plain: dict[str, bytes] = {}
     for batch in (first, second):
-        # What applies to Android alone is applied unless the phone is known to be an iPhone, where such files are noise.
+        # What applies to Android alone is applied unless the phone is known to be an iPhone.
         files = [(path, data, os) for path, (data, os) in batch.items() if os is ANDROID or path[0] not in "cwl"]
         plain |= reference.build(files, plain, platform, NOW)
         for _ in range(2):

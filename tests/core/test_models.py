@@ -44,12 +44,16 @@ def test_a_bulk_insert_without_defaults_keeps_them(app: Flask, factory: Factory)
 
 @pytest.mark.parametrize(
     "values",
-    ["'ABC', 'ANDROID'", "'abc0', 'ANDROID'", "'abcdefghi', 'ANDROID'", "'abc', 'Windows'", "'', 'IOS'"],
+    [("ABC", "ANDROID"), ("abc0", "ANDROID"), ("abcdefghi", "ANDROID"), ("abc", "Windows"), ("", "IOS")],
 )
-def test_ids_and_platforms_outside_their_set_are_refused_by_the_database(app: Flask, factory: Factory, values: str):
+def test_ids_and_platforms_outside_their_set_are_refused_by_the_database(
+    app: Flask, factory: Factory, values: tuple[str, str]
+):
     """MODEL-30, MODEL-100."""
     study = factory.study()
-    statement = f"INSERT INTO participants (patient_id, os_type, study_id, password_hash) VALUES ({values}, {study.id}, 'x')"
+    statement = (
+        f"INSERT INTO participants (patient_id, os_type, study_id, password_hash) VALUES ({values}, {study.id}, 'x')"
+    )
     assert refused(sa.text(statement))
 
 

@@ -50,7 +50,9 @@ def test_sha512_verifies_with_its_longer_hash():
     assert verify_password("x", f"sha512$2${base64.urlsafe_b64encode(derived).decode()}${SALT}")
 
 
-@pytest.mark.parametrize("stored", ["", "a$b$c", SHA256 + "$5", SHA256.replace("sha256", "md5"), "sha1$0$x$y", "sha1$x$y$z"])
+@pytest.mark.parametrize(
+    "stored", ["", "a$b$c", SHA256 + "$5", SHA256.replace("sha256", "md5"), "sha1$0$x$y", "sha1$x$y$z"]
+)
 def test_what_is_no_hash_matches_nothing(stored: str):
     """PHONE-28, MODEL-62: an empty one never matches."""
     assert not verify_password("", stored)

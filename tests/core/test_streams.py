@@ -42,7 +42,7 @@ def test_every_stream_has_one_number_and_aliases_of_its_own() -> None:
     ],
 )
 def test_stream_is_found_in_the_path(path: str, stream: DataStream) -> None:
-    """PROC-1, PROC-2."""
+    """PROC-1, PROC-2, PROC-3."""
     assert stream_of_path(path) is stream
 
 

@@ -285,6 +285,7 @@ def test_an_ios_form_has_the_bytes_of_the_app() -> None:
 
 @pytest.mark.parametrize("platform", Platform)
 def test_a_phone_sends_the_fields_of_the_vectors_in_their_order(server: ScriptedServer, platform: Platform) -> None:
+    """PHONE-31, PHONE-124."""
     phone = make_phone(server, platform)
     path, content_type, body = server.requests[0]
     sent = [name for name, _ in parse_qsl(body.decode(), keep_blank_values=True)]
@@ -608,8 +609,10 @@ def test_the_command_prints_one_report(
 
 def test_the_command_ends_cleanly_on_sigterm(server: ScriptedServer) -> None:
     running = subprocess.Popen(
-        [sys.executable, "-m", "ops.phones", "--server", server.address, "--participants", "-", "--seconds", "inf"]
-        + ["--rate", "2", "--backfill-days", "1"],
+        [
+            *(sys.executable, "-m", "ops.phones", "--server", server.address, "--participants", "-"),
+            *("--seconds", "inf", "--rate", "2", "--backfill-days", "1"),
+        ],
         cwd=Path(__file__).parents[2],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

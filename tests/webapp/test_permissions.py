@@ -162,7 +162,7 @@ def test_a_study_number_in_another_form_is_no_page(app: Flask, world: World):
 
 
 def test_what_changes_something_is_not_reached_by_get(app: Flask, world: World):
-    """PERM-31: 405 before any look at the session."""
+    """PERM-10, PERM-31: 405 before any look at the session."""
     for page in PORTAL.values():
         if page.method == "POST":
             path = page.path.format(study=world.study.id)

@@ -94,7 +94,7 @@ def test_device_settings_hold_every_key_in_order_with_its_type(app: Flask, facto
 
 
 def test_surveys_come_in_the_shape_that_apps_read(app: Flask, factory: Factory):
-    """PHONE-44, PHONE-45, PHONE-51, PHONE-53: deleted and dead types left out, `always_available` always there, an audio prompt too."""
+    """PHONE-44, PHONE-45, PHONE-51, PHONE-53: deleted and dead types are left out, an audio prompt is always there."""
     participant = factory.participant()
     study = participant.study
     question = {"question_id": "q", "question_type": "info_text_box", "question_text": "Grüße"}

@@ -35,6 +35,7 @@ def password_opens(patient_id: str, password: str) -> bool:
 
 
 def test_one_participant_is_shown_with_its_password_once(visitor: Visitor, study: Study):
+    """PERM-76, PERM-80: in the answer itself, which no cache keeps, and never again."""
     answer = visitor.post("/create_new_participant", study_id=str(study.id))
     patient_id, password, _server = COPIED.findall(answer.text)
     assert password_opens(patient_id, password)

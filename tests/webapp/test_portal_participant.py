@@ -126,6 +126,7 @@ def test_an_empty_page_says_what_to_hand_over(app: Flask, factory: Factory):
 
 
 def test_the_page_tells_what_arrived(app: Flask, factory: Factory, participant: Participant):
+    """PORTAL-130, PORTAL-132; times in the study's zone with UTC on hover (PORTAL-10)."""
     now = datetime.now(UTC)
     chunks(participant, GPS, now.replace(minute=0, second=0, microsecond=0))
     db.session.add(
@@ -138,6 +139,7 @@ def test_the_page_tells_what_arrived(app: Flask, factory: Factory, participant: 
     page = Visitor(app, factory.researcher(study=participant.study)).get(address(participant)).text
     for words in ("By stream", "Recent uploads", "2.0 kB", "3 bad time", "1 of 24 hours", "Android"):
         assert words in page
+    assert f'title="{now:%Y-%m-%d %H:%M:%S} UTC"' in page
 
 
 def test_a_poll_asks_for_a_new_drawing_only_when_there_are_new_chunks(

@@ -112,6 +112,7 @@ def test_figures_have_their_context(study: Study):
 
 
 def test_the_page_and_its_swap_hold_the_same_list(app: Flask, factory: Factory, study: Study):
+    """PORTAL-110."""
     visitor = Visitor(app, factory.researcher(study=study))
     path = f"/view_study/{study.id}?show=not_registered"
     page, swap = visitor.get(path).text, visitor.swap(path).text

@@ -1,4 +1,4 @@
-"""A researcher's own account (PORTAL-60, PORTAL-61)."""
+"""A researcher's own account (PORTAL-61)."""
 
 from flask import abort, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue

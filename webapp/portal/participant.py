@@ -1,4 +1,4 @@
-"""A participant's page: what has arrived, by stream and by hour (PORTAL-130 to PORTAL-132)."""
+"""A participant's page: what has arrived, by stream and by hour (PORTAL-130, PORTAL-132)."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from webapp.portal.expected_streams import expected_streams
 from webapp.portal.states import state_of
 
 PATH = "/view_study/<number:study_number>/participant/<patient_id>"
-EARLIEST = date(2014, 8, 1)  # no phone's data are older (PORTAL-222)
+EARLIEST = date(2014, 8, 1)  # no phone's data are older (PROC-14)
 
 
 @portal.get(PATH)

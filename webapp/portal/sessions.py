@@ -61,7 +61,7 @@ def begin_session(researcher: Researcher) -> None:
 
 
 def note_sign_in(researcher: Researcher) -> None:
-    """The moment of the last sign-in, for the account's page and the limit on unused accounts (PORTAL-28)."""
+    """The moment of the last sign-in, for lists of accounts."""
     researcher.last_login_at = datetime.now(UTC)
 
 

@@ -1,4 +1,4 @@
-"""A study at a glance: figures with their context (PORTAL-226), and the freshness of its data."""
+"""A study at a glance: figures with their context, and the freshness of its data."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
