@@ -14,7 +14,7 @@ DRAFTS = ".drafts"
 
 
 class FolderStore:
-    """An ObjectStore under `root`. Drafts live in `.drafts`, so that a crash leaves nothing half-written under a key."""
+    """An ObjectStore under `root`. Drafts live in `.drafts`: a crash leaves nothing half-written under a key."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

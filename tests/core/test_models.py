@@ -51,10 +51,9 @@ def test_ids_and_platforms_outside_their_set_are_refused_by_the_database(
 ):
     """MODEL-30, MODEL-100."""
     study = factory.study()
-    statement = (
-        f"INSERT INTO participants (patient_id, os_type, study_id, password_hash) VALUES ({values}, {study.id}, 'x')"
-    )
-    assert refused(sa.text(statement))
+    patient_id, os_type = values
+    row = {"patient_id": patient_id, "os_type": os_type, "study_id": study.id, "password_hash": "x"}
+    assert refused(sa.insert(Participant).values(row))
 
 
 def test_names_of_studies_differ_also_when_case_is_ignored(app: Flask, factory: Factory):
