@@ -27,7 +27,7 @@ def named_in_code() -> set[str]:
     return set().union(*(ids_in(f.read_text()) for f in files if "vendor" not in f.parts))
 
 
-def tests_by_id() -> dict[str, list[str]]:
+def shown_by() -> dict[str, list[str]]:
     """For each id the tests whose own docstring names it, as `path::name`."""
     shown: dict[str, set[str]] = defaultdict(set)
     for file in sorted((PROJECT / "tests").rglob("test_*.py")):
@@ -55,7 +55,7 @@ def rows() -> dict[str, tuple[str, str]]:
     return {requirement: (what, tests) for requirement, what, tests in _ROW.findall(DOCUMENT.read_text())}
 
 
-def tests_cell(tests: list[str]) -> str:
+def cell_of(tests: list[str]) -> str:
     """Up to three tests of a requirement as the document shows them."""
     shown = [f"`{test.removeprefix('tests/')}`" for test in tests[:3]]
     return ", ".join(shown) + (f" and {len(tests) - 3} more" if len(tests) > 3 else "")
@@ -63,10 +63,10 @@ def tests_cell(tests: list[str]) -> str:
 
 def rewrite() -> None:
     """Renews the tests of every row, and adds rows for ids that have none yet."""
-    shown, known = tests_by_id(), rows()
+    shown, known = shown_by(), rows()
     wanted = sorted(named_in_code() | set(shown), key=in_order)
     head = DOCUMENT.read_text().split("| id |")[0] if DOCUMENT.exists() else "# Requirements\n\n"
-    lines = [f"| {r} | {known.get(r, ('', ''))[0]} | {tests_cell(shown.get(r, []))} |" for r in wanted]
+    lines = [f"| {r} | {known.get(r, ('', ''))[0]} | {cell_of(shown.get(r, []))} |" for r in wanted]
     DOCUMENT.write_text(head + "| id | what ours does | shown by |\n|---|---|---|\n" + "\n".join(lines) + "\n")
 
 

@@ -1,13 +1,13 @@
 """The document of requirements is whole and true, and so is what it says of tests."""
 
-from tests.requirement_ids import named_in_code, rows, tests_by_id, tests_cell
+from tests.requirement_ids import named_in_code, rows, shown_by, cell_of
 
 
 def test_every_requirement_that_is_named_has_its_line_and_a_test_that_shows_it():
     """Rerun `python -m tests.requirement_ids` and write what ours does."""
-    shown, documented = tests_by_id(), rows()
+    shown, documented = shown_by(), rows()
     named = named_in_code() | set(shown)
     assert named == set(documented)
     assert sorted(named - set(shown)) == []
     assert [requirement for requirement, (what, _) in documented.items() if not what] == []
-    assert {r: tests for r, (_, tests) in documented.items()} == {r: tests_cell(shown[r]) for r in documented}
+    assert {r: tests for r, (_, tests) in documented.items()} == {r: cell_of(shown[r]) for r in documented}
