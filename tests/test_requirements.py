@@ -1,6 +1,6 @@
 """The document of requirements is whole and true, and so is what it says of tests."""
 
-from tests.requirement_ids import named_in_code, rows, shown_by, cell_of
+from tests.requirement_ids import cell_of, named_in_code, rows, shown_by
 
 
 def test_every_requirement_that_is_named_has_its_line_and_a_test_that_shows_it():

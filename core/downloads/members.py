@@ -18,6 +18,7 @@ from core.streams.paths import chunk_path
 
 PAGE_ROWS = 5_000
 FIRST_PAGE_ROWS = 250  # the answer begins when they are there
+SMALL_BYTES = 1 << 20
 UNKNOWN_SURVEY = "unknown_survey_id"
 BY_SURVEY = (DataStream.SURVEY_TIMINGS, DataStream.SURVEY_ANSWERS, DataStream.AUDIO_RECORDINGS)
 
@@ -35,6 +36,11 @@ class Member:
     size_bytes: int | None
     registry_hash: str | None
     seal: str | None
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it may be held in memory whole; larger ones, and those of unknown size, pass through in pieces."""
+        return self.size_bytes is not None and self.size_bytes <= SMALL_BYTES
 
 
 def participants_asked_for(session: Session, study: Study, query: DataQuery) -> list[tuple[int, str]]:

@@ -113,7 +113,7 @@ def _password_is_right(participant: Participant | None, received: str, level: Le
 def _versions(fields: Mapping[str, str]) -> dict[str, str]:
     """What the phone says of its versions, by column."""
     return {
-        column: _text(fields[field])[:VERSION_CHARACTERS] for field, column in VERSIONS.items() if field in fields
+        column: fields[field][:VERSION_CHARACTERS] for field, column in VERSIONS.items() if field in fields
     }  # fmt: skip
 
 
@@ -124,11 +124,6 @@ def _remember(participant: Participant, fields: Mapping[str, str]) -> None:
     for column, value in told.items():
         if getattr(participant, column) != value:  # setting an equal value would cost a flush
             setattr(participant, column, value)
-
-
-def _text(value: str) -> str:
-    """Text columns hold no NUL (MODEL-7); a damaged request may."""
-    return value.replace("\0", "")
 
 
 @lru_cache

@@ -6,6 +6,7 @@ contents and gets them (PHONE-82).
 """
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.crypto.device_file import DecryptedFile, NothingInFile, NoUsableKey, decrypt_device_file
+from core.crypto.participant_keys import UnreadableKey
 from core.crypto.passwords import new_identifier
 from core.database import db
 from core.models import Participant, ProblemUpload, QueuedUpload, StoredObject, UploadRecord
@@ -27,6 +29,7 @@ from core.streams import SPECS, stream_of_path
 
 Rows = tuple[sa.Insert, dict[str, Any]]
 """A statement that adds rows, and its values."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -90,11 +93,11 @@ def accept_upload(desk: UploadDesk, participant: Participant, upload: Upload) ->
     except NameNotAccepted as reason:
         return _commit(desk.session, _kept_aside(desk, participant, upload, str(reason)), NAME_KEPT_ASIDE)
     try:
-        decrypted = decrypt_device_file(upload.file, desk.keys.get(desk.store, participant.patient_id))
+        decrypted = _decrypted(desk, participant, upload.file)
     except NothingInFile:
         return NOTHING_IN_IT
-    except (NoUsableKey, ObjectMissing, ValueError) as reason:
-        return _commit(desk.session, _kept_aside(desk, participant, upload, _in_words(reason)), KEPT_ASIDE)
+    except NoUsableKey as reason:
+        return _commit(desk.session, _kept_aside(desk, participant, upload, str(reason)), KEPT_ASIDE)
     if decrypted.plaintext:
         placed = place_raw_object(desk, path, decrypted.plaintext)
         if isinstance(placed, Answer):
@@ -103,9 +106,26 @@ def accept_upload(desk: UploadDesk, participant: Participant, upload: Upload) ->
     else:
         rows, answer = [], EMPTY
     if decrypted.line_errors:
-        extent = f"{len(decrypted.line_errors)} of {decrypted.total_lines} lines did not decrypt"
+        extent = f"{decrypted.failed_lines} of {decrypted.total_lines} lines did not decrypt"
         rows += _kept_aside(desk, participant, upload, extent, decrypted)
     return _commit(desk.session, rows, answer)
+
+
+def _decrypted(desk: UploadDesk, participant: Participant, file: bytes) -> DecryptedFile:
+    """The file in plain. Raises NothingInFile, or NoUsableKey for what will never be readable (PHONE-64 row 8)."""
+    try:
+        key = desk.keys.get(desk.store, participant.patient_id)
+    except ObjectMissing:
+        raise NoUsableKey("the participant has no private key") from None
+    except UnreadableKey as error:
+        raise NoUsableKey(f"the participant's private key: {error}") from None
+    try:
+        return decrypt_device_file(file, key)
+    except (NothingInFile, NoUsableKey, MemoryError):
+        raise
+    except Exception as error:  # a defect of ours must not make a phone send the file for ever; the bytes are kept
+        log.exception("unforeseen error while decrypting an upload of participant %s", participant.patient_id)
+        raise NoUsableKey(f"unforeseen error while decrypting ({type(error).__name__})") from error
 
 
 def place_raw_object(desk: UploadDesk, path: str, contents: bytes) -> StoredBytes | Answer:
@@ -176,7 +196,7 @@ def _kept_aside(
     stored = desk.store.create(path, upload.file)
     errors = [{"line": e.line, "kind": e.kind.value} for e in decrypted.line_errors] if decrypted else None
     problem = insert(ProblemUpload).values(
-        participant_id=participant.id, received_name=upload.file_name.replace("\0", ""), object_path=path,
+        participant_id=participant.id, received_name=upload.file_name, object_path=path,
         reason=reason, size_bytes=len(upload.file), line_errors=errors,
     )  # fmt: skip
     owners = {"participant_id": participant.id, "study_id": participant.study_id}
@@ -186,9 +206,3 @@ def _kept_aside(
 def _is_same(known: StoredObject, contents: bytes) -> bool:
     sha1 = hashlib.sha1(contents, usedforsecurity=False).digest()
     return (known.sha1, known.size_bytes) == (sha1, len(contents))
-
-
-def _in_words(reason: Exception) -> str:
-    if isinstance(reason, ObjectMissing):
-        return "the participant has no private key"
-    return str(reason) or type(reason).__name__

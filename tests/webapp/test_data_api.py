@@ -209,7 +209,7 @@ def test_large_objects_are_passed_through_in_pieces(
     app: Flask, factory: Factory, study: Study, participant, key, monkeypatch: pytest.MonkeyPatch
 ):
     """DATA-21: memory does not grow with an object."""
-    monkeypatch.setattr("webapp.data_api.zip_stream.WHOLE_UP_TO_BYTES", 10)
+    monkeypatch.setattr("core.downloads.members.SMALL_BYTES", 10)
     files = unzip(ask(app, "/get-data/v1", key, study_id=study.object_id, data_streams="accelerometer"))
     for name, contents in files.items():
         if name != "registry":

@@ -179,3 +179,14 @@ def test_long_versions_fail_no_request(app: Flask, factory: Factory):
     db.session.refresh(participant.activity)
     activity = participant.activity
     assert (activity.last_version_code, activity.last_version_name) == ("1" * 32, "3.6.0")
+
+
+def test_a_nul_in_any_field_fails_no_request(app: Flask, factory: Factory):
+    """MODEL-7: it is dropped where the form is read, in both shapes of a body."""
+    participant = factory.participant()
+    fields = {name: f"{value}\0" for name, value in phone_fields(participant, timezone="Europe/Berlin").items()}
+    for more in ({}, {"content_type": "multipart/form-data"}):
+        answer = app.test_client().post("/get_latest_device_settings", data=fields, **more)
+        assert answer.status_code == 200
+    db.session.refresh(participant)
+    assert (participant.device_id, participant.timezone_name) == ("a device", "Europe/Berlin")

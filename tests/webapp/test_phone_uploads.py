@@ -315,3 +315,18 @@ def test_a_body_beyond_the_limit_is_413_and_one_below_it_passes(settings: Settin
         assert send(app, participant, GPS).text == "upload successful."
         db.session.remove()
         db.engine.dispose()
+
+
+def test_an_unforeseen_error_while_decrypting_keeps_the_file_aside(
+    app: Flask, factory: Factory, participant: Participant, monkeypatch: pytest.MonkeyPatch
+):
+    """PHONE-64 row 8: a defect of ours must not make a phone send its file for ever."""
+
+    def defect(*_: Any) -> Any:
+        raise IndexError
+
+    monkeypatch.setattr(uploads, "decrypt_device_file", defect)
+    assert send(app, participant).status_code == 200
+    problem = db.session.scalars(db.select(ProblemUpload)).one()
+    assert "IndexError" in problem.reason
+    assert contents_of(factory, participant, problem.object_path) == GPS

@@ -21,10 +21,13 @@ from core.models import DataAccessRecord, Study
 from core.storage import ObjectMissing, ObjectStore, SealedStore
 
 FETCHERS = 4
-FETCHED_AHEAD = 16
-WHOLE_UP_TO_BYTES = 4 << 20  # larger objects are passed through in pieces
+MOST_AHEAD = 16
+MOST_BYTES_AHEAD = 4 << 20
 REGISTRY_IN_MEMORY_BYTES = 1 << 20
 log = logging.getLogger(__name__)
+
+
+Contents = bytes | Iterable[bytes] | Exception
 
 
 @dataclass(frozen=True)
@@ -82,22 +85,20 @@ class ZipDownload:
                 yield from _member(archive, _in_pieces(registry), "registry")
             yield from archive.finalize()
 
-    def _fetched(self, found: Iterator[Member]) -> Iterator[tuple[Member, bytes | Iterable[bytes] | Exception]]:
-        """Members in order with their contents, fetched and unsealed a few ahead by threads."""
+    def _fetched(self, found: Iterator[Member]) -> Iterator[tuple[Member, Contents]]:
+        """Members in order with their contents: small ones fetched a few ahead by threads, large ones at their turn."""
         sealed = SealedStore(self.store, self.study, self.settings)
-        waiting: deque[tuple[Member, Future[bytes | Iterable[bytes] | Exception]]] = deque()
-        ahead = 1  # the first member is on its way before the others are begun (DATA-21)
+        waiting: deque[tuple[Member, Future[Contents] | None]] = deque()
+        most = 1  # the first member is on its way before the others are begun (DATA-21)
         with ThreadPoolExecutor(FETCHERS) as pool:
             try:
                 for member in found:
-                    waiting.append((member, pool.submit(_fetch, sealed, member)))
-                    if len(waiting) >= ahead:
-                        member, contents = waiting.popleft()
-                        yield member, contents.result()
-                        ahead = min(2 * ahead, FETCHED_AHEAD)
+                    waiting.append((member, pool.submit(_read, sealed, member) if member.is_small else None))
+                    while waiting and (len(waiting) >= most or _bytes_ahead(waiting) > MOST_BYTES_AHEAD):
+                        yield _next(sealed, waiting)
+                        most = min(2 * most, MOST_AHEAD)
                 while waiting:
-                    member, contents = waiting.popleft()
-                    yield member, contents.result()
+                    yield _next(sealed, waiting)
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -111,10 +112,24 @@ class ZipDownload:
             session.commit()
 
 
-def _fetch(store: SealedStore, member: Member) -> bytes | Iterable[bytes] | Exception:
+def _next(store: SealedStore, waiting: deque[tuple[Member, Future[Contents] | None]]) -> tuple[Member, Contents]:
+    member, future = waiting.popleft()
+    return member, future.result() if future else _open(store, member)
+
+
+def _bytes_ahead(waiting: Iterable[tuple[Member, Future[Contents] | None]]) -> int:
+    return sum(member.size_bytes or 0 for member, future in waiting if future)
+
+
+def _read(store: SealedStore, member: Member) -> Contents:
     try:
-        if member.size_bytes is not None and member.size_bytes <= WHOLE_UP_TO_BYTES:
-            return store.read(member.path, member.seal)[0]
+        return store.read(member.path, member.seal)[0]
+    except (ObjectMissing, SealBroken) as error:
+        return error
+
+
+def _open(store: SealedStore, member: Member) -> Contents:
+    try:
         return store.open(member.path, member.seal)[0]
     except (ObjectMissing, SealBroken) as error:
         return error

@@ -116,11 +116,10 @@ def set_password() -> Response:
 def mobile_heartbeat() -> Response:
     """PHONE-59."""
     participant, form = _admitted("last_heartbeat_at")
-    message = form.fields.get("message")
     db.session.execute(
         insert(Heartbeat).values(
             participant_id=participant.id, at=participant.activity.last_heartbeat_at,
-            message=message and message.replace("\0", ""),
+            message=form.fields.get("message"),
         )
     )  # fmt: skip
     db.session.commit()
