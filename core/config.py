@@ -1,14 +1,17 @@
 """Every setting, read once from the environment (OPS-1, OPS-2). Nothing else in the project reads os.environ."""
 
+import os
 import secrets
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+LOCAL_HOSTS = (None, "localhost", "127.0.0.1", "::1")  # None: a Unix socket
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -82,11 +85,14 @@ class Settings(BaseSettings):
     def configured_database_url(self) -> str | None:
         """The database's address, or None where the embedded PostgreSQL is to be used."""
         if self.database_url:
-            url = self.database_url.get_secret_value()
-            return url.replace("postgresql+psycopg2://", "postgresql://", 1)
+            url = self.database_url.get_secret_value().replace("postgresql+psycopg2://", "postgresql://", 1)
+            parts = urlsplit(url)
+            if "sslmode=" in parts.query or parts.hostname in LOCAL_HOSTS:
+                return url
+            return f"{url}{'&' if parts.query else '?'}sslmode=require"
         if not (self.rds_hostname and self.rds_username and self.rds_password and self.rds_db_name):
             return None
-        tls = "" if self.rds_hostname in ("localhost", "127.0.0.1", "::1") else "?sslmode=require"
+        tls = "" if self.rds_hostname in LOCAL_HOSTS else "?sslmode=require"
         password = quote(self.rds_password.get_secret_value(), safe="")
         return (
             f"postgresql://{quote(self.rds_username, safe='')}:{password}@{self.rds_hostname}/{self.rds_db_name}{tls}"
@@ -159,12 +165,20 @@ def _generated_secret(var_dir: Path) -> str:
     if not path.exists():
         var_dir.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(f".{secrets.token_hex(4)}")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(48))
         try:
-            path.hardlink_to(draft)  # two processes that start at once agree on the first one's secret
-        except FileExistsError:
-            pass
+            draft.touch(mode=0o600)
+            with draft.open("w") as file:
+                file.write(secrets.token_urlsafe(48))
+                file.flush()
+                os.fsync(file.fileno())  # without it nothing that the database keeps sealed can be read again
+            with suppress(FileExistsError):  # two processes that start at once agree on the first one's secret
+                path.hardlink_to(draft)
         finally:
-            draft.unlink()
-    return path.read_text()
+            draft.unlink(missing_ok=True)
+        folder = os.open(var_dir, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+    secret = path.read_text()
+    if not secret:
+        raise ConfigurationError(f"{path} is empty; put it back from a backup, or set FLASK_SECRET_KEY")
+    return secret

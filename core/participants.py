@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core.crypto.participant_keys import generate_key_pair
+from core.crypto.participant_keys import generate_key_pair, key_pair_of
 from core.crypto.passwords import hash_participant_password, new_identifier
 from core.models import Participant, ParticipantActivity, StoredObject, Study
 from core.phones.key_cache import private_key_path, public_key_path
-from core.storage import SealedStore, StoredBytes
+from core.storage import ObjectExists, SealedStore, StoredBytes
 
 THREADS = 4
 MOST_AT_ONCE = 5_000
@@ -64,9 +64,18 @@ def create_participants(
 
 
 def _store_keys(store: SealedStore, patient_id: str) -> tuple[StoredBytes, StoredBytes]:
+    """Stores a new pair, or takes over one that an attempt left behind which broke off before its rows."""
+    private_path, public_path = (path(store.study_id, patient_id) for path in (private_key_path, public_key_path))
     pair = generate_key_pair()
-    private = store.create(private_key_path(store.study_id, patient_id), pair.private_pem)
-    return private, store.create(public_key_path(store.study_id, patient_id), pair.public_pem)
+    try:
+        private = store.create(private_path, pair.private_pem)
+    except ObjectExists:
+        pair = key_pair_of(store.read(private_path)[0])
+        private = store.adopt(private_path, pair.private_pem)
+    try:
+        return private, store.create(public_path, pair.public_pem)
+    except ObjectExists:
+        return private, store.adopt(public_path, pair.public_pem)
 
 
 def _free_ids(session: Session, count: int) -> Iterator[str]:
@@ -84,4 +93,4 @@ def _taken(session: Session, ids: list[str]) -> set[str]:
 
 
 def _is_well_formed(patient_id: str) -> bool:
-    return len(patient_id) <= 8 and all(c in "123456789abcdefghijklmnopqrstuvwxyz" for c in patient_id)
+    return len(patient_id) == 8 and all(c in "123456789abcdefghijklmnopqrstuvwxyz" for c in patient_id)

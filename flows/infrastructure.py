@@ -6,12 +6,12 @@ from typing import Any
 from prefect import State
 from prefect.client.schemas.objects import TaskRun
 from prefect.tasks import Task
-from sqlalchemy.exc import DBAPIError, TimeoutError
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
 from core.config import get_settings
 from core.storage import ObjectStore, StoreUnavailable, open_store
 
-INFRASTRUCTURE_ERRORS = (DBAPIError, TimeoutError, StoreUnavailable, ConnectionError)
+INFRASTRUCTURE_ERRORS = (OperationalError, InterfaceError, TimeoutError, StoreUnavailable, ConnectionError)
 
 
 @lru_cache

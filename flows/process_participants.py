@@ -11,10 +11,9 @@ from prefect.tasks import exponential_backoff
 
 from core.config import get_settings
 from core.database import get_engine, open_session
-from core.processing.batch import BatchReport
 from core.processing.claims import is_anything_waiting
 from core.processing.presence import counted_run
-from core.processing.run import RunReport, Scope, process_next
+from core.processing.run import ProcessingReport, Scope, process_next
 from flows.infrastructure import get_store, is_infrastructure_error
 
 BATCHES_AT_ONCE = 2
@@ -22,6 +21,7 @@ MOST_SECONDS = 300
 LINGER_SECONDS = 20  # for uploads that come meanwhile: a new run costs seconds of CPU to start
 LOOK_SECONDS = 1
 MOST_FAILURES_LISTED = 100
+MOST_DEFECTS = 5
 
 
 @task(
@@ -32,13 +32,13 @@ MOST_FAILURES_LISTED = 100
     retry_condition_fn=is_infrastructure_error,
     tags=["processing"],
 )
-def process_batch(number: int) -> BatchReport | None:
+def process_batch(number: int) -> ProcessingReport | None:
     """One batch of whoever was served least recently; None when nobody waits any more."""
     report = process_next(get_engine(), get_store(), get_settings(), Scope())
     if report is not None:
         get_run_logger().info(
             "batch %s: participant=%s files=%s chunks=%s failed=%s",
-            number, report.participant_id, report.files, report.chunks_written, len(report.failures),
+            number, *report.participants, report.files, report.chunks_written, len(report.failures),
         )  # fmt: skip
     return report
 
@@ -50,20 +50,25 @@ def process_batch(number: int) -> BatchReport | None:
     timeout_seconds=MOST_SECONDS * 4,
 )
 def process_participants(most_seconds: int = MOST_SECONDS, linger_seconds: int = LINGER_SECONDS) -> dict[str, int]:
-    """Processes until nothing waits, or the time is over; its table says how much, and what failed."""
+    """Processes until nothing waits, or the time is over; its table says how much, and what failed.
+
+    A batch that fails through a defect keeps its files queued and does not stop the others; the run fails at its end.
+    """
     with counted_run(get_engine()):
-        report = process(most_seconds, linger_seconds)
+        report, defects = process(most_seconds, linger_seconds)
     show(report)
+    if defects:
+        raise defects[0]
     return report.counts()
 
 
-def process(most_seconds: int, linger_seconds: int) -> RunReport:
-    """Batch after batch, a few at once."""
+def process(most_seconds: int, linger_seconds: int) -> tuple[ProcessingReport, list[Exception]]:
+    """Batch after batch, a few at once; the totals, and what went wrong in batches."""
     end = time.monotonic() + most_seconds
-    report = RunReport()
+    report, defects = ProcessingReport(), []
     quiet_since = time.monotonic()
     number = 0
-    while time.monotonic() < end:
+    while time.monotonic() < end and len(defects) < MOST_DEFECTS:
         with open_session() as session:
             is_waiting = is_anything_waiting(session, Scope())
         if not is_waiting:
@@ -71,21 +76,23 @@ def process(most_seconds: int, linger_seconds: int) -> RunReport:
                 break
             time.sleep(LOOK_SECONDS)
             continue
-        batches: list[PrefectFuture[BatchReport | None]] = [
+        futures: list[PrefectFuture[ProcessingReport | None]] = [
             process_batch.submit(number + n + 1) for n in range(BATCHES_AT_ONCE)
         ]
-        number += len(batches)
-        done = [batch for future in batches if (batch := future.result()) is not None]
+        number += len(futures)
+        results = [future.result(raise_on_failure=False) for future in futures]
+        defects += [result for result in results if isinstance(result, Exception)]
+        done = [result for result in results if isinstance(result, ProcessingReport)]
         for batch in done:
             report.add(batch)
         if done:
             quiet_since = time.monotonic()
         else:
             time.sleep(LOOK_SECONDS)  # others hold the claims on all that waits
-    return report
+    return report, defects
 
 
-def show(report: RunReport) -> None:
+def show(report: ProcessingReport) -> None:
     """The run's artifacts: counts, rows dropped by reason, files that failed with their reason (OPS-21)."""
     counts = report.counts() | {f"rows dropped: {reason}": rows for reason, rows in report.rows_dropped.items()}
     create_table_artifact(

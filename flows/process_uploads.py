@@ -8,7 +8,6 @@ import math
 import time
 from datetime import UTC, datetime, timedelta
 
-import sqlalchemy as sa
 from prefect import State, flow, get_client, get_run_logger
 from prefect.client.schemas.filters import (
     DeploymentFilter,
@@ -21,11 +20,10 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.deployments import run_deployment
 from prefect.states import Completed
-from sqlalchemy.orm import Session
 
 from core.config import get_settings
 from core.database import get_engine, open_session
-from core.models import QueuedUpload, QueueState
+from core.processing.claims import count_waiting
 from core.processing.presence import runs_present, sole_dispatcher
 from core.processing.run import mark_run
 
@@ -61,23 +59,13 @@ def look(watch_seconds: int) -> tuple[int, int]:
     end = time.monotonic() + watch_seconds
     while True:
         with open_session() as session:
-            waiting, present = waiting_files(session), runs_present(session)
+            waiting, present = count_waiting(session), runs_present(session)
         wanted = runs_wanted(waiting) - present
         if wanted > 0:
             return waiting, start_runs(wanted - runs_on_their_way())
         if time.monotonic() >= end:
             return waiting, 0
         time.sleep(LOOK_SECONDS)
-
-
-def waiting_files(session: Session) -> int:
-    """Uploads that are due now."""
-    query = (
-        sa.select(sa.func.count())
-        .select_from(QueuedUpload)
-        .where(QueuedUpload.state == QueueState.WAITING.value, QueuedUpload.next_try_at <= sa.func.now())
-    )
-    return session.scalar(query) or 0
 
 
 def runs_wanted(waiting: int) -> int:

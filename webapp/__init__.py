@@ -1,5 +1,6 @@
 """The Flask application: the phones' door, the data door, the portal, and the management commands."""
 
+import sys
 from datetime import timedelta
 
 from flask import Flask
@@ -8,22 +9,22 @@ from htmx_flask import Htmx
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import core.models  # noqa: F401  the tables must be known to migrations
-from core.config import REPOSITORY, Settings, get_settings
+from core.config import REPOSITORY, ConfigurationError, Settings, get_settings
 from core.database import URL, db, engine_options
 from webapp.commands import register_commands
 from webapp.data_api import data_door
 from webapp.health import health
 from webapp.phone import phone_door
 from webapp.portal import init_portal
-from webapp.security import set_security_headers
+from webapp.security import insist_on_host_and_tls, set_security_headers, set_transport_security
 
 # Fields of a phone's multipart body are small; its file part goes to disk beyond half a megabyte (PHONE-10).
 MOST_FORM_MEMORY_BYTES = 8 << 20
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The application. Raises ConfigurationError when the environment cannot be used."""
-    settings = settings or get_settings()
+    """The application; ends the process when the environment cannot be used."""
+    settings = settings or _settings_or_exit()
     app = Flask(__name__, template_folder=str(REPOSITORY / "templates"))
     app.extensions["beiwe_settings"] = settings
     app.config.update(
@@ -54,4 +55,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_portal(app)
     register_commands(app)
     app.after_request(set_security_headers)
+    if settings.is_production:
+        app.before_request(insist_on_host_and_tls)
+        app.after_request(set_transport_security)
     return app
+
+
+def _settings_or_exit() -> Settings:
+    """The environment's settings; a server or command that cannot have them ends with one line that says why."""
+    try:
+        return get_settings()
+    except ConfigurationError as error:
+        sys.exit(f"Error: {error}")

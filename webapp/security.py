@@ -1,6 +1,9 @@
-"""Headers of every answer. Nothing inline, nothing from elsewhere (PORTAL-8)."""
+"""What holds for every request and answer: headers, host, transport. Pages hold nothing inline (PORTAL-8)."""
 
-from flask import Response, request
+from flask import Response, abort, redirect, request
+from flask.typing import ResponseReturnValue
+
+from webapp.stores import settings
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -21,3 +24,31 @@ def set_security_headers(response: Response) -> Response:
     if request.endpoint != "static":
         headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+# Load balancers ask these by address and in plain HTTP (OPS-3).
+FOR_LOAD_BALANCERS = ("/healthz",)
+A_YEAR = 365 * 24 * 3600
+
+
+def insist_on_host_and_tls() -> ResponseReturnValue | None:
+    """In production: another Host is refused, plain HTTP is sent to HTTPS (OPS-3)."""
+    if request.path.rstrip("/") in FOR_LOAD_BALANCERS:
+        return None
+    if request.host.partition(":")[0].lower() != settings().domain_name.lower():
+        abort(400, "This server does not answer to that host name.")
+    if not request.is_secure:
+        return redirect(request.url.replace("http://", "https://", 1), 301)
+    return None
+
+
+def set_transport_security(response: Response) -> Response:
+    """Browsers that have come by HTTPS once come back by nothing else."""
+    response.headers["Strict-Transport-Security"] = f"max-age={A_YEAR}; includeSubDomains"
+    return response
+
+
+def refuse_nul() -> None:
+    """No text column takes a NUL, and no browser or program sends one: 400 (MODEL-7)."""
+    if any("\0" in value for values in (request.form, request.args) for _, value in values.items(multi=True)):
+        abort(400, "A field holds a NUL character.")

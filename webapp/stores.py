@@ -1,11 +1,15 @@
 """The process's object store and key cache, opened on first use."""
 
+from threading import Lock
+
 from flask import current_app
 
 from core.config import Settings
 from core.models import Study
 from core.phones.key_cache import PrivateKeyCache
 from core.storage import ObjectStore, SealedStore, open_store
+
+_opening = Lock()
 
 
 def settings() -> Settings:
@@ -15,9 +19,16 @@ def settings() -> Settings:
 
 
 def object_store() -> ObjectStore:
-    """The store that the settings ask for, opened once per process."""
+    """The store that the settings ask for, opened once per process.
+
+    Raises StoreUnavailable, also where the store cannot keep its promises (STORE-11).
+    """
     if "beiwe_store" not in current_app.extensions:
-        current_app.extensions["beiwe_store"] = open_store(settings())
+        with _opening:
+            if "beiwe_store" not in current_app.extensions:
+                opened = open_store(settings())
+                opened.check()
+                current_app.extensions["beiwe_store"] = opened
     store: ObjectStore = current_app.extensions["beiwe_store"]
     return store
 

@@ -34,7 +34,15 @@ def generate_key_pair() -> KeyPair:
 
     Private half as PKCS#1 (`BEGIN RSA PRIVATE KEY`), public half as SubjectPublicKeyInfo (`BEGIN PUBLIC KEY`).
     """
-    key = rsa.generate_private_key(public_exponent=PUBLIC_EXPONENT, key_size=KEY_BITS)
+    return _pair(rsa.generate_private_key(public_exponent=PUBLIC_EXPONENT, key_size=KEY_BITS))
+
+
+def key_pair_of(private_pem: bytes) -> KeyPair:
+    """The pair whose private half is given; raises UnreadableKey."""
+    return _pair(_load(private_pem))
+
+
+def _pair(key: rsa.RSAPrivateKey) -> KeyPair:
     private_pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     public_pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return KeyPair(private_pem.strip(), public_pem.strip())
@@ -62,13 +70,7 @@ class DevicePrivateKey:
 
         The key is our own, so its primes are not tested again, which would cost more than a whole upload.
         """
-        try:
-            key = load_pem_private_key(pem.strip() + b"\n", password=None, unsafe_skip_rsa_key_validation=True)
-        except (ValueError, TypeError) as error:
-            raise UnreadableKey("not an RSA private key in PEM") from error
-        if not isinstance(key, rsa.RSAPrivateKey):
-            raise UnreadableKey("a private key, but not an RSA one")
-        return cls(key.private_numbers())
+        return cls(_load(pem).private_numbers())
 
     def decrypt_raw(self, cipher: bytes) -> bytes:
         """Textbook RSA, `c^d mod n` without a padding scheme (PHONE-97), leading zero bytes removed (PHONE-105).
@@ -84,3 +86,13 @@ class DevicePrivateKey:
 
     def __repr__(self) -> str:
         return "DevicePrivateKey()"
+
+
+def _load(pem: bytes) -> rsa.RSAPrivateKey:
+    try:
+        key = load_pem_private_key(pem.strip() + b"\n", password=None, unsafe_skip_rsa_key_validation=True)
+    except (ValueError, TypeError) as error:
+        raise UnreadableKey("not an RSA private key in PEM") from error
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise UnreadableKey("a private key, but not an RSA one")
+    return key

@@ -124,11 +124,11 @@ def _compressed(plain: Iterable[bytes], level: int) -> Iterator[bytes]:
 def _decompressed(compressed: Iterable[bytes], path: str) -> Iterator[bytes]:
     """Any zstd stream: one frame or several, with or without a content size (STORE-5)."""
     decompressor = zstandard.ZstdDecompressor().decompressobj()
-    has_data = False
+    has_data, is_empty = False, True
     try:
         for piece in compressed:
             while piece:
-                has_data = True
+                has_data, is_empty = True, False
                 out = decompressor.decompress(piece)
                 if out:
                     yield out
@@ -139,7 +139,7 @@ def _decompressed(compressed: Iterable[bytes], path: str) -> Iterator[bytes]:
                     has_data = False
     except zstandard.ZstdError as error:
         raise SealBroken(f"{path}: not readable as zstd ({error}); is it this study's key?") from None
-    if has_data:
+    if has_data or is_empty:
         raise SealBroken(f"{path}: cut inside its zstd frame")
 
 

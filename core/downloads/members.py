@@ -43,6 +43,20 @@ class Member:
         return self.size_bytes is not None and self.size_bytes <= SMALL_BYTES
 
 
+@dataclass(frozen=True)
+class Hashes:
+    """A file's hashes in base64, where known."""
+
+    md5: str | None
+    sha1: str | None
+
+    def for_registry(self, *, is_sha1: bool) -> str | None:
+        """The SHA-1 where the caller sent a registry and it is known, else the MD5, if there is one (DATA-23)."""
+        if is_sha1:
+            return self.sha1 or self.md5
+        return self.md5 or ""
+
+
 def participants_asked_for(session: Session, study: Study, query: DataQuery) -> list[tuple[int, str]]:
     """Ids of the study's participants that the query names, by patient id. Raises UnknownName (DATA-20)."""
     columns = sa.select(Participant.id, Participant.patient_id)
@@ -67,23 +81,32 @@ def members(
     for participant_id, patient_id in participants:
         names: Counter[str] = Counter()
         last: tuple[int, datetime] | None = None
-        for row in _rows(session, participant_id, query):
-            if last != (row.stream, row.time_bin):  # equal names can only be neighbours
-                names.clear()
-                last = (row.stream, row.time_bin)
-            stream = stream_by_number(row.stream)
-            path = row.path or chunk_path(study.object_id, patient_id, stream, row.time_bin, row.survey)
-            if query.registry is not None and _caller_has(query.registry, row, path, stream):
-                continue
-            name = member_name(patient_id, stream, path, row.time_bin, row.survey)
-            names[name] += 1
-            yield Member(
-                name=name if names[name] == 1 else _numbered(name, names[name]),
-                path=path,
-                size_bytes=row.size_bytes,
-                registry_hash=_hash_for_registry(row, is_sha1=query.registry is not None),
-                seal=row.seal,
-            )
+        for page in _pages(session, participant_id, query):
+            paths = [
+                row.path
+                or chunk_path(study.object_id, patient_id, stream_by_number(row.stream), row.time_bin, row.survey)
+                for row in page
+            ]
+            objects = _objects(session, paths)
+            session.commit()
+            for row, path in zip(page, paths, strict=True):
+                if last != (row.stream, row.time_bin):  # equal names can only be neighbours
+                    names.clear()
+                    last = (row.stream, row.time_bin)
+                stream = stream_by_number(row.stream)
+                stored = objects.get(path)
+                hashes = Hashes(_base64(row.md5), _base64(row.sha1 or (stored.sha1 if stored else None)))
+                if query.registry is not None and _caller_has(query.registry, hashes, path, stream):
+                    continue
+                name = member_name(patient_id, stream, path, row.time_bin, row.survey)
+                names[name] += 1
+                yield Member(
+                    name=name if names[name] == 1 else _numbered(name, names[name]),
+                    path=path,
+                    size_bytes=row.size_bytes,
+                    registry_hash=hashes.for_registry(is_sha1=query.registry is not None),
+                    seal=stored.seal if stored else None,
+                )
 
 
 def member_name(patient_id: str, stream: DataStream, path: str, time_bin: datetime, survey: str | None) -> str:
@@ -99,18 +122,22 @@ def member_name(patient_id: str, stream: DataStream, path: str, time_bin: dateti
     return f"{patient_id}/{stream}/{time}.{extension}"
 
 
-def _rows(session: Session, participant_id: int, query: DataQuery) -> Iterator[sa.Row[Any]]:
+def _pages(session: Session, participant_id: int, query: DataQuery) -> Iterator[Sequence[sa.Row[Any]]]:
     base = (
         sa.select(
-            Chunk.id, Chunk.stream, Chunk.time_bin, Chunk.path, Chunk.size_bytes, Chunk.md5,
-            sa.func.coalesce(Chunk.sha1, StoredObject.sha1).label("sha1"), StoredObject.seal,
+            Chunk.id,
+            Chunk.stream,
+            Chunk.time_bin,
+            Chunk.path,
+            Chunk.size_bytes,
+            Chunk.md5,
+            Chunk.sha1,
             Survey.object_id.label("survey"),
         )
         .outerjoin(Survey, Survey.id == Chunk.survey_id)
-        .outerjoin(StoredObject, StoredObject.path == Chunk.path + SUFFIX)
         .where(Chunk.participant_id == participant_id)
         .order_by(Chunk.stream, Chunk.time_bin, Chunk.id)
-    )  # fmt: skip
+    )
     if query.streams is not None:
         base = base.where(Chunk.stream.in_([SPECS[stream].number for stream in query.streams]))
     if query.time_start is not None:
@@ -120,8 +147,7 @@ def _rows(session: Session, participant_id: int, query: DataQuery) -> Iterator[s
     size = min(FIRST_PAGE_ROWS, PAGE_ROWS)
     page = session.execute(base.limit(size)).all()
     while page:
-        session.commit()
-        yield from page
+        yield page
         last = page[-1]
         if len(page) < size:
             return
@@ -130,17 +156,17 @@ def _rows(session: Session, participant_id: int, query: DataQuery) -> Iterator[s
         page = session.execute(base.where(behind).limit(size)).all()
 
 
-def _caller_has(registry: dict[str, str], row: sa.Row[Any], path: str, stream: DataStream) -> bool:
-    sha1 = _base64(row.sha1)
+def _objects(session: Session, paths: Sequence[str]) -> dict[str, sa.Row[Any]]:
+    """What the rows of stored objects say of these paths: SHA-1, and the seal that must be there (STORE-4)."""
+    query = sa.select(StoredObject.path, StoredObject.sha1, StoredObject.seal)
+    found = session.execute(query.where(StoredObject.path.in_([path + SUFFIX for path in paths])))
+    return {row.path.removesuffix(SUFFIX): row for row in found}
+
+
+def _caller_has(registry: dict[str, str], hashes: Hashes, path: str, stream: DataStream) -> bool:
     if stream is DataStream.AUDIO_RECORDINGS:
-        return sha1 is not None and sha1 in registry.values()
-    return any(known and known in (_base64(row.md5), sha1) for known in known_hashes(registry, path))
-
-
-def _hash_for_registry(row: sa.Row[Any], *, is_sha1: bool) -> str | None:
-    if is_sha1:
-        return _base64(row.sha1) or _base64(row.md5)
-    return _base64(row.md5) or ""
+        return hashes.sha1 is not None and hashes.sha1 in registry.values()
+    return any(known and known in (hashes.md5, hashes.sha1) for known in known_hashes(registry, path))
 
 
 def _base64(digest: bytes | None) -> str | None:

@@ -58,7 +58,9 @@ def names_in(values: Sequence[str], field: str) -> list[str]:
             parsed: Any = json.loads(value)
         except ValueError:
             parsed = [value]
-        if not isinstance(parsed, list) or not all(isinstance(name, str) for name in parsed):
+        except RecursionError:
+            parsed = None
+        if not isinstance(parsed, list) or not all(isinstance(name, str) and "\0" not in name for name in parsed):
             raise BadQuery(f"{field}: a JSON list of names, or the field repeated, is expected")
         names.update(dict.fromkeys(parsed))
     return list(names)
@@ -87,7 +89,7 @@ def _registry(form: dict[str, list[str]]) -> dict[str, str] | None:
         return None
     try:
         parsed = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):
         raise BadQuery("registry: a JSON object of chunk paths and hashes is expected")

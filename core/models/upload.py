@@ -62,7 +62,7 @@ class UploadRecord(Model):
     processed_at: Mapped[At | None]
     first_bin: Mapped[At | None]
     last_bin: Mapped[At | None]
-    dropped_rows: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    dropped_rows: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
     __table_args__ = (sa.Index(None, "participant_id", "received_at"),)
 
@@ -81,7 +81,7 @@ class ProblemUpload(Model):
     object_path: Mapped[str] = mapped_column(sa.Text)
     reason: Mapped[str] = mapped_column(sa.Text)
     size_bytes: Mapped[int] = mapped_column(sa.BigInteger)
-    line_errors: Mapped[list[Any] | None] = mapped_column(JSONB)
+    line_errors: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
     received_at: Mapped[CreatedAt]
 
     __table_args__ = (sa.Index(None, "participant_id", "received_at"),)

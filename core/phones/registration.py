@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from sqlalchemy.exc import IntegrityError
+
 from core.crypto.passwords import hash_participant_password
 from core.models import Participant
+from core.models.participant import participant_with_study
 from core.phones.uploads import Answer, UploadDesk, place_raw_object, rows_of_upload
 from core.streams import Platform
 
@@ -14,6 +17,7 @@ IDENTIFIER_FIELDS = {
     "manufacturer": "manufacturer", "model": "model", "beiwe_version": "beiwe_version",
 }  # fmt: skip
 REQUIRED = ("phone_number", "new_password")
+MOST_SECONDS_LATER = 60
 
 
 class RegistrationRefused(Exception):
@@ -27,19 +31,28 @@ def register_phone(
 
     Any phone may register any number of times with the current password (PHONE-33).
     """
-    if participant.retired_at:
-        desk.session.rollback()
-        raise RegistrationRefused("participant retired")
     activity = participant.activity
     activity.first_registered_at = activity.first_registered_at or now
     activity.last_registered_at = now
-    desk.session.commit()
     if any(name not in fields for name in REQUIRED):
+        desk.session.commit()
         raise RegistrationRefused("phone_number or new_password missing")
-    _keep_identifiers(desk, participant, fields, now)
-    participant.os_type = platform.value
-    participant.password_hash = hash_participant_password(fields["new_password"])
+    if participant.retired_at:
+        desk.session.rollback()
+        raise RegistrationRefused("participant retired")
     desk.session.commit()
+    password_hash = hash_participant_password(fields["new_password"])
+    for later in range(MOST_SECONDS_LATER):
+        try:
+            if _keep_identifiers(desk, participant, fields, now + timedelta(seconds=later)):
+                participant.os_type = platform.value
+                participant.password_hash = password_hash
+                desk.session.commit()
+                return
+        except IntegrityError:  # the same request came twice at once, and the other one took this second
+            desk.session.rollback()
+            participant_with_study(desk.session, fields["patient_id"].strip().lower())  # loads it anew
+    raise RegistrationRefused("too many registrations at once")
 
 
 def identifiers_csv(patient_id: str, fields: Mapping[str, str]) -> bytes:
@@ -48,18 +61,14 @@ def identifiers_csv(patient_id: str, fields: Mapping[str, str]) -> bytes:
     return f"patient_id,{','.join(IDENTIFIER_FIELDS)}\n{patient_id},{','.join(values)}".encode()
 
 
-def _keep_identifiers(desk: UploadDesk, participant: Participant, fields: Mapping[str, str], now: datetime) -> None:
-    """Stores the identifiers file and adds its rows to the open transaction; the platform is the one before this.
+def _keep_identifiers(desk: UploadDesk, participant: Participant, fields: Mapping[str, str], at: datetime) -> bool:
+    """Stores the identifiers file of this second and adds its rows, which hold the platform before; not committed.
 
-    A second registration within one second takes the next free second.
+    False when the second is taken, by whatever contents.
     """
-    contents = identifiers_csv(participant.patient_id, fields)
-    for later in range(60):
-        seconds = int((now + timedelta(seconds=later)).timestamp())
-        path = f"{desk.store.study_id}/{participant.patient_id}/identifiers_{seconds}.csv"
-        placed = place_raw_object(desk, path, contents)
-        if not isinstance(placed, Answer):
-            break
-    else:
-        raise RegistrationRefused("too many registrations at once")
+    path = f"{desk.store.study_id}/{participant.patient_id}/identifiers_{int(at.timestamp())}.csv"
+    placed = place_raw_object(desk, path, identifiers_csv(participant.patient_id, fields))
+    if isinstance(placed, Answer):
+        return False
     desk.session.execute(*rows_of_upload(participant, placed))
+    return True

@@ -20,12 +20,13 @@ from core.crypto.device_file import DecryptedFile, NothingInFile, NoUsableKey, d
 from core.crypto.participant_keys import UnreadableKey
 from core.crypto.passwords import new_identifier
 from core.database import db
-from core.models import Participant, ProblemUpload, QueuedUpload, StoredObject, UploadRecord
+from core.models import Participant, ProblemUpload, QueuedUpload, QueueState, StoredObject, UploadRecord
 from core.phones.file_names import NameNotAccepted, is_junk, name_kept_aside, parse_upload_name
 from core.phones.key_cache import PrivateKeyCache
 from core.storage import ObjectExists, ObjectMissing, SealedStore, StoredBytes
 from core.storage.sealed import SUFFIX
 from core.streams import SPECS, stream_of_path
+from core.streams.paths import below_participant
 
 Rows = tuple[sa.Insert, dict[str, Any]]
 """A statement that adds rows, and its values."""
@@ -143,7 +144,8 @@ def place_raw_object(desk: UploadDesk, path: str, contents: bytes) -> StoredByte
         # Without its row, a crash or a request still under way left the object there.
         if known is None and desk.store.read(path)[0] == contents:
             return desk.store.adopt(path, contents)
-        if desk.session.scalar(sa.select(QueuedUpload.id).where(QueuedUpload.path == path)):
+        waits = sa.and_(QueuedUpload.path == path, QueuedUpload.state == QueueState.WAITING.value)
+        if desk.session.scalar(sa.select(QueuedUpload.id).where(waits)):
             return STILL_QUEUED
         return desk.store.create(f"{path}-duplicate-{new_identifier(10)}", contents)
 
@@ -151,10 +153,14 @@ def place_raw_object(desk: UploadDesk, path: str, contents: bytes) -> StoredByte
 def rows_of_upload(participant: Participant, stored: StoredBytes) -> Rows:
     """The rows that make a stored raw object an accepted upload: queue, stored object, log (PHONE-68)."""
     path = stored.path.removesuffix(SUFFIX)
-    return _UPLOAD_ROWS, stored.row(participant_id=participant.id, study_id=participant.study_id) | {
-        "path": path, "object_path": stored.path, "os_type": participant.os_type,
-        "app_version": participant.activity.last_version_code or "", "stream": SPECS[stream_of_path(path)].number,
-    }  # fmt: skip
+    more = {
+        "path": path,
+        "object_path": stored.path,
+        "os_type": participant.os_type,
+        "app_version": participant.activity.last_version_code or "",
+        "stream": SPECS[stream_of_path(below_participant(path))].number,
+    }
+    return _UPLOAD_ROWS, stored.row(participant_id=participant.id, study_id=participant.study_id) | more
 
 
 def _upload_rows() -> sa.Insert:
@@ -193,7 +199,10 @@ def _kept_aside(
     assert upload.file is not None
     folder = f"PROBLEM_UPLOADS/{desk.store.study_id}/{participant.patient_id}"
     path = f"{folder}/{name_kept_aside(upload.file_name)}{new_identifier(10)}"
-    stored = desk.store.create(path, upload.file)
+    try:
+        stored = desk.store.create(path, upload.file)
+    except ObjectExists:  # of our own making: a try whose answer got lost
+        stored = desk.store.adopt(path, upload.file)
     errors = [{"line": e.line, "kind": e.kind.value} for e in decrypted.line_errors] if decrypted else None
     problem = insert(ProblemUpload).values(
         participant_id=participant.id, received_name=upload.file_name, object_path=path,

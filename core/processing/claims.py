@@ -29,6 +29,13 @@ _WAITING = sa.text(
     LIMIT :candidates
     """
 )
+# The same uploads as above, counted.
+_DUE = sa.text(
+    """
+    SELECT count(*) FROM upload_queue AS queue JOIN participants ON participants.id = queue.participant_id
+    WHERE participants.purge_asked_at IS NULL AND queue.state = 'waiting' AND queue.next_try_at <= now()
+    """
+)
 _SERVED = sa.text(
     "INSERT INTO served_participants (participant_id, served_at) VALUES (:id, clock_timestamp()) "
     "ON CONFLICT (participant_id) DO UPDATE SET served_at = EXCLUDED.served_at"
@@ -50,7 +57,11 @@ def claimed_participant(engine: sa.Engine, scope: Scope) -> Iterator[tuple[Sessi
     Participants that other workers hold are passed over.
     """
     with engine.connect() as connection:
-        participant_id = _claim(connection, scope)
+        try:
+            participant_id = _claim(connection, scope)
+        except BaseException:
+            connection.invalidate()  # it may hold a lock that nobody would give back
+            raise
         if participant_id is None:
             yield None
             return
@@ -64,6 +75,11 @@ def claimed_participant(engine: sa.Engine, scope: Scope) -> Iterator[tuple[Sessi
 def is_anything_waiting(session: Session, scope: Scope) -> bool:
     """Whether any participant of the scope has uploads that are due."""
     return session.scalar(_WAITING, _parameters(scope, candidates=1)) is not None
+
+
+def count_waiting(session: Session) -> int:
+    """How many uploads are due, of everybody."""
+    return session.scalar(_DUE) or 0
 
 
 def _claim(connection: sa.Connection, scope: Scope) -> int | None:

@@ -1,6 +1,6 @@
 """The rows that a batch leaves: registry, stored objects, upload log, queue. The caller commits them as one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from core.processing.chunk_writing import KnownChunk, WrittenChunk
 from core.processing.model import BinnedBatch, ChunkKey
 from core.storage.sealed import SUFFIX
 from core.streams import SPECS, BadFileTime, chunk_path, stream_by_number, stream_of_path
-from core.streams.paths import file_time
+from core.streams.paths import below_participant, file_time
 
 MOST_ATTEMPTS = 10
 LONGEST_PAUSE = timedelta(hours=6)
@@ -81,7 +81,7 @@ class Recorder:
                 objects,
             )
 
-    def record_unchunked(self, queued: Sequence[QueuedUpload], folder: str) -> dict[str, str]:
+    def record_unchunked(self, queued: Sequence[QueuedUpload]) -> dict[str, str]:
         """Registers files at their raw paths (PROC-39); gives those without a usable time in their name, and why."""
         now = datetime.now(UTC)
         failures: dict[str, str] = {}
@@ -93,12 +93,9 @@ class Recorder:
             except BadFileTime as error:
                 failures[q.path] = str(error)
                 continue
-            rows.append(
-                {
-                    **self.owners, "stream": SPECS[stream_of_path(q.path)].number, "time_bin": time_bin, "md5": None,
-                    "sha1": sha1s.get(q.path), "size_bytes": q.size_bytes, "path": q.path, "updated_at": now,
-                }
-            )  # fmt: skip
+            stream = SPECS[stream_of_path(below_participant(q.path))].number
+            row = {"stream": stream, "time_bin": time_bin, "md5": None, "sha1": sha1s.get(q.path), "updated_at": now}
+            rows.append({**self.owners, **row, "size_bytes": q.size_bytes, "path": q.path})
         self._upsert_by_path(rows, ("size_bytes", "sha1", "time_bin", "updated_at"))
         return failures
 
@@ -126,15 +123,17 @@ class Recorder:
             update.values({name: sa.bindparam(name) for name in notes[0] if name != "of_path"}), notes
         )
 
-    def postpone(self, queued: Sequence[QueuedUpload], reasons: Mapping[str, str]) -> None:
-        """Lets failed files wait longer each time, and sets them aside after ten tries (PROC-53)."""
+    def postpone(self, queued: Sequence[QueuedUpload], reasons: Mapping[str, str], for_good: Set[str]) -> None:
+        """Lets failed files wait longer each time, and sets them aside after ten tries (PROC-53).
+
+        Those in `for_good` are set aside at once: what is missing does not come back by waiting (PROC-52).
+        """
         for q in queued:
             q.attempts += 1
             q.reason = reasons[q.path]
             q.next_try_at = datetime.now(UTC) + min(timedelta(minutes=2**q.attempts), LONGEST_PAUSE)
-            if q.attempts >= MOST_ATTEMPTS:
+            if q.attempts >= MOST_ATTEMPTS or q.path in for_good:
                 q.state = QueueState.FAILED.value
-            self.session.merge(q)
 
     def _registered_paths(self, keys: Sequence[ChunkKey]) -> set[str]:
         query = (

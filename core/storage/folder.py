@@ -3,14 +3,16 @@
 import fcntl
 import os
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from core.storage.errors import ObjectChanged, ObjectExists, ObjectMissing, StoreUnavailable
 
 PIECE_BYTES = 1 << 20
 DRAFTS = ".drafts"
+DRAFT_SECONDS = 24 * 3600
 
 
 class FolderStore:
@@ -20,6 +22,8 @@ class FolderStore:
         self.root = root
         self.drafts = root / DRAFTS
         self.drafts.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._synced: set[Path] = set()  # folders whose own entry is known to be durable
+        self._sweep_drafts()
 
     def read(self, key: str) -> tuple[Iterator[bytes], str]:
         try:
@@ -50,7 +54,7 @@ class FolderStore:
                     path.hardlink_to(draft)
                 except FileExistsError:
                     raise ObjectExists(key) from None
-            _sync_folder(path.parent)
+            self._sync(path.parent)
             return _etag(path.stat())
 
     def replace(self, key: str, data: bytes, etag: str) -> str:
@@ -97,6 +101,21 @@ class FolderStore:
         if parts[0] == DRAFTS or any(part in ("", ".", "..") or "\0" in part for part in parts):
             raise ValueError(f"not a key of the store: {key!r}")
         return self.root.joinpath(*parts)
+
+    def _sync(self, folder: Path) -> None:
+        """Makes the folder's entries durable, and its own entry and those of the folders above it, once a process."""
+        _sync_folder(folder)
+        while folder != self.root and folder not in self._synced:
+            self._synced.add(folder)
+            folder = folder.parent
+            _sync_folder(folder)
+
+    def _sweep_drafts(self) -> None:
+        """Drafts that a killed process left long ago."""
+        for draft in self.drafts.iterdir():
+            with suppress(FileNotFoundError):
+                if draft.stat().st_mtime < time.time() - DRAFT_SECONDS:
+                    draft.unlink()
 
     def _require_root(self) -> None:
         if not self.drafts.is_dir():

@@ -17,7 +17,7 @@ MISSING = {"NoSuchKey", "404", "NotFound"}
 CONDITION_FAILED = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 # A phone waits 15 s for its answer (PHONE-13), so everything here ends within 12 s (STORE-8).
 RETRIES = {"total_max_attempts": 3, "mode": "standard"}
-CONNECT_SECONDS, READ_SECONDS = 2, 3
+CONNECT_SECONDS, READ_SECONDS = 1, 2
 
 
 class S3Store:

@@ -31,6 +31,11 @@ def without_duplicate_mark(path: str) -> str:
     return folder + slash + name.split(_DUPLICATE_MARK, 1)[0]
 
 
+def below_participant(path: str) -> str:
+    """A raw object's key without study and patient id, which may read like an alias themselves."""
+    return path.split("/", 2)[2]
+
+
 def stream_of_path(path: str) -> DataStream:
     """The stream of a raw file (PROC-1); raises UnknownStream."""
     path = without_duplicate_mark(path)

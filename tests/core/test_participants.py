@@ -3,7 +3,7 @@
 import pytest
 from flask import Flask
 
-from core.crypto.participant_keys import DevicePrivateKey, client_public_key
+from core.crypto.participant_keys import DevicePrivateKey, client_public_key, generate_key_pair
 from core.crypto.passwords import device_hash, verify_password
 from core.database import db
 from core.models import Participant, ParticipantActivity, StoredObject, Study
@@ -85,3 +85,13 @@ def test_a_private_key_is_fetched_once_and_the_cache_is_bounded(
     assert len(reads) == 3
     cache.get(store, ids[0])
     assert len(reads) == 4
+
+
+def test_keys_left_by_an_attempt_that_broke_off_are_taken_over(app: Flask, factory: Factory, study: Study):
+    """PORTAL-120, PHONE-91: a chosen id is not blocked for good."""
+    store = factory.store(study)
+    left = generate_key_pair()
+    store.create(f"{study.object_id}/keys/abc12345_private", left.private_pem)
+    create_participants(db.session(), store, study, 1, "abc12345")
+    assert store.read(f"{study.object_id}/keys/abc12345_public")[0] == left.public_pem
+    assert db.session.scalar(db.select(db.func.count()).select_from(StoredObject)) == 2

@@ -3,10 +3,12 @@
 import hashlib
 import json
 from base64 import b64encode
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.dialects.postgresql import insert
 
@@ -15,9 +17,10 @@ from core.database import db
 from core.models import Chunk, Participant, ParticipantActivity, QueuedUpload, StoredObject, Study, UploadRecord
 from core.phones.key_cache import PrivateKeyCache
 from core.phones.uploads import UploadDesk, place_raw_object, rows_of_upload
-from core.processing.batch import StoreLooksWrong
+from core.processing import chunk_writing, claims
 from core.processing.claims import Scope, claimed_participant
-from core.processing.run import RunReport, process_everything, process_next
+from core.processing.report import StoreLooksWrong
+from core.processing.run import ProcessingReport, process_everything, process_next
 from core.storage import SealedStore, StoreUnavailable
 from core.streams import Platform, chunk_path, stream_by_number
 from tests.conftest import VECTORS
@@ -38,7 +41,7 @@ def queue(factory: Factory, participant: Participant, path: str, contents: bytes
     return stored.path.removesuffix(".zst")
 
 
-def process() -> RunReport:
+def process() -> ProcessingReport:
     report = process_everything(db.engine, object_store(), settings(), Scope())
     forget_rows()
     return report
@@ -307,3 +310,82 @@ def test_vectors_here_are_those_of_the_shared_folder():
         files = sorted(p.relative_to(theirs) for p in theirs.rglob("*") if p.is_file())
         assert files == sorted(p.relative_to(ours) for p in ours.rglob("*") if p.is_file())
         assert all((ours / f).read_bytes() == (theirs / f).read_bytes() for f in files)
+
+
+def test_a_worker_that_lost_its_claim_writes_no_rows_and_the_work_is_done_anew(
+    app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch
+):
+    """STORE-11, PROC-51: another worker replaces the chunk between our reading and our writing."""
+    participant = factory.participant()
+    queue(factory, participant, "accel/1700002800000.csv", HEADER + b"1700002801000,3,1,1,1")
+    process()
+    queue(factory, participant, "accel/1700002900000.csv", HEADER + b"1700002901000,3,2,2,2")
+    path = f"CHUNKED_DATA/{participant.study.object_id}/{participant.patient_id}/accelerometer/{HOUR}"
+    store, really = factory.store(participant.study), chunk_writing.merge_chunk
+    theirs = b"timestamp,UTC time,accuracy,x,y,z\n1700002805000,2023-11-14T23:00:05.000,3,9,9,9"
+
+    def merge_while_another_writes(*arguments: Any) -> bytes:
+        store.replace(path, theirs, store.read(path)[1])
+        return really(*arguments)
+
+    registered = db.session.scalar(db.select(Chunk.md5))
+    with monkeypatch.context() as patch:
+        patch.setattr(chunk_writing, "merge_chunk", merge_while_another_writes)
+        report = process_next(db.engine, object_store(), settings(), Scope())
+    forget_rows()
+    assert report.files == 0
+    assert store.read(path)[0] == theirs
+    assert db.session.scalar(db.select(db.func.count(QueuedUpload.id))) == 1
+    assert db.session.scalar(db.select(Chunk.md5)) == registered
+    assert process().files == 1
+    assert store.read(path)[0] == theirs + b"\n1700002901000,2023-11-14T23:01:41.000,3,2,2,2"
+
+
+def test_a_single_missing_file_is_set_aside_at_once_and_put_back_by_a_command(app: Flask, factory: Factory):
+    """PROC-52, PROC-53."""
+    participant = factory.participant()
+    path = queue(factory, participant, "accel/1700002800000.csv", HEADER + b"1700002801000,3,1,1,1")
+    contents = b"".join(object_store().read(path + ".zst")[0])
+    object_store().delete(path + ".zst")
+    assert process().failures == {path: "missing in the store"}
+    assert db.session.scalar(db.select(QueuedUpload.state)) == "failed"
+    object_store().create(path + ".zst", contents)
+    assert app.test_cli_runner().invoke(args=["process-uploads", "--json"]).exit_code == 0
+    assert db.session.scalar(db.select(db.func.count(QueuedUpload.id))) == 1
+    app.test_cli_runner().invoke(args=["process-uploads", "--retry-failed", "--participant", participant.patient_id])
+    assert db.session.scalar(db.select(db.func.count(QueuedUpload.id))) == 0
+
+
+def test_files_missing_from_many_participants_stop_the_run_too(app: Flask, factory: Factory):
+    """PROC-52: a wrong bucket shows in few files of each."""
+    for _ in range(4):
+        participant = factory.participant()
+        for ms in range(1700002800000, 1700002804000, 1000):
+            object_store().delete(queue(factory, participant, f"accel/{ms}.csv", HEADER) + ".zst")
+    with pytest.raises(StoreLooksWrong):
+        process()
+    forget_rows()
+    states = Counter(db.session.scalars(db.select(QueuedUpload.state)))
+    assert states["waiting"] >= 4
+
+
+def test_an_id_that_reads_like_a_stream_misleads_nobody(app: Flask, factory: Factory):
+    """PROC-1: old ids may be short."""
+    participant = factory.participant(patient_id="gps")
+    path = queue(factory, participant, f"surveyAnswers/{'a' * 24}/1700002801000.csv", b"question id\nq")
+    assert process().unchunked == 1
+    row = db.session.scalars(db.select(Chunk)).one()
+    assert (row.path, row.stream) == (path, 17)
+    assert db.session.scalar(db.select(UploadRecord.stream)) == 17
+
+
+def test_an_error_while_claiming_gives_the_lock_back(app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch):
+    """PROC-51: nobody else could ever claim that participant."""
+    participant = factory.participant()
+    queue(factory, participant, "accel/1700002800000.csv", HEADER)
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "_SERVED", sa.text("SELECT nonsense, :id"))
+        with pytest.raises(sa.exc.ProgrammingError), claimed_participant(db.engine, Scope()):
+            pass
+    with claimed_participant(db.engine, Scope()) as claim:
+        assert claim[1] == participant.id

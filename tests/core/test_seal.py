@@ -130,6 +130,8 @@ def test_a_wrong_key_shows_in_legacy_objects_through_their_compression():
         b"".join(unseal_legacy((data,), CONTEXT, is_compressed=True))
     with pytest.raises(SealBroken):
         b"".join(unseal_legacy((b"short",), CONTEXT, is_compressed=False))
+    with pytest.raises(SealBroken):  # cut to its IV: not the same as empty contents
+        b"".join(unseal_legacy((data[:16],), CONTEXT, is_compressed=True))
 
 
 def _cfb8(plain: bytes) -> bytes:

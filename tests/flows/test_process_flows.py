@@ -8,6 +8,7 @@ from flask import Flask
 from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.testing.utilities import prefect_test_harness
+from sqlalchemy.exc import IntegrityError
 
 import flows.infrastructure
 from core.config import get_settings
@@ -79,7 +80,26 @@ def test_the_store_failing_once_is_a_retry_and_nobodys_failed_upload(
     assert len(calls) >= 3
 
 
-def test_a_defect_is_not_retried_and_fails_the_run(prefect: None, uploads: list[str], monkeypatch: pytest.MonkeyPatch):
+def test_a_defect_is_not_retried_fails_the_run_and_stops_nobody_else(
+    prefect: None, uploads: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    """OPS-20, PROC-53: one participant's files make trouble, the other's are processed."""
+    really, calls = participants_flow.process_next, []
+
+    def process_next(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise IntegrityError("a defect", {}, Exception())
+        return really(*arguments)
+
+    monkeypatch.setattr(participants_flow, "process_next", process_next)
+    with pytest.raises(IntegrityError):
+        process_participants(linger_seconds=0)
+    assert db.session.scalar(db.select(db.func.count(QueuedUpload.id))) == 0
+    assert '"what": "files", "count": 4' in artifact("processed-uploads")
+
+
+def test_a_run_gives_up_when_nothing_works(prefect: None, uploads: list[str], monkeypatch: pytest.MonkeyPatch):
     """OPS-20."""
     calls = []
 
@@ -90,7 +110,7 @@ def test_a_defect_is_not_retried_and_fails_the_run(prefect: None, uploads: list[
     monkeypatch.setattr(participants_flow, "process_next", process_next)
     with pytest.raises(ValueError, match="a defect"):
         process_participants(linger_seconds=0)
-    assert len(calls) == participants_flow.BATCHES_AT_ONCE
+    assert participants_flow.MOST_DEFECTS <= len(calls) <= participants_flow.MOST_DEFECTS + 1
     assert db.session.scalar(db.select(db.func.count(QueuedUpload.id))) == 4
 
 

@@ -4,7 +4,10 @@ import pytest
 from flask import Flask, request
 from pydantic import SecretStr
 
-from core.config import Settings
+from core.config import Settings, get_settings
+from core.storage import StoreUnavailable
+from core.storage.folder import FolderStore
+from tests.factories import Factory, phone_fields
 from webapp import create_app
 
 
@@ -46,3 +49,49 @@ def test_session_cookies_are_secure_in_production(production: Flask):
     assert production.config["SESSION_COOKIE_SECURE"]
     assert production.config["SESSION_COOKIE_HTTPONLY"]
     assert production.config["SESSION_COOKIE_SAMESITE"] == "Lax"
+
+
+def test_production_answers_to_its_own_name_and_over_tls_only(production: Flask):
+    """OPS-3: load balancers ask by address."""
+    client = production.test_client()
+    at_home = {"Host": "beiwe.example.org"}
+    secure = at_home | {"X-Forwarded-Proto": "https"}
+    assert client.get("/", headers={"Host": "other.example.org"}).status_code == 400
+    plain = client.get("/upload?x=1", headers=at_home)
+    assert (plain.status_code, plain.headers["Location"]) == (301, "https://beiwe.example.org/upload?x=1")
+    answer = client.get("/", headers=secure)
+    assert answer.status_code == 200
+    assert "max-age=31536000" in answer.headers["Strict-Transport-Security"]
+    assert client.get("/healthz", headers={"Host": "10.0.0.7"}).status_code == 200
+
+
+def test_a_nul_in_a_form_is_refused_not_failed(app: Flask):
+    """MODEL-7."""
+    answer = app.test_client().post("/validate_login", data={"username": "a\0", "password": "x"})
+    assert answer.status_code == 400
+
+
+def test_settings_that_cannot_be_used_are_one_line(monkeypatch: pytest.MonkeyPatch):
+    """OPS-2: no traceback, from a command or the web server."""
+    monkeypatch.setenv("BEIWE_ENV", "production")
+    get_settings.cache_clear()
+    with pytest.raises(SystemExit) as error:
+        create_app()
+    get_settings.cache_clear()
+    assert str(error.value).startswith("Error: BEIWE_ENV=production needs")
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_store_that_ignores_conditions_serves_no_phone(app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch):
+    """STORE-11: refused at the first use, with the reason."""
+
+    def check(_: FolderStore) -> None:
+        raise StoreUnavailable("ignores conditional writes")
+
+    participant = factory.participant()
+    app.extensions.pop("beiwe_store")
+    monkeypatch.setattr(FolderStore, "check", check)
+    answer = app.test_client().post(
+        "/upload", data=phone_fields(participant, file_name=f"{participant.patient_id}_gps_1.csv", file="x")
+    )
+    assert answer.status_code == 503

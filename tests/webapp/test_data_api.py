@@ -11,6 +11,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from core.access import Role
+from core.crypto.seal import seal_legacy
 from core.database import db
 from core.models import Chunk, DataAccessRecord, Participant, StoredObject, Study
 from tests.core.test_processing_batch import HEADER, process, queue
@@ -256,3 +257,49 @@ def test_a_study_administrator_downloads_like_a_researcher(app: Flask, factory: 
     """PERM-3."""
     key = factory.api_key(factory.researcher(study=study, role=Role.STUDY_ADMIN))
     assert len(unzip(ask(app, "/get-data/v1", key, study_id=study.object_id))) == 6
+
+
+def damage(path: str) -> None:
+    """Flips the last bit of an object."""
+    pieces, etag = object_store().read(path + ".zst")
+    sealed = bytearray(b"".join(pieces))
+    sealed[-1] ^= 1
+    object_store().replace(path + ".zst", bytes(sealed), etag)
+
+
+@pytest.mark.parametrize("small_bytes", [1 << 20, 10])
+def test_a_damaged_object_of_any_size_is_listed_and_the_others_come(
+    app: Flask, study: Study, participant, key, monkeypatch: pytest.MonkeyPatch, small_bytes: int
+):
+    """DATA-25: it must not break the zip, or the study could never be downloaded again."""
+    monkeypatch.setattr("core.downloads.members.SMALL_BYTES", small_bytes)
+    path = f"CHUNKED_DATA/{study.object_id}/{participant.patient_id}/accelerometer/2023-11-14T23:00:00.csv"
+    damage(path)
+    files = unzip(ask(app, "/get-data/v1", key, study_id=study.object_id))
+    assert json.loads(files["problems.json"]) == [{"path": path, "problem": "damaged in the store"}]
+    assert len(files) == 6
+
+
+def test_an_old_object_put_back_in_place_of_a_new_one_is_noticed(app: Flask, study: Study, participant, key):
+    """STORE-4: the row says which seal a chunk carries."""
+    path = f"CHUNKED_DATA/{study.object_id}/{participant.patient_id}/gps/2023-11-14T23:00:00.csv"
+    _, etag = object_store().read(path + ".zst")
+    object_store().replace(path + ".zst", seal_legacy(b"timestamp,swapped", study.storage_key, 2), etag)
+    files = unzip(ask(app, "/get-data/v1", key, study_id=study.object_id))
+    assert json.loads(files["problems.json"]) == [{"path": path, "problem": "damaged in the store"}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [({"data_streams": "[" * 200_000}, 400), ({"registry": "[" * 200_000}, 400), ({"foo": "a\0"}, 400),
+     ({"participant_ids": '["\\u0000"]'}, 400)],
+)  # fmt: skip
+def test_crafted_fields_are_refused_not_failed(app: Flask, study: Study, key, fields: dict, status: int):
+    """DATA-20, MODEL-7."""
+    assert ask(app, "/get-data/v1", key, study_id=study.object_id, **fields).status_code == status
+
+
+def test_a_misspelt_secret_is_not_recorded(app: Flask, study: Study, participant, key):
+    """DATA-26."""
+    ask(app, "/get-data/v1", key, study_id=study.object_id, **{"secret-key": "hidden"}).close()
+    assert "hidden" not in str(db.session.scalars(db.select(DataAccessRecord)).one().parameters)

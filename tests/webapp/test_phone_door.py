@@ -1,6 +1,7 @@
 """Getting in, and the smaller endpoints (PHONE-1 to PHONE-30, PHONE-40 to PHONE-59)."""
 
 import json
+from urllib.parse import quote
 
 import pytest
 from flask import Flask
@@ -10,6 +11,7 @@ from core.database import db
 from core.models import Heartbeat, SurveyType
 from core.models.app_settings import APP_SETTINGS
 from tests.factories import PASSWORD, Factory, phone_fields
+from webapp.phone import views
 
 ENDPOINTS = (
     "/register_user", "/upload", "/get_latest_device_settings", "/download_surveys", "/set_password",
@@ -190,3 +192,27 @@ def test_a_nul_in_any_field_fails_no_request(app: Flask, factory: Factory):
         assert answer.status_code == 200
     db.session.refresh(participant)
     assert (participant.device_id, participant.timezone_name) == ("a device", "Europe/Berlin")
+
+
+def test_only_uploads_may_be_large(app: Flask, factory: Factory):
+    """OPS-4: before anything else is looked at."""
+    fields = phone_fields(factory.participant(), message="x" * (1 << 20))
+    assert app.test_client().post("/mobile-heartbeat", data=fields).status_code == 413
+
+
+def test_too_many_large_uploads_at_once_are_told_to_come_back(app: Flask, monkeypatch: pytest.MonkeyPatch):
+    """PHONE-10, PHONE-64 row 12: what the process has no memory for is not read, and the phone keeps its file."""
+    monkeypatch.setattr(views, "LARGE_UPLOAD_BYTES", 10)
+    with views.large_uploads, views.large_uploads:
+        answer = app.test_client().post("/upload", data={"patient_id": "nobody11"})
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    for _ in range(3):
+        assert app.test_client().post("/upload", data={"patient_id": "nobody11"}).status_code == 403
+
+
+@pytest.mark.parametrize("boundary", ["\u20ac", "", '"'])
+def test_an_odd_boundary_is_no_failure(app: Flask, boundary: str):
+    """PHONE-7."""
+    content_type = f"multipart/form-data; boundary*=utf-8''{quote(boundary)}"
+    answer = app.test_client().post("/upload", data=b"--x\r\n", content_type=content_type)
+    assert answer.status_code in (400, 403)

@@ -1,8 +1,10 @@
 """Registering a phone (PHONE-31 to PHONE-38), as the apps' own bodies ask for it."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import urllib3
 from flask import Flask
 
 from core.crypto.passwords import device_hash, verify_password
@@ -125,3 +127,21 @@ def test_a_participant_registers_anew_from_another_platform(app: Flask, factory:
     assert first["client_public_key"] == second["client_public_key"]
     assert participant.os_type == "IOS"
     assert participant.activity.first_registered_at == at
+
+
+def test_the_same_registration_four_times_at_once_fails_none(server: str, participant: Participant):
+    """PHONE-34, PHONE-80: a phone's HTTP stack repeats requests by itself."""
+    participant.has_easy_enrollment = True
+    db.session.commit()
+    body = BODIES["android_register"]
+    data = (VECTORS / "device_files" / body["body_file"]).read_bytes()
+    pool = urllib3.PoolManager(maxsize=4)
+
+    def post(_: int) -> int:
+        headers = {"Content-Type": body["content_type"]}
+        return pool.request("POST", server + body["path"], body=data, headers=headers, timeout=30).status
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(post, range(4))) == [200] * 4
+    paths = db.session.scalars(db.select(QueuedUpload.path)).all()
+    assert len(set(paths)) == len(paths) >= 1

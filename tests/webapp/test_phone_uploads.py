@@ -330,3 +330,14 @@ def test_an_unforeseen_error_while_decrypting_keeps_the_file_aside(
     problem = db.session.scalars(db.select(ProblemUpload)).one()
     assert "IndexError" in problem.reason
     assert contents_of(factory, participant, problem.object_path) == GPS
+
+
+def test_a_file_that_failed_for_good_does_not_keep_others_of_its_name_out(
+    app: Flask, factory: Factory, participant: Participant
+):
+    """PHONE-63, PHONE-81: otherwise the phone would repeat it for ever."""
+    send(app, participant)
+    db.session.execute(db.update(QueuedUpload).values(state="failed"))
+    db.session.commit()
+    assert send(app, participant, OTHER).text == "upload successful."
+    assert count(QueuedUpload) == 2

@@ -1,6 +1,8 @@
 """How commands answer: JSON or lines on standard output, one clear line on standard error when something is wrong."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
@@ -26,17 +28,36 @@ def fail(message: str) -> NoReturn:
     raise SystemExit(1)
 
 
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Turns what can go wrong with a command's options, or with the database, into one line and exit status 1."""
+    try:
+        yield
+    except click.UsageError as error:
+        fail(error.format_message())
+    except OperationalError as error:
+        fail(f"the database does not answer: {str(error.orig).strip().splitlines()[0]}")
+    except ProgrammingError as error:
+        if getattr(error.orig, "pgcode", None) != UNDEFINED_TABLE:
+            raise
+        fail("the database has no tables yet; `flask --app webapp db upgrade` makes them")
+
+
 class CommandGroup(AppGroup):
-    """A group whose commands say in one line what is wrong: with their options, or with the database."""
+    """A group whose commands say in one line what is wrong."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with one_line():
             return super().invoke(ctx)
-        except click.UsageError as error:
-            fail(error.format_message())
-        except OperationalError as error:
-            fail(f"the database does not answer: {str(error.orig).strip().splitlines()[0]}")
-        except ProgrammingError as error:
-            if getattr(error.orig, "pgcode", None) != UNDEFINED_TABLE:
-                raise
-            fail("the database has no tables yet; `flask --app webapp db upgrade` makes them")
+
+
+class OneLineCommand(click.Command):
+    """The same for a command of no group."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+        with one_line():
+            return super().make_context(*arguments, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with one_line():
+            return super().invoke(ctx)

@@ -4,33 +4,49 @@ import click
 from flask.cli import with_appcontext
 
 from core.database import db
-from core.models import Study
+from core.models import QueuedUpload, QueueState, Study
 from core.models.participant import participant_with_study
 from core.models.study import study_by_object_id
-from webapp.commands.output import as_json, fail, show
+from core.storage.errors import StoreError
+from webapp.commands.output import OneLineCommand, as_json, fail, show
 from webapp.stores import object_store, settings
 
 
-@click.command("process-uploads")
+@click.command("process-uploads", cls=OneLineCommand)
 @click.option("--study", "object_id", help="Only this study's uploads.")
 @click.option("--participant", "patient_id", help="Only this participant's uploads.")
+@click.option("--retry-failed", is_flag=True, help="Put files that were set aside back into the queue first.")
 @as_json
 @with_appcontext
-def process_uploads_command(object_id: str | None, patient_id: str | None, is_json: bool) -> None:
+def process_uploads_command(object_id: str | None, patient_id: str | None, retry_failed: bool, is_json: bool) -> None:
     """Turn waiting uploads into chunks, until nothing waits."""
-    from core.processing.run import Scope, process_everything  # numpy and polars take their time to load
+    from core.processing.report import StoreLooksWrong  # numpy takes its time to load
+    from core.processing.run import Scope, process_everything
 
-    scope = Scope()
-    if object_id:
-        study: Study | None = study_by_object_id(db.session(), object_id)
-        if study is None:
-            fail(f"{object_id}: there is no study with that id")
-        scope = Scope(study_id=study.id)
-    if patient_id:
-        participant = participant_with_study(db.session(), patient_id)
-        if participant is None:
-            fail(f"{patient_id}: there is no participant with that id")
-        scope = Scope(study_id=scope.study_id, participant_id=participant.id)
+    study: Study | None = study_by_object_id(db.session(), object_id) if object_id else None
+    if object_id and study is None:
+        fail(f"{object_id}: there is no study with that id")
+    participant = participant_with_study(db.session(), patient_id) if patient_id else None
+    if patient_id and participant is None:
+        fail(f"{patient_id}: there is no participant with that id")
+    scope = Scope(study_id=study and study.id, participant_id=participant and participant.id)
+    if retry_failed:
+        put_back(scope.study_id, scope.participant_id)
     db.session.commit()
-    report = process_everything(db.engine, object_store(), settings(), scope)
+    try:
+        report = process_everything(db.engine, object_store(), settings(), scope)
+    except (StoreError, StoreLooksWrong) as error:
+        fail(str(error))
     show(report.counts(), is_json=is_json)
+
+
+def put_back(study_id: int | None, participant_id: int | None) -> None:
+    """Files that were set aside wait again, with all their tries (PROC-53)."""
+    failed = db.update(QueuedUpload).where(QueuedUpload.state == QueueState.FAILED.value)
+    if study_id:
+        failed = failed.where(QueuedUpload.study_id == study_id)
+    if participant_id:
+        failed = failed.where(QueuedUpload.participant_id == participant_id)
+    db.session.execute(
+        failed.values(state=QueueState.WAITING.value, attempts=0, reason=None, next_try_at=db.func.now())
+    )

@@ -15,11 +15,15 @@ from core.models import DataAccessRecord, Participant
 from core.models.researcher import studies_of
 from webapp.data_api.credentials import ApiRefused, require_well_formed_study, researcher_of, study_for
 from webapp.data_api.zip_stream import ZipDownload
+from webapp.security import refuse_nul
 from webapp.stores import object_store, settings
 
 data_api = Blueprint("data_api", __name__)
 MOST_BODY_BYTES = 128 << 20  # an incoming registry is large (OPS-4)
-SECRETS = {"access_key", "secret_key"}
+# Nothing else is kept: a misspelt field may hold a secret (DATA-26).
+RECORDED = (
+    "study_id", "study_pk", "data_streams", "participant_ids", "user_ids", "time_start", "time_end", "web_form",
+)  # fmt: skip
 
 
 def api_route(path: str) -> Callable[..., Any]:
@@ -28,7 +32,9 @@ def api_route(path: str) -> Callable[..., Any]:
 
 @data_api.before_request
 def limit_body() -> None:
+    """OPS-4, MODEL-7."""
     request.max_content_length = request.max_form_memory_size = MOST_BODY_BYTES
+    refuse_nul()
 
 
 @api_route("/check-my-credentials/v1")
@@ -71,7 +77,7 @@ def get_data() -> Response:
         insert(DataAccessRecord)
         .values(
             researcher_id=researcher.id, username=researcher.username, study_id=study.id,
-            parameters={name: values for name, values in fields.items() if name not in SECRETS | {"registry"}},
+            parameters={name: values for name, values in fields.items() if name in RECORDED},
             registry_entries=None if query.registry is None else len(query.registry),
         )
         .returning(DataAccessRecord.id)

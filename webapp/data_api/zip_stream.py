@@ -23,7 +23,7 @@ from core.storage import ObjectMissing, ObjectStore, SealedStore
 FETCHERS = 4
 MOST_AHEAD = 16
 MOST_BYTES_AHEAD = 4 << 20
-REGISTRY_IN_MEMORY_BYTES = 1 << 20
+SPOOL_BYTES = 1 << 20  # kept in memory, of what is larger only in a file
 log = logging.getLogger(__name__)
 
 
@@ -63,7 +63,7 @@ class ZipDownload:
         problems: list[dict[str, str]] = []
         with (
             Session(self.engine, expire_on_commit=False) as session,
-            SpooledTemporaryFile(REGISTRY_IN_MEMORY_BYTES) as registry,
+            SpooledTemporaryFile(SPOOL_BYTES) as registry,
         ):
             registry.write(b"{")
             separator = b""
@@ -129,10 +129,16 @@ def _read(store: SealedStore, member: Member) -> Contents:
 
 
 def _open(store: SealedStore, member: Member) -> Contents:
+    """A large member's contents, read through to the end before the zip takes them: a damaged one must not break it."""
+    file = SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115  closed by whoever reads it to the end
     try:
-        return store.open(member.path, member.seal)[0]
+        for piece in store.open(member.path, member.seal)[0]:
+            file.write(piece)
     except (ObjectMissing, SealBroken) as error:
+        file.close()
         return error
+    file.seek(0)
+    return _in_pieces(file)
 
 
 def _member(archive: ZipStream, contents: bytes | Iterable[bytes], name: str) -> Iterator[bytes]:
@@ -141,8 +147,9 @@ def _member(archive: ZipStream, contents: bytes | Iterable[bytes], name: str) ->
 
 
 def _in_pieces(file: IO[bytes]) -> Iterator[bytes]:
-    while piece := file.read(1 << 20):
-        yield piece
+    with file:
+        while piece := file.read(SPOOL_BYTES):
+            yield piece
 
 
 def _problem(error: Exception) -> str:

@@ -17,7 +17,9 @@ def parse_multipart(body: bytes, boundary: str) -> tuple[dict[str, str], bytes |
 
     The last of a repeated field counts, the first of several files.
     """
-    delimiter = b"\r\n--" + boundary.encode("latin-1")
+    if not boundary.isascii():
+        return None
+    delimiter = b"\r\n--" + boundary.encode()
     if not body.startswith(delimiter[2:]):
         return None
     fields: dict[str, str] = {}

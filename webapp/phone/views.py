@@ -3,11 +3,12 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from threading import BoundedSemaphore
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app, g, request
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import OperationalError, TimeoutError
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
 from core.crypto.participant_keys import client_public_key
 from core.crypto.passwords import hash_participant_password
@@ -26,6 +27,13 @@ from webapp.stores import private_keys, sealed_store
 
 phone = Blueprint("phone", __name__)
 RETRY_AFTER_SECONDS = "60"
+MOST_FORM_BYTES = 1 << 20
+LARGE_UPLOAD_BYTES = 64 << 20
+large_uploads = BoundedSemaphore(2)  # of this process
+
+
+class TooMuchAtOnce(Exception):
+    """More large uploads at once than the process has memory for; the phone keeps its file and comes back."""
 
 
 def phone_route(path: str, *, ios: bool = True, **options: Any) -> Callable[..., Any]:
@@ -37,6 +45,23 @@ def phone_route(path: str, *, ios: bool = True, **options: Any) -> Callable[...,
         return view
 
     return register
+
+
+@phone.before_request
+def limit_body() -> None:
+    """Only uploads are large (OPS-4). The largest are few at a time, since each is in memory several times over."""
+    if request.endpoint != "phone.upload":
+        request.max_content_length = MOST_FORM_BYTES
+    elif (request.content_length or 0) > LARGE_UPLOAD_BYTES:
+        if not large_uploads.acquire(blocking=False):
+            raise TooMuchAtOnce
+        g.has_large_upload = True
+
+
+@phone.teardown_request
+def end_large_upload(_: BaseException | None) -> None:
+    if g.pop("has_large_upload", False):
+        large_uploads.release()
 
 
 @phone_route("/register_user")
@@ -143,9 +168,11 @@ def registration_refused(_: RegistrationRefused) -> Response:
     return Response(status=400)
 
 
+@phone.errorhandler(TooMuchAtOnce)
 @phone.errorhandler(StoreUnavailable)
 @phone.errorhandler(SealBroken)
 @phone.errorhandler(OperationalError)
+@phone.errorhandler(InterfaceError)
 @phone.errorhandler(TimeoutError)
 def keep_your_file(error: Exception) -> Response:
     """The store or the database is down: the phone keeps its file and comes back (PHONE-64 row 12)."""

@@ -20,6 +20,7 @@ from core.database import db
 from core.models import Participant, Researcher, Study
 from core.models.participant import participant_with_study
 from core.models.researcher import role_in_study
+from webapp.security import refuse_nul
 
 MOST_FORM_BYTES = 1 << 20
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
@@ -112,6 +113,9 @@ def open_door() -> ResponseReturnValue | None:
         flash("This password was meant for one use. Set your own to go on.", "warn")
         return lead_to(url_for("portal.manage_credentials"))
     return None
+
+
+portal.before_request(refuse_nul)
 
 
 def refusal_in_study(researcher: Researcher, study: Study | None, capability: Capability) -> int | None:

@@ -1,0 +1,54 @@
+"""What processing did, in counts: of one batch, or of many added up (OPS-21)."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+MANY_MISSING = 10
+SUMMED = ("batches", "files", "missing", "size_bytes", "chunks_written", "chunks_unchanged", "unchunked", "rows_kept")
+
+
+class StoreLooksWrong(Exception):
+    """Many raw objects are missing at once: a wrong bucket or an unmounted folder (PROC-52)."""
+
+
+@dataclass
+class ProcessingReport:
+    """Counts of batches, files (of which missing in the store), bytes of plaintext, chunks and rows, and failures.
+
+    `rows_dropped` counts by reason; `failures` maps the paths of files that stay queued to why.
+    """
+
+    participants: set[int] = field(default_factory=set)
+    batches: int = 0
+    files: int = 0
+    missing: int = 0
+    size_bytes: int = 0
+    chunks_written: int = 0
+    chunks_unchanged: int = 0
+    unchunked: int = 0
+    rows_kept: int = 0
+    rows_dropped: Counter[str] = field(default_factory=Counter)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def add(self, other: "ProcessingReport") -> None:
+        """Adds another report's counts. Raises StoreLooksWrong when most files of both together are missing."""
+        for name in SUMMED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.participants |= other.participants
+        self.rows_dropped.update(other.rows_dropped)
+        self.failures |= other.failures
+        refuse_many_missing(self.missing, self.files)
+
+    def counts(self) -> dict[str, int]:
+        """The totals as one flat table, for an operator's first question."""
+        totals = {name: getattr(self, name) for name in SUMMED}
+        return {
+            "participants": len(self.participants), **totals, "rows_dropped": self.rows_dropped.total(),
+            "failed": len(self.failures),
+        }  # fmt: skip
+
+
+def refuse_many_missing(missing: int, files: int) -> None:
+    """Raises StoreLooksWrong when ten or more files, and most of all, are not in the store."""
+    if missing >= MANY_MISSING and missing * 2 > files:
+        raise StoreLooksWrong(f"{missing} of {files} raw files are missing; is this the right bucket or folder?")
