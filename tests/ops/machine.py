@@ -18,7 +18,7 @@ READY_SECONDS = 30
 
 
 class Machine:
-    """Database under `folder`, gunicorn as in production, and a worker that processes without end.
+    """Database under `folder`, gunicorn as in production, and workers that process without end.
 
     Durability is that of production: nothing is switched off in PostgreSQL.
     """
@@ -45,7 +45,7 @@ class Machine:
         ).stdout.decode()
 
     def start(self, name: str) -> None:
-        """Starts `web` or `worker`, or the database again."""
+        """Starts `web` or a worker, or the database again."""
         if name == "database":
             self._start_database()
             return
@@ -56,8 +56,7 @@ class Machine:
                 "ops/gunicorn.conf.py",
                 "webapp:create_app()",
             ],
-            "worker": [sys.executable, "-m", "tests.ops.endless_worker"],
-        }[name]
+        }.get(name, [sys.executable, "-m", "tests.ops.endless_worker"])
         self.processes[name] = subprocess.Popen(
             command, env=self.environment, cwd=REPOSITORY, stdout=self.log, stderr=self.log, start_new_session=True
         )
