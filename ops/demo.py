@@ -6,19 +6,22 @@ them at each start.
 
 import json
 import os
+import subprocess
 import sys
 import time
 import urllib.request
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from core.accounts import create_researcher, new_password
 from core.config import Settings, get_settings
 from core.database import open_session
-from core.models import StudyRole, Survey, SurveyType
+from core.models import Participant, ParticipantActivity, StudyRole, Survey, SurveyType
 from core.models.researcher import researcher_by_username
 from core.participants import create_participants
 from core.storage import SealedStore, open_store
@@ -27,7 +30,7 @@ from core.studies import create_study
 ACCOUNT = "demo"
 STUDY = "Sleep and movement after discharge"
 PARTICIPANTS = 12
-DAYS_BACK = "14"
+DAYS_BACK = 14
 FILES_PER_SECOND = "0.5"
 WAIT_SECONDS = 120
 APP_SETTINGS = {"proximity": True, "magnetometer": False, "check_for_new_surveys_frequency_seconds": 3600}
@@ -46,11 +49,15 @@ def main() -> None:
     demo = json.loads(kept.read_text())
     password = renewed_password()
     print(f"sign in as   {ACCOUNT}   password   {password}", flush=True)
-    participants = settings.var_dir / "demo-participants.json"
-    participants.write_text(json.dumps(demo["participants"]))
-    days = "0" if demo.get("looked_back") else DAYS_BACK
-    kept.write_text(json.dumps(demo | {"looked_back": True}))
-    os.execv(sys.executable, phones(server, participants, days, settings.var_dir / "demo-phones.json"))
+    report = settings.var_dir / "demo-phones.json"
+    if "live" not in demo:
+        everybody = phones(server, settings.var_dir, demo["participants"], report)
+        subprocess.run([*everybody, "--backfill-days", str(DAYS_BACK)], check=True)
+        live = make_past_look_past(demo["study_id"])
+        demo["live"] = [person for person in demo["participants"] if person["patient_id"] in live]
+        kept.write_text(json.dumps(demo))
+    command = phones(server, settings.var_dir, demo["live"], report)
+    os.execv(sys.executable, [*command, "--seconds", "inf", "--rate", FILES_PER_SECOND])
 
 
 def make_study(settings: Settings) -> dict[str, Any]:
@@ -101,12 +108,40 @@ def renewed_password() -> str:
     return password
 
 
-def phones(server: str, participants: Path, days: str, report: Path) -> list[str]:
-    """The command that the demo becomes."""
-    return [
-        sys.executable, "-m", "ops.phones", "--server", server, "--participants", str(participants),
-        "--backfill-days", days, "--seconds", "inf", "--rate", FILES_PER_SECOND, "--report", str(report),
-    ]  # fmt: skip
+def make_past_look_past(study_id: int) -> set[str]:
+    """Participants were enrolled before their first file, and last heard of with their newest one.
+
+    Gives the patient ids of those whose phones still report.
+    """
+    start = datetime.now(UTC) - timedelta(days=DAYS_BACK + 1)
+    with open_session() as session:
+        session.execute(sa.update(Participant).where(Participant.study_id == study_id).values(created_at=start))
+        session.execute(_LAST_HEARD_OF, {"study_id": study_id, "start": start})
+        session.commit()
+        silent = datetime.now(UTC) - timedelta(days=1)
+        query = sa.select(Participant.patient_id).join(ParticipantActivity)
+        return set(session.scalars(query.where(ParticipantActivity.last_upload_at > silent)))
+
+
+_LAST_HEARD_OF = sa.text(
+    """
+    UPDATE participant_activity AS activity
+    SET first_registered_at = :start, last_registered_at = :start, last_upload_at = newest.at,
+        last_surveys_at = newest.at, last_settings_at = newest.at, last_heartbeat_at = newest.at
+    FROM (SELECT participant_id, to_timestamp(max(substring(path FROM '([0-9]{13})[.]')::bigint) / 1000) AS at
+          FROM upload_log GROUP BY participant_id) AS newest, participants
+    WHERE activity.participant_id = newest.participant_id AND newest.at IS NOT NULL
+      AND participants.id = newest.participant_id AND participants.study_id = :study_id
+    """
+)
+
+
+def phones(server: str, folder: Path, people: list[dict[str, str]], report: Path) -> list[str]:
+    """The command that runs these people's simulated phones."""
+    participants = folder / "demo-participants.json"
+    participants.write_text(json.dumps(people))
+    files = ("--participants", str(participants), "--report", str(report))
+    return [sys.executable, "-m", "ops.phones", "--server", server, *files]
 
 
 def wait_for(url: str) -> None:

@@ -31,11 +31,14 @@ STREAMS = {
     DataStream.AUDIO_RECORDINGS: "Audio recordings",
     DataStream.WIFI: "Wi-Fi",
 }
+JUST_NOW = timedelta(seconds=5)
 ROLES = {"study_admin": "Study administrator", "study_researcher": "Researcher"}
 
 
 def when(at: datetime, now: datetime) -> str:
     """How long ago while fresh, the study's date and time beyond a day (PORTAL-10)."""
+    if now - at < JUST_NOW:
+        return "just now"
     if now - at < DAY:
         return f"{span(now - at)} ago"
     local = at.astimezone(zone())
