@@ -62,11 +62,13 @@ def main() -> None:
 
 def environment_of(settings: Settings) -> dict[str, str]:
     """What all processes share: this machine's database and Prefect server, and a mark to find them by."""
-    prefect = settings.var_dir / "prefect"
-    prefect.mkdir(parents=True, exist_ok=True)
+    prefect, temporary = settings.var_dir / "prefect", settings.var_dir / "tmp"
+    for folder in (prefect, temporary):
+        folder.mkdir(parents=True, exist_ok=True)
     own = {
         "DATABASE_URL": database_url(settings),
         "VAR_DIR": str(settings.var_dir),
+        "TMPDIR": str(temporary),  # Prefect keeps a folder there that is open to the first user of a machine only
         "PREFECT_HOME": str(prefect),
         "PREFECT_API_URL": settings.prefect_api_url or f"http://127.0.0.1:{settings.prefect_port}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
