@@ -54,7 +54,11 @@ def main() -> None:
         everybody = phones(server, settings.var_dir, demo["participants"], report)
         subprocess.run([*everybody, "--backfill-days", str(DAYS_BACK)], check=True)
         live = make_past_look_past(demo["study_id"])
-        demo["live"] = [person for person in demo["participants"] if person["patient_id"] in live]
+        demo["live"] = [
+            person | {"platform": live[person["patient_id"]]}
+            for person in demo["participants"]
+            if person["patient_id"] in live
+        ]
         kept.write_text(json.dumps(demo))
     command = phones(server, settings.var_dir, demo["live"], report)
     os.execv(sys.executable, [*command, "--seconds", "inf", "--rate", FILES_PER_SECOND])
@@ -108,10 +112,10 @@ def renewed_password() -> str:
     return password
 
 
-def make_past_look_past(study_id: int) -> set[str]:
+def make_past_look_past(study_id: int) -> dict[str, str]:
     """Participants were enrolled before their first file, and last heard of with their newest one.
 
-    Gives the patient ids of those whose phones still report.
+    Gives the patient ids of those whose phones still report, and the platforms of these.
     """
     start = datetime.now(UTC) - timedelta(days=DAYS_BACK + 1)
     with open_session() as session:
@@ -119,8 +123,8 @@ def make_past_look_past(study_id: int) -> set[str]:
         session.execute(_LAST_HEARD_OF, {"study_id": study_id, "start": start})
         session.commit()
         silent = datetime.now(UTC) - timedelta(days=1)
-        query = sa.select(Participant.patient_id).join(ParticipantActivity)
-        return set(session.scalars(query.where(ParticipantActivity.last_upload_at > silent)))
+        query = sa.select(Participant.patient_id, sa.func.lower(Participant.os_type)).join(ParticipantActivity)
+        return dict(session.execute(query.where(ParticipantActivity.last_upload_at > silent)).tuples().all())
 
 
 _LAST_HEARD_OF = sa.text(

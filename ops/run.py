@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import secrets
+import shlex
 import signal
 import subprocess
 import sys
@@ -40,13 +41,13 @@ def main() -> None:
     password = first_password(environment)
 
     manager = Manager(Printer(sys.stdout, time_format="%H:%M:%S"))
-    python = sys.executable
-    scripts = Path(python).parent
+    python, scripts = (shlex.quote(str(path)) for path in (sys.executable, Path(sys.executable).parent))
     commands = {
-        "prefect": f"{scripts}/prefect server start --host 127.0.0.1 --port {settings.prefect_port}",
         "worker": f"{python} -m ops.worker",
         "web": f"{scripts}/gunicorn --config ops/gunicorn.conf.py 'webapp:create_app()'",
     }
+    if not settings.prefect_api_url:
+        commands["prefect"] = f"{scripts}/prefect server start --host 127.0.0.1 --port {settings.prefect_port}"
     if is_demo:
         commands["demo"] = f"{python} -m ops.demo"
     for name, command in commands.items():
@@ -101,7 +102,8 @@ def first_password(environment: dict[str, str]) -> str | None:
 
 def announce(settings: Settings, password: str | None) -> None:
     """Prints where things are, once they answer."""
-    portal, prefect = f"http://127.0.0.1:{settings.port}", f"http://127.0.0.1:{settings.prefect_port}"
+    portal = f"http://127.0.0.1:{settings.port}"
+    prefect = (settings.prefect_api_url or f"http://127.0.0.1:{settings.prefect_port}/api").removesuffix("/api")
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end and not (_answers(f"{portal}/healthz") and _answers(f"{prefect}/api/health")):
         time.sleep(0.5)

@@ -11,6 +11,7 @@ from pathlib import Path
 from ops.phones.fleet import run_fleet
 from ops.phones.live import DEFAULT_FILE_BYTES
 from ops.phones.member import FleetOptions
+from ops.phones.platforms import Platform
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -18,7 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ops.phones", description=__doc__)
     parser.add_argument("--server", required=True, help="address, e.g. http://127.0.0.1:8080")
     parser.add_argument(
-        "--participants", required=True, help="JSON list of {patient_id, password}; - is standard input"
+        "--participants", required=True, help="JSON list of {patient_id, password[, platform]}; - is standard input"
     )
     parser.add_argument("--files", type=int, help="files of the whole fleet (default: ten a phone)")
     parser.add_argument("--rate", type=float, help="files per second of the whole fleet (default: as fast as it goes)")
@@ -38,15 +39,17 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def read_participants(source: str) -> list[tuple[str, str]]:
-    """Patient ids and passwords from a file, or from standard input for `-`.
+def read_participants(source: str) -> tuple[list[tuple[str, str]], dict[str, Platform]]:
+    """Patient ids and passwords from a file, or from standard input for `-`, and the platforms of those that say it.
 
-    Raises ValueError for anything but a list of objects with both.
+    Raises ValueError for anything but a list of objects with id and password.
     """
     text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
     try:
-        return [(str(entry["patient_id"]), str(entry["password"])) for entry in json.loads(text)]
-    except (json.JSONDecodeError, TypeError, KeyError) as error:
+        entries = json.loads(text)
+        people = [(str(entry["patient_id"]), str(entry["password"])) for entry in entries]
+        return people, {str(e["patient_id"]): Platform(e["platform"]) for e in entries if "platform" in e}
+    except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"participants: wanted a JSON list of {{patient_id, password}} ({error})") from error
 
 
@@ -61,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the fleet; progress on standard error, the report on standard output. Exit 1 on bad input."""
     given = build_parser().parse_args(arguments)
     try:
-        participants = read_participants(given.participants)
+        participants, platforms = read_participants(given.participants)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -77,6 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
         seconds=given.seconds,
         backfill_days=given.backfill_days,
         platforms=given.platforms,
+        platform_of=platforms,
         seed=given.seed,
         zone=given.zone,
         ledger_path=ledger_path_for(given.report),

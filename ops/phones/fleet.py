@@ -49,7 +49,7 @@ def make_members(options: FleetOptions, transport: Transport, ledger: Ledger) ->
     """The phones; they differ in habits only when there is a history to show it in."""
     members = []
     for i, (patient_id, password) in enumerate(options.participants):
-        platform = platform_of(i, options.platforms)
+        platform = options.platform_of.get(patient_id) or platform_of(i, options.platforms)
         habit = habit_of(i, len(options.participants)) if options.backfill_days else Habit.STEADY
         phone = Phone(patient_id, password, platform, transport, seed=options.seed, zone=options.zone, ledger=ledger)
         members.append(Member(phone, habit))

@@ -2,18 +2,19 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ops.phones.history import Habit
 from ops.phones.phone import Phone
+from ops.phones.platforms import Platform
 
 
 @dataclass(frozen=True)
 class FleetOptions:
-    """How a fleet runs. `participants` are pairs of patient id and password.
+    """How a fleet runs. `participants` are pairs of patient id and password; `platform_of` holds those that are known.
 
     `files` is for the whole fleet, `rate` in files per second of the whole fleet (None: as fast as it goes),
     `seconds` the length of the live part (infinity: until stopped), `file_bytes` the encrypted size of
@@ -30,6 +31,7 @@ class FleetOptions:
     seconds: float | None = None
     backfill_days: int = 0
     platforms: str = "mixed"
+    platform_of: Mapping[str, Platform] = field(default_factory=dict)
     seed: int = 0
     zone: str = "America/New_York"
     ledger_path: Path | None = None

@@ -34,9 +34,10 @@ from ops.phones import (
     run_fleet,
     run_load,
 )
-from ops.phones.__main__ import main
+from ops.phones.__main__ import main, read_participants
 from ops.phones.data import HEADERS, Recipe, plaintext, records
 from ops.phones.encryption import encrypt_recording, encrypt_text, encrypted_bytes, read_public_key
+from ops.phones.fleet import make_members
 from ops.phones.history import Habit, collect_day
 from ops.phones.ledger import read_ledger
 from ops.phones.settings import ANDROID_REQUIRED
@@ -654,3 +655,17 @@ def test_the_phones_import_nothing_of_the_server() -> None:
 def test_plaintext_has_no_line_end_of_its_own() -> None:
     assert plaintext(["a", "b"]) == b"a\nb"
     assert Ledger().entries == []
+
+
+def test_participants_may_say_which_platform_they_have(tmp_path: Path) -> None:
+    people = tmp_path / "people.json"
+    people.write_text(
+        json.dumps([{"patient_id": "a", "password": "x", "platform": "ios"}, {"patient_id": "b", "password": "y"}])
+    )
+    participants, platform_of = read_participants(str(people))
+    options = FleetOptions("http://127.0.0.1:1", participants, platform_of=platform_of)
+    members = make_members(options, Transport(options.server), Ledger())
+    assert [member.phone.platform for member in members] == [Platform.IOS, Platform.IOS]
+    people.write_text(json.dumps([{"patient_id": "a", "password": "x", "platform": "windows"}]))
+    with pytest.raises(ValueError, match="participants"):
+        read_participants(str(people))
