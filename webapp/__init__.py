@@ -14,6 +14,7 @@ from core.database import URL, db, engine_options
 from webapp.commands import register_commands
 from webapp.data_api import data_door
 from webapp.health import health
+from webapp.paths import OneLeadingSlash
 from webapp.phone import phone_door
 from webapp.portal import init_portal
 from webapp.security import insist_on_host_and_tls, set_security_headers, set_transport_security
@@ -42,6 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
 
+    app.wsgi_app = OneLeadingSlash(app.wsgi_app)  # type: ignore[method-assign]
     if settings.is_production:  # behind one proxy, which ends TLS and keeps the Host header (PHONE-3)
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
 

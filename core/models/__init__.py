@@ -4,6 +4,7 @@ from core.models.app_settings import AppSettings
 from core.models.chunk import Chunk
 from core.models.data_access import DataAccessRecord
 from core.models.participant import Heartbeat, Participant, ParticipantActivity
+from core.models.push_token import PushService, PushToken
 from core.models.researcher import ApiKey, Researcher, StudyRole
 from core.models.stored_object import SealKind, StoredObject
 from core.models.study import Study
@@ -27,6 +28,8 @@ __all__ = [
     "ParticipantActivity",
     "ProblemUpload",
     "ProcessingStatus",
+    "PushService",
+    "PushToken",
     "QueueState",
     "QueuedUpload",
     "Researcher",

@@ -55,6 +55,7 @@ class Member:
         """What an app asks for after registering."""
         self.phone.update_settings()
         self.phone.download_surveys()
+        self.phone.set_push_token()
         self.phone.heartbeat()
         self.heartbeat_at = self.settings_at = self.surveys_at = time.monotonic()
 

@@ -134,6 +134,11 @@ class Phone:
             fields.append(("message", "timer: upload, settings, surveys"))
         return self._post_form("mobile-heartbeat", fields)
 
+    def set_push_token(self) -> Answer:
+        """Sends the phone's push token, which stays the same (PHONE-60)."""
+        token = identity.device_hash(f"push {self.patient_id} {self.seed}")
+        return self._post_form("set_fcm_token", [*self._tracking(), ("fcm_token", token)])
+
     # --- files
 
     def writes(self, alias: str) -> bool:

@@ -36,6 +36,7 @@ MATRIX: dict[str, str | Page] = {
     "phone.download_surveys": PHONE,
     "phone.set_password": PHONE,
     "phone.mobile_heartbeat": PHONE,
+    "phone.set_fcm_token": PHONE,
     "data_api.check_my_credentials": KEY,
     "data_api.get_studies": KEY,
     "data_api.get_participant_ids": KEY,

@@ -4,6 +4,7 @@ import json
 from urllib.parse import quote
 
 import pytest
+import urllib3
 from flask import Flask
 
 from core.crypto.passwords import device_hash, verify_password
@@ -15,7 +16,7 @@ from webapp.phone import views
 
 ENDPOINTS = (
     "/register_user", "/upload", "/get_latest_device_settings", "/download_surveys", "/set_password",
-    "/mobile-heartbeat",
+    "/mobile-heartbeat", "/set_fcm_token",
 )  # fmt: skip
 
 
@@ -216,3 +217,11 @@ def test_an_odd_boundary_is_no_failure(app: Flask, boundary: str):
     content_type = f"multipart/form-data; boundary*=utf-8''{quote(boundary)}"
     answer = app.test_client().post("/upload", data=b"--x\r\n", content_type=content_type)
     assert answer.status_code in (400, 403)
+
+
+@pytest.mark.parametrize("slashes", ["//", "///"])
+def test_a_slash_typed_behind_the_servers_address_does_no_harm(server: str, factory: Factory, slashes: str):
+    """PHONE-4: answered directly, without a redirect."""
+    fields, url = phone_fields(factory.participant()), f"{server}{slashes}mobile-heartbeat"
+    answer = urllib3.request("POST", url, fields=fields, redirect=False, timeout=10)
+    assert answer.status == 200

@@ -1,7 +1,7 @@
 """The endpoints that apps call. Phones are never redirected, and carry their credentials in every form (PHONE-1, 2)."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from threading import BoundedSemaphore
 from typing import Any
@@ -18,6 +18,7 @@ from core.models import AppSettings, Heartbeat, Participant
 from core.models.survey import surveys_for_phones
 from core.phones.authentication import Level, Refused, admit, authenticate
 from core.phones.key_cache import public_key_path
+from core.phones.push_tokens import take_push_tokens
 from core.phones.registration import RegistrationRefused, register_phone
 from core.phones.uploads import Answer, Upload, UploadDesk, accept_upload, answer_before_reading
 from core.storage import StoreUnavailable
@@ -36,12 +37,12 @@ class TooMuchAtOnce(Exception):
     """More large uploads at once than the process has memory for; the phone keeps its file and comes back."""
 
 
-def phone_route(path: str, *, ios: bool = True, **options: Any) -> Callable[..., Any]:
+def phone_route(path: str, *, methods: Sequence[str] = ("GET", "POST")) -> Callable[..., Any]:
     """Registers an endpoint under `path` and, for iOS, under `path/ios` (PHONE-2); slashes are left to the URL map."""
 
     def register(view: Callable[[], Any]) -> Callable[[], Any]:
-        for rule in (path, f"{path}/ios") if ios else (path,):
-            phone.add_url_rule(rule, view_func=view, methods=["GET", "POST"], **options)
+        for rule in (path, f"{path}/ios"):
+            phone.add_url_rule(rule, view_func=view, methods=methods)
         return view
 
     return register
@@ -149,6 +150,17 @@ def mobile_heartbeat() -> Response:
     )  # fmt: skip
     db.session.commit()
     return Response(status=200)
+
+
+@phone_route("/set_fcm_token", methods=["POST"])
+def set_fcm_token() -> Response:
+    """PHONE-60: 204 whatever the token."""
+    form = read_phone_form(request)
+    now = _now()
+    participant = admit(db.session(), form.fields, "last_set_push_token_at", now)
+    take_push_tokens(db.session(), participant, form.fields, now)
+    db.session.commit()
+    return Response(status=204)
 
 
 def request_platform() -> Platform:

@@ -1,0 +1,44 @@
+"""Where pushes to a participant go: the tokens that its phones registered (PHONE-60, NOTIF-34)."""
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.database import Model
+from core.models.columns import At, CreatedAt, Id, one_of
+
+
+class PushService(StrEnum):
+    """Who delivers: Firebase for the stock apps, Apple directly for a deployment's own iOS build."""
+
+    FCM = "fcm"
+    APNS = "apns"
+
+
+class PushToken(Model):
+    """A token, in use until `retired_at`: one at most for each participant and service, and each in one hand only."""
+
+    __tablename__ = "push_tokens"
+
+    id: Mapped[Id]
+    participant_id: Mapped[int] = mapped_column(sa.ForeignKey("participants.id", ondelete="RESTRICT"), index=True)
+    service: Mapped[str] = mapped_column(sa.Text)
+    token: Mapped[str] = mapped_column(sa.Text)
+    created_at: Mapped[CreatedAt]
+    renewed_at: Mapped[At] = mapped_column(server_default=sa.func.now())
+    retired_at: Mapped[At | None]
+
+    __table_args__ = (
+        one_of("service", PushService),
+        sa.Index(
+            "uq_push_tokens_participant",
+            "participant_id",
+            "service",
+            unique=True,
+            postgresql_where=sa.text("retired_at IS NULL"),
+        ),
+        sa.Index(
+            "uq_push_tokens_token", "service", "token", unique=True, postgresql_where=sa.text("retired_at IS NULL")
+        ),
+    )
