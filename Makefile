@@ -1,5 +1,5 @@
 # Everything a newcomer needs; each target does its own set-up. `make` alone lists them.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 NODE_VERSION := 24.19.0
 
@@ -38,7 +38,8 @@ requirements: install ## compile requirements.txt from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-header pyproject.toml -o requirements.txt
 
 .venv/.installed: requirements.txt
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; PYTHON=/path/to/python3.11 make install"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "Python 3.11 is needed: make install PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.txt)"
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.txt
