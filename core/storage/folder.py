@@ -16,12 +16,15 @@ DRAFT_SECONDS = 24 * 3600
 
 
 class FolderStore:
-    """An ObjectStore under `root`. Drafts live in `.drafts`: a crash leaves nothing half-written under a key."""
+    """An ObjectStore under `root`; raises StoreUnavailable where that was there and is gone.
+
+    Drafts live in `.drafts`: a crash leaves nothing half-written under a key.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.drafts = root / DRAFTS
-        self.drafts.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._make_once()
         self._synced: set[Path] = set()  # folders whose own entry is known to be durable
         self._sweep_drafts()
 
@@ -101,6 +104,15 @@ class FolderStore:
         if parts[0] == DRAFTS or any(part in ("", ".", "..") or "\0" in part for part in parts):
             raise ValueError(f"not a key of the store: {key!r}")
         return self.root.joinpath(*parts)
+
+    def _make_once(self) -> None:
+        """Makes the folder, and a mark beside it: once made, it is not made anew where its disk is not mounted."""
+        mark = self.root.with_name(self.root.name + ".made")
+        if mark.exists():
+            self._require_root()
+            return
+        self.drafts.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mark.touch()
 
     def _sync(self, folder: Path) -> None:
         """Makes the folder's entries durable, and its own entry and those of the folders above it, once a process."""

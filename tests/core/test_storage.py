@@ -165,9 +165,13 @@ def test_a_folder_that_was_unmounted_is_unavailable_not_empty(tmp_path: Path):
     store = FolderStore(tmp_path / "objects")
     store.create("a/b", b"x")
     (tmp_path / "objects").rename(tmp_path / "gone")
-    for attempt in (lambda: store.read("a/b"), lambda: store.create("a/c", b"x"), store.check):
+    started_anew = lambda: FolderStore(tmp_path / "objects")  # noqa: E731
+    for attempt in (lambda: store.read("a/b"), lambda: store.create("a/c", b"x"), store.check, started_anew):
         with pytest.raises(StoreUnavailable):
             attempt()
+    (tmp_path / "objects").mkdir()  # the mount point without its disk
+    with pytest.raises(StoreUnavailable):
+        started_anew()
 
 
 @pytest.mark.parametrize("key", ["../x", "a/../../x", "/etc/passwd", "a//b", ".drafts/x", "a/\0", ""])
