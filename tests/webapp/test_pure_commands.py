@@ -1,12 +1,15 @@
 """`flask device decrypt` and `flask chunks build`: they need neither database nor server."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from flask import Flask
 
+from webapp import asked_command
 from webapp.commands.chunks import chunks_commands
 from webapp.commands.device import device_commands
 
@@ -64,3 +67,28 @@ def test_chunks_of_earlier_runs_are_carried_over(tmp_path: Path) -> None:
 def test_a_missing_folder_is_one_line_and_status_1(tmp_path: Path) -> None:
     result = run("chunks", "build", "--os", "IOS", "--out", str(tmp_path), str(tmp_path / "nowhere"))
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "command"),
+    [
+        ("flask --app webapp device decrypt", "device"),
+        ("flask -A webapp --debug chunks", "chunks"),
+        ("flask --app webapp study create --name device", "study"),
+        ("gunicorn -c ops/gunicorn.conf.py", "ops/gunicorn.conf.py"),
+        ("flask --app webapp", None),
+    ],
+)
+def test_the_command_that_is_asked_for_is_found(call: str, command: str | None):
+    """Commands over files alone start without models and pages."""
+    assert asked_command(call.split()) == command
+
+
+def test_commands_over_files_load_no_models():
+    """The contract: each starts in about a second."""
+    code = (
+        "import sys, webapp; sys.argv = ['flask', '--app', 'webapp', 'device']; app = webapp.create_app();"
+        "assert sorted(app.cli.commands) == ['chunks', 'device'], app.cli.commands;"
+        "assert 'core.models' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=Path(__file__).parents[2])

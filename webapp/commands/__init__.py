@@ -2,16 +2,16 @@
 
 from flask import Flask
 
-from webapp.commands.accounts import admin_commands, api_key_commands
-from webapp.commands.chunks import chunks_commands
-from webapp.commands.device import device_commands
-from webapp.commands.participants import participant_commands
-from webapp.commands.processing import process_uploads_command
-from webapp.commands.studies import study_commands
-
 
 def register_commands(app: Flask) -> None:
     """Adds every command to the application."""
+    from webapp.commands.accounts import admin_commands, api_key_commands
+    from webapp.commands.chunks import chunks_commands
+    from webapp.commands.device import device_commands
+    from webapp.commands.participants import participant_commands
+    from webapp.commands.processing import process_uploads_command
+    from webapp.commands.studies import study_commands
+
     for command in (
         admin_commands, api_key_commands, study_commands, participant_commands, process_uploads_command,
         device_commands, chunks_commands,

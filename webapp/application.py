@@ -1,0 +1,71 @@
+"""Putting the application together: the phones' door, the data door, the portal, the management commands."""
+
+import sys
+from datetime import timedelta
+
+from flask import Flask
+from flask_migrate import Migrate
+from htmx_flask import Htmx
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+import core.models  # noqa: F401  the tables must be known to migrations
+from core.config import REPOSITORY, ConfigurationError, Settings, get_settings
+from core.database import URL, db, engine_options
+from webapp.commands import register_commands
+from webapp.data_api import data_door
+from webapp.health import health
+from webapp.paths import OneLeadingSlash
+from webapp.phone import phone_door
+from webapp.portal import init_portal
+from webapp.security import insist_on_host_and_tls, set_security_headers, set_transport_security
+
+# Fields of a phone's multipart body are small; its file part goes to disk beyond half a megabyte (PHONE-10).
+MOST_FORM_MEMORY_BYTES = 8 << 20
+
+
+def make_application(settings: Settings | None = None) -> Flask:
+    """The application; ends the process when the environment cannot be used."""
+    settings = settings or _settings_or_exit()
+    app = Flask("webapp", template_folder=str(REPOSITORY / "templates"))
+    app.extensions["beiwe_settings"] = settings
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SQLALCHEMY_DATABASE_URI=URL,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings, settings.web_threads),
+        MAX_CONTENT_LENGTH=settings.upload_max_bytes,
+        MAX_FORM_MEMORY_SIZE=MOST_FORM_MEMORY_BYTES,
+        PERMANENT_SESSION_LIFETIME=timedelta(minutes=settings.session_idle_minutes),
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.is_production,
+    )
+    # Phones are never redirected: both forms of a path are answered directly (PHONE-2).
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+
+    app.wsgi_app = OneLeadingSlash(app.wsgi_app)  # type: ignore[method-assign]
+    if settings.is_production:  # behind one proxy, which ends TLS and keeps the Host header (PHONE-3)
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
+
+    db.init_app(app)
+    Migrate(app, db, directory=str(REPOSITORY / "migrations"))
+    Htmx(app)
+
+    app.register_blueprint(phone_door)
+    app.register_blueprint(data_door)
+    app.register_blueprint(health)
+    init_portal(app)
+    register_commands(app)
+    app.after_request(set_security_headers)
+    if settings.is_production:
+        app.before_request(insist_on_host_and_tls)
+        app.after_request(set_transport_security)
+    return app
+
+
+def _settings_or_exit() -> Settings:
+    """The environment's settings; a server or command that cannot have them ends with one line that says why."""
+    try:
+        return get_settings()
+    except ConfigurationError as error:
+        sys.exit(f"Error: {error}")
