@@ -1,7 +1,6 @@
 """The names under which phones upload (PHONE-64 row 2, PHONE-69, PHONE-71)."""
 
 import re
-from dataclasses import dataclass
 
 from core.streams import SPECS
 
@@ -14,13 +13,6 @@ class NameNotAccepted(Exception):
     """A name that no app of ours gives, or another participant's: the file is kept aside (PHONE-69)."""
 
 
-@dataclass(frozen=True)
-class UploadName:
-    """An accepted name. `path` is the raw object's path below the study's folder, with the stored patient id."""
-
-    path: str
-
-
 def is_junk(file_name: str) -> bool:
     """Files that old apps picked up from other libraries, and names without a known extension: nobody's data."""
     if not file_name or file_name.startswith(FOREIGN_PREFIXES):
@@ -29,14 +21,17 @@ def is_junk(file_name: str) -> bool:
     return not dot or extension not in EXTENSIONS
 
 
-def parse_upload_name(file_name: str, patient_id: str) -> UploadName:
-    """`<patient id>_<alias>[_<survey id>]_<digits>.<extension>` (PHONE-69). Raises NameNotAccepted."""
+def raw_path(file_name: str, patient_id: str) -> str:
+    """The raw object's path below the study's folder, with the stored patient id. Raises NameNotAccepted.
+
+    Accepted is `<patient id>_<alias>[_<survey id>]_<digits>.<extension>` (PHONE-69).
+    """
     match = _NAME.fullmatch(file_name)
     if not match:
         raise NameNotAccepted("a name that no app gives to a file")
     if match["patient"].lower() != patient_id:
         raise NameNotAccepted("a name with another participant's id")
-    return UploadName(path=f"{patient_id}/{file_name[len(match['patient']) + 1 :].replace('_', '/')}")
+    return f"{patient_id}/{file_name[len(match['patient']) + 1 :].replace('_', '/')}"
 
 
 def name_kept_aside(file_name: str) -> str:

@@ -21,7 +21,7 @@ from core.crypto.participant_keys import UnreadableKey
 from core.crypto.passwords import new_identifier
 from core.database import db
 from core.models import Participant, ProblemUpload, QueuedUpload, QueueState, StoredObject, UploadRecord
-from core.phones.file_names import NameNotAccepted, is_junk, name_kept_aside, parse_upload_name
+from core.phones.file_names import NameNotAccepted, is_junk, name_kept_aside, raw_path
 from core.phones.key_cache import PrivateKeyCache
 from core.storage import ObjectExists, ObjectMissing, SealedStore, StoredBytes
 from core.storage.sealed import SUFFIX
@@ -90,7 +90,7 @@ def accept_upload(desk: UploadDesk, participant: Participant, upload: Upload) ->
     if upload.file is None:
         return NO_FILE
     try:
-        path = f"{desk.store.study_id}/{parse_upload_name(upload.file_name, participant.patient_id).path}"
+        path = f"{desk.store.study_id}/{raw_path(upload.file_name, participant.patient_id)}"
     except NameNotAccepted as reason:
         return _commit(desk.session, _kept_aside(desk, participant, upload, str(reason)), NAME_KEPT_ASIDE)
     try:
