@@ -13,6 +13,7 @@ from core.config import get_settings
 from core.database import get_engine, open_session
 from core.processing.claims import is_anything_waiting
 from core.processing.presence import counted_run
+from core.processing.report import StoreLooksWrong
 from core.processing.run import ProcessingReport, Scope, process_next
 from flows.infrastructure import get_store, is_infrastructure_error
 
@@ -38,7 +39,7 @@ def process_batch(number: int) -> ProcessingReport | None:
     if report is not None:
         get_run_logger().info(
             "batch %s: participant=%s files=%s chunks=%s failed=%s",
-            number, *report.participants, report.files, report.chunks_written, len(report.failures),
+            number, sorted(report.participants), report.files, report.chunks_written, len(report.failures),
         )  # fmt: skip
     return report
 
@@ -83,8 +84,13 @@ def process(most_seconds: int, linger_seconds: int) -> tuple[ProcessingReport, l
         results = [future.result(raise_on_failure=False) for future in futures]
         defects += [result for result in results if isinstance(result, Exception)]
         done = [result for result in results if isinstance(result, ProcessingReport)]
-        for batch in done:
-            report.add(batch)
+        try:
+            for batch in done:
+                report.add(batch)
+        except StoreLooksWrong as error:
+            defects.append(error)
+        if any(isinstance(defect, StoreLooksWrong) for defect in defects):
+            break  # every further batch would mark more files (PROC-52)
         if done:
             quiet_since = time.monotonic()
         else:

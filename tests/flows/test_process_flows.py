@@ -15,6 +15,7 @@ from core.config import get_settings
 from core.database import db
 from core.models import Chunk, ProcessingStatus, QueuedUpload
 from core.processing.presence import counted_run, runs_present, sole_dispatcher
+from core.processing.report import ProcessingReport, StoreLooksWrong
 from core.storage import StoreUnavailable
 from flows import process_participants as participants_flow
 from flows import process_uploads as uploads_flow
@@ -48,9 +49,10 @@ def uploads(factory: Factory) -> list[str]:
 
 
 def artifact(key: str) -> Any:
+    """The newest artifact of that key."""
     with get_client(sync_client=True) as client:
         found = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))
-    return found[0].data if found else None
+    return max(found, key=lambda artifact: artifact.created).data if found else None
 
 
 def test_a_run_turns_all_waiting_uploads_into_chunks_and_says_how_many(prefect: None, uploads: list[str]):
@@ -112,6 +114,23 @@ def test_a_run_gives_up_when_nothing_works(prefect: None, uploads: list[str], mo
         process_participants(linger_seconds=0)
     assert participants_flow.MOST_DEFECTS <= len(calls) <= participants_flow.MOST_DEFECTS + 1
     assert db.session.scalar(db.select(db.func.count(QueuedUpload.id))) == 4
+
+
+def test_a_store_that_looks_wrong_stops_the_run_at_once(
+    prefect: None, uploads: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    """PROC-52: in one batch, or over several; the run still shows what it did."""
+    calls = []
+
+    def process_next(*arguments: Any) -> ProcessingReport:
+        calls.append(arguments)
+        return ProcessingReport(batches=1, files=6, missing=6)
+
+    monkeypatch.setattr(participants_flow, "process_next", process_next)
+    with pytest.raises(StoreLooksWrong):
+        process_participants(linger_seconds=0)
+    assert len(calls) == participants_flow.BATCHES_AT_ONCE
+    assert '"what": "missing", "count": 12' in artifact("processed-uploads")
 
 
 def test_an_empty_look_is_marked_so_and_counts_as_a_run(prefect: None, app: Flask):
