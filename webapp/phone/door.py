@@ -1,0 +1,108 @@
+"""The phones' door: how its endpoints are reached, who gets in, and how errors are told (PHONE-1 to PHONE-20)."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from threading import BoundedSemaphore
+from typing import Any
+
+from flask import Blueprint, Response, current_app, g, request
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
+
+from core.crypto.seal import SealBroken
+from core.database import db
+from core.models import Participant
+from core.phones.authentication import Refused, admit
+from core.phones.uploads import Answer, UploadDesk
+from core.storage import StoreUnavailable
+from core.streams import Platform
+from webapp.phone.forms import PhoneForm, read_phone_form
+from webapp.stores import private_keys, sealed_store
+
+phone = Blueprint("phone", __name__)
+RETRY_AFTER_SECONDS = "60"
+MOST_FORM_BYTES = 1 << 20
+LARGE_UPLOAD_BYTES = 64 << 20
+large_uploads = BoundedSemaphore(2)  # of this process
+
+
+class TooMuchAtOnce(Exception):
+    """More large uploads at once than the process has memory for; the phone keeps its file and comes back."""
+
+
+def phone_route(path: str, *, methods: Sequence[str] = ("GET", "POST")) -> Callable[..., Any]:
+    """Registers an endpoint under `path` and, for iOS, under `path/ios` (PHONE-2); slashes are left to the URL map."""
+
+    def register(view: Callable[[], Any]) -> Callable[[], Any]:
+        for rule in (path, f"{path}/ios"):
+            phone.add_url_rule(rule, view_func=view, methods=methods)
+        return view
+
+    return register
+
+
+@phone.before_request
+def limit_body() -> None:
+    """Only uploads are large (OPS-4). The largest are few at a time, since each is in memory several times over."""
+    if request.endpoint != "phone.upload":
+        request.max_content_length = MOST_FORM_BYTES
+    elif (request.content_length or 0) > LARGE_UPLOAD_BYTES:
+        if not large_uploads.acquire(blocking=False):
+            raise TooMuchAtOnce
+        g.has_large_upload = True
+
+
+@phone.teardown_request
+def end_large_upload(_: BaseException | None) -> None:
+    if g.pop("has_large_upload", False):
+        large_uploads.release()
+
+
+def admitted(activity: str) -> tuple[Participant, PhoneForm]:
+    """Who asks at the minimal level, with the moment noted in this column of the activity; the caller commits."""
+    form = read_phone_form(request)
+    return admit(db.session(), form.fields, activity, now()), form
+
+
+def desk_of(participant: Participant) -> UploadDesk:
+    return UploadDesk(db.session(), sealed_store(participant.study), private_keys())
+
+
+def request_platform() -> Platform:
+    """The platform of the request: iOS if the path's last four characters hold `ios` (PHONE-5)."""
+    return Platform.IOS if "ios" in request.path[-4:].lower() else Platform.ANDROID
+
+
+def json_answer(value: Any) -> Response:
+    """ASCII with a charset: iOS decodes by the header, and Latin-1 without one (PHONE-11)."""
+    return Response(json.dumps(value, ensure_ascii=True), content_type="application/json; charset=utf-8")
+
+
+def text_answer(answer: Answer) -> Response:
+    return Response(answer.text, status=answer.status, content_type="text/plain; charset=utf-8")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@phone.errorhandler(Refused)
+def refused(_: Refused) -> Response:
+    """403, and 401 to iOS (PHONE-20); what authentication changed is rolled back."""
+    db.session.rollback()
+    return Response(status=401 if request_platform() is Platform.IOS else 403)
+
+
+@phone.errorhandler(TooMuchAtOnce)
+@phone.errorhandler(StoreUnavailable)
+@phone.errorhandler(SealBroken)
+@phone.errorhandler(OperationalError)
+@phone.errorhandler(InterfaceError)
+@phone.errorhandler(TimeoutError)
+def keep_your_file(error: Exception) -> Response:
+    """The store or the database is down: the phone keeps its file and comes back (PHONE-64 row 12)."""
+    db.session.rollback()
+    current_app.logger.error("phone request not served: %s", type(error).__name__, exc_info=error)
+    answer = text_answer(Answer(503, "not stored, try again later."))
+    answer.headers["Retry-After"] = RETRY_AFTER_SECONDS
+    return answer

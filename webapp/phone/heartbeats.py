@@ -1,0 +1,22 @@
+"""Signs of life (PHONE-59)."""
+
+from flask import Response
+from sqlalchemy.dialects.postgresql import insert
+
+from core.database import db
+from core.models import Heartbeat
+from webapp.phone.door import admitted, phone_route
+
+
+@phone_route("/mobile-heartbeat")
+def mobile_heartbeat() -> Response:
+    """PHONE-59."""
+    participant, form = admitted("last_heartbeat_at")
+    db.session.execute(
+        insert(Heartbeat).values(
+            participant_id=participant.id, at=participant.activity.last_heartbeat_at,
+            message=form.fields.get("message"),
+        )
+    )  # fmt: skip
+    db.session.commit()
+    return Response(status=200)
