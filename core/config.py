@@ -67,6 +67,10 @@ class Settings(BaseSettings):
     session_idle_minutes: int = Field(30, validation_alias="SESSION_IDLE_MINUTES", ge=1)
     session_max_hours: int = Field(12, validation_alias="SESSION_MAX_HOURS", ge=1)
 
+    fcm_url: str = Field("https://fcm.googleapis.com", validation_alias="FCM_URL")
+    downloadable_apk_url: str | None = Field(None, validation_alias="DOWNLOADABLE_APK_URL")
+    privacy_policy_url: str | None = Field(None, validation_alias="PRIVACY_POLICY_URL")
+
     @field_validator("*", mode="before")
     @classmethod
     def _strip(cls, value: Any) -> Any:
@@ -76,6 +80,13 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
+
+    @field_validator("fcm_url", "downloadable_apk_url", "privacy_policy_url")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("https://", "http://")):
+            raise ValueError("must be an https:// or http:// address")
+        return value
 
     @property
     def is_production(self) -> bool:

@@ -1,6 +1,7 @@
 """Makes what tests need, with sensible values where a test does not care."""
 
 import itertools
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ from core.crypto.passwords import device_hash, hash_participant_password
 from core.database import db
 from core.models import (
     ApiKey,
+    Intervention,
+    InterventionDate,
     Participant,
     ParticipantActivity,
     Researcher,
+    Schedule,
     Study,
     StudyRole,
     Survey,
@@ -23,6 +27,9 @@ from core.phones.key_cache import private_key_path, public_key_path
 from core.storage import SealedStore
 from core.streams import Platform
 from core.studies import create_study
+from core.surveys.saving import add_version
+from core.surveys.schedules import Timing
+from core.surveys.timing_rows import row_of
 from webapp.stores import sealed_store
 
 VECTORS = Path(__file__).parent / "vectors" / "device_files"
@@ -67,8 +74,28 @@ class Factory:
     def survey(self, study: Study, survey_type: SurveyType = SurveyType.TRACKING, **columns: Any) -> Survey:
         survey = Survey(study_id=study.id, survey_type=survey_type.value, **columns)
         db.session.add(survey)
+        add_version(db.session(), survey, datetime.now(UTC))
         db.session.commit()
         return survey
+
+    def schedule(self, survey: Survey, timing: Timing) -> Schedule:
+        """A schedule alone; its events are made by `rebuild_events`."""
+        schedule = Schedule(**row_of(survey.id, timing))
+        db.session.add(schedule)
+        db.session.commit()
+        return schedule
+
+    def intervention(self, study: Study, name: str = "Baseline") -> Intervention:
+        intervention = Intervention(study_id=study.id, name=name)
+        db.session.add(intervention)
+        db.session.commit()
+        return intervention
+
+    def intervention_date(self, participant: Participant, intervention: Intervention, on: date) -> None:
+        """Sets or moves the participant's date."""
+        row = InterventionDate(participant_id=participant.id, intervention_id=intervention.id, happens_on=on)
+        db.session.merge(row)
+        db.session.commit()
 
     def researcher(
         self, username: str | None = None, *, study: Study | None = None, role: Role = Role.STUDY_RESEARCHER,

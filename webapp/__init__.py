@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from core.config import Settings
 
 # Commands over files alone. Loading models and pages for them would double the time they take to start.
-PURE_COMMANDS = ("device", "chunks")
+PURE_COMMANDS = ("device", "chunks", "schedules")
 OPTIONS_WITH_VALUES = ("--app", "-A", "--env-file", "-e")
 
 
@@ -18,10 +18,11 @@ def create_app(settings: "Settings | None" = None) -> Flask:
     if settings is None and asked_command(sys.argv) in PURE_COMMANDS:
         from webapp.commands.chunks import chunks_commands
         from webapp.commands.device import device_commands
+        from webapp.commands.schedules import schedules_commands
 
         app = Flask("webapp")
-        app.cli.add_command(chunks_commands)
-        app.cli.add_command(device_commands)
+        for command in (chunks_commands, device_commands, schedules_commands):
+            app.cli.add_command(command)
         return app
     from webapp.application import make_application
 

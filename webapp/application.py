@@ -15,7 +15,7 @@ from webapp.commands import register_commands
 from webapp.data_api import data_door
 from webapp.health import health
 from webapp.paths import OneLeadingSlash
-from webapp.phone import phone_door
+from webapp.phone import phone_door, phone_pages
 from webapp.portal import init_portal
 from webapp.security import insist_on_host_and_tls, set_security_headers, set_transport_security
 
@@ -52,6 +52,7 @@ def make_application(settings: Settings | None = None) -> Flask:
     Htmx(app)
 
     app.register_blueprint(phone_door)
+    app.register_blueprint(phone_pages)
     app.register_blueprint(data_door)
     app.register_blueprint(health)
     init_portal(app)

@@ -41,6 +41,11 @@ def verify_password(password: str, stored: str) -> bool:
     return hmac.compare_digest(_encode(password.encode(), algorithm, int(iterations), salt).encode(), stored.encode())
 
 
+def is_weak_for_participant(stored: str) -> bool:
+    """Whether a hash that verified has fewer iterations than new ones get, so that it is to be made anew (PHONE-29)."""
+    return int(stored.split("$")[1]) < PARTICIPANT_SCHEME[1]
+
+
 def new_identifier(length: int = 8) -> str:
     """A patient id or temporary password: characters of a-z and 1-9 from the system's generator (PHONE-30)."""
     return "".join(secrets.choice(ID_ALPHABET) for _ in range(length))

@@ -3,17 +3,37 @@
 from core.models.app_settings import AppSettings
 from core.models.chunk import Chunk
 from core.models.data_access import DataAccessRecord
+from core.models.intervention import Intervention, InterventionDate
+from core.models.operations import Switch, SwitchName, Tally
 from core.models.participant import Heartbeat, Participant, ParticipantActivity
+from core.models.phone_history import (
+    AppVersion,
+    EventKind,
+    ParticipantEvent,
+    PhoneReport,
+    PushReceipt,
+    StatusReport,
+)
+from core.models.push_credentials import CredentialKind, PushCredential
 from core.models.push_token import PushService, PushToken
 from core.models.researcher import ApiKey, Researcher, StudyRole
+from core.models.schedule import (
+    AttemptKind,
+    EventState,
+    NotificationAttempt,
+    Schedule,
+    ScheduledEvent,
+)
 from core.models.stored_object import SealKind, StoredObject
 from core.models.study import Study
-from core.models.survey import Survey, SurveyType
+from core.models.survey import Survey, SurveyType, SurveyVersion
 from core.models.upload import (
     ProblemUpload,
     ProcessingStatus,
     QueuedUpload,
     QueueState,
+    Refusal,
+    RefusedUpload,
     ServedParticipant,
     UploadRecord,
 )
@@ -21,24 +41,45 @@ from core.models.upload import (
 __all__ = [
     "ApiKey",
     "AppSettings",
+    "AppVersion",
+    "AttemptKind",
     "Chunk",
+    "CredentialKind",
     "DataAccessRecord",
+    "EventKind",
+    "EventState",
     "Heartbeat",
+    "Intervention",
+    "InterventionDate",
+    "NotificationAttempt",
     "Participant",
     "ParticipantActivity",
+    "ParticipantEvent",
+    "PhoneReport",
     "ProblemUpload",
     "ProcessingStatus",
+    "PushCredential",
+    "PushReceipt",
     "PushService",
     "PushToken",
     "QueueState",
     "QueuedUpload",
+    "Refusal",
+    "RefusedUpload",
     "Researcher",
+    "Schedule",
+    "ScheduledEvent",
     "SealKind",
     "ServedParticipant",
+    "StatusReport",
     "StoredObject",
     "Study",
     "StudyRole",
     "Survey",
     "SurveyType",
+    "SurveyVersion",
+    "Switch",
+    "SwitchName",
+    "Tally",
     "UploadRecord",
 ]

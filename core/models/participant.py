@@ -20,7 +20,7 @@ class Participant(Model):
     """Identity of a participant (MODEL-30). Rows are never deleted: a purge empties them.
 
     `device_id` is empty until a phone registers; `os_type` is that of the last registration; `timezone_name` is null
-    while the phone's zone is unknown.
+    while the phone's zone is unknown; `is_watched_closely` keeps a status report with every request (PHONE-125).
     """
 
     __tablename__ = "participants"
@@ -33,6 +33,7 @@ class Participant(Model):
     os_type: Mapped[str | None] = mapped_column(sa.Text)
     timezone_name: Mapped[str | None] = mapped_column(sa.Text)
     has_easy_enrollment: Mapped[bool] = mapped_column(server_default=sa.false())
+    is_watched_closely: Mapped[bool] = mapped_column(server_default=sa.false())
     retired_at: Mapped[At | None]
     purge_asked_at: Mapped[At | None]
     purged_at: Mapped[At | None]

@@ -1,6 +1,5 @@
 """Surveys: what phones show and participants answer."""
 
-import json
 from enum import StrEnum
 from typing import Any
 
@@ -10,6 +9,13 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from core.database import Model
 from core.models.columns import At, CreatedAt, Id
 from core.models.study import new_object_id
+from core.surveys.content import (
+    ContentRefused,
+    decoded_content,
+    decoded_settings,
+    questions_for_phones,
+    settings_without_zero,
+)
 
 
 class SurveyType(StrEnum):
@@ -19,8 +25,15 @@ class SurveyType(StrEnum):
     AUDIO = "audio_survey"
 
 
+class UnreadableSurvey(Exception):
+    """What is stored of a survey is not JSON of its shape; the message names the survey."""
+
+
 class Survey(Model):
-    """A survey of a study. `content` and `settings` are JSON texts, given back unchanged (MODEL-100)."""
+    """A survey of a study. `content` and `settings` are JSON texts, given back unchanged (MODEL-100).
+
+    Its newest version holds the same content, type, settings and deletion; `core.surveys.saving` sees to that.
+    """
 
     __tablename__ = "surveys"
 
@@ -37,14 +50,45 @@ class Survey(Model):
     __table_args__ = (sa.CheckConstraint("object_id ~ '^[A-Za-z0-9]{1,64}$'", name="object_id"),)
 
     def parsed_content(self) -> list[Any]:
-        """Questions, or the one prompt of an audio survey, which apps need even when empty (PHONE-53)."""
-        content: list[Any] = json.loads(self.content)
+        """Questions, or the one prompt of an audio survey, which apps need even when empty (PHONE-53).
+
+        Ends of sliders are texts (PHONE-54). Raises UnreadableSurvey.
+        """
+        try:
+            content = questions_for_phones(decoded_content(self.content, is_null_empty=True))
+        except ContentRefused as error:
+            raise UnreadableSurvey(f"survey {self.object_id}: {error}") from error
         return content or ([{"prompt": ""}] if self.survey_type == SurveyType.AUDIO else [])
 
     def parsed_settings(self) -> dict[str, Any]:
-        """Settings with `always_available` always present: without it Android hides the survey (PHONE-51)."""
-        settings: dict[str, Any] = json.loads(self.settings)
-        return {"always_available": False, **settings}
+        """Settings with `always_available` always present: without it Android hides the survey (PHONE-51).
+
+        Never 0 random questions (PHONE-52). Raises UnreadableSurvey.
+        """
+        try:
+            settings = decoded_settings(self.settings, is_null_empty=True)
+        except ContentRefused as error:
+            raise UnreadableSurvey(f"survey {self.object_id}: {error}") from error
+        return {"always_available": False, **settings_without_zero(settings)}
+
+
+class SurveyVersion(Model):
+    """A survey as it was from `started_at` until the next version: what a notification referred to (SURVEY-3).
+
+    Names and schedules have no versions.
+    """
+
+    __tablename__ = "survey_versions"
+
+    id: Mapped[Id]
+    survey_id: Mapped[int] = mapped_column(sa.ForeignKey("surveys.id", ondelete="RESTRICT"))
+    started_at: Mapped[At]
+    survey_type: Mapped[str] = mapped_column(sa.Text)
+    content: Mapped[str] = mapped_column(sa.Text)
+    settings: Mapped[str] = mapped_column(sa.Text)
+    is_deleted: Mapped[bool] = mapped_column(server_default=sa.false())
+
+    __table_args__ = (sa.UniqueConstraint("survey_id", "started_at"),)
 
 
 def surveys_for_phones(session: Session, study_id: int) -> list[Survey]:

@@ -87,6 +87,44 @@ class ProblemUpload(Model):
     __table_args__ = (sa.Index(None, "participant_id", "received_at"),)
 
 
+class Refusal(StrEnum):
+    """Why an upload left nothing in the store (PHONE-64); the phone's copy stays where the answer was not 200."""
+
+    JUNK_NAME = "junk name"
+    RETIRED = "participant retired"
+    STUDY_STOPPED = "study stopped"
+    STILL_QUEUED = "same name still queued"
+    NO_FILE = "no file sent"
+    NOTHING_IN_FILE = "nothing in the file"
+    EMPTY = "nothing in it to decrypt"
+    RACE_LOST = "same name at the same moment"
+    TOO_LARGE = "too large"
+
+
+class RefusedUpload(Model):
+    """Uploads of one name that were let go or sent back for one reason. Phones repeat, so they are counted in one row.
+
+    `file_name` is as received, at most 300 characters; `size_bytes` that of the newest file, encrypted.
+    """
+
+    __tablename__ = "refused_uploads"
+
+    id: Mapped[Id]
+    participant_id: Mapped[int] = mapped_column(sa.ForeignKey("participants.id", ondelete="RESTRICT"))
+    file_name: Mapped[str] = mapped_column(sa.Text)
+    reason: Mapped[str] = mapped_column(sa.Text)
+    status: Mapped[int] = mapped_column(sa.SmallInteger)
+    size_bytes: Mapped[int] = mapped_column(sa.BigInteger)
+    times: Mapped[int] = mapped_column(server_default="1")
+    first_at: Mapped[CreatedAt]
+    last_at: Mapped[CreatedAt]
+
+    __table_args__ = (
+        one_of("reason", Refusal),
+        sa.UniqueConstraint("participant_id", "file_name", "reason"),
+    )
+
+
 class ProcessingStatus(Model):
     """One row: when processing last ended a run (OPS-31)."""
 

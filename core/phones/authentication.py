@@ -1,4 +1,4 @@
-"""Whether a phone gets in (PHONE-20 to PHONE-30), and what is remembered of its request (PHONE-120 to PHONE-122)."""
+"""Whether a phone gets in (PHONE-20 to PHONE-30), and what it says of device, versions and zone (PHONE-120, 122)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,9 +9,11 @@ from zoneinfo import available_timezones
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, contains_eager
 
-from core.crypto.passwords import verify_password
+from core.crypto.passwords import hash_device_hash, is_weak_for_participant, verify_password
+from core.models import EventKind, ParticipantEvent
 from core.models.participant import ACTIVITY_COLUMNS, Participant, ParticipantActivity, participant_with_study
 from core.models.study import Study
+from core.phones.tracking import note_versions
 
 CREDENTIALS = ("patient_id", "password", "device_id")
 VERSION_CHARACTERS = 32
@@ -33,7 +35,7 @@ class Level(Enum):
     REGISTRATION = "registration"
 
 
-def authenticate(session: Session, fields: Mapping[str, str], level: Level) -> Participant:
+def authenticate(session: Session, fields: Mapping[str, str], level: Level, now: datetime) -> Participant:
     """The participant whose phone sent these form fields, with study and activity loaded. Raises Refused (PHONE-21).
 
     Stores the phone's device id, versions and zone in the session; the caller commits. `password` is the device hash;
@@ -44,9 +46,14 @@ def authenticate(session: Session, fields: Mapping[str, str], level: Level) -> P
         raise Refused
     if participant is None or participant.is_locked_out:
         raise Refused
-    for column, version in _versions(fields).items():
-        setattr(participant.activity, column, version)
-    _remember(participant, fields)
+    # The row that every request of a phone takes first, so that none of two waits for the other crosswise.
+    row = sa.select(ParticipantActivity.participant_id).where(ParticipantActivity.participant_id == participant.id)
+    session.execute(row.with_for_update(key_share=True))
+    activity, versions = participant.activity, _versions(fields)
+    has_changed = any(getattr(activity, column) != version for column, version in versions.items())
+    for column, version in versions.items():
+        setattr(activity, column, version)
+    _remember(session, participant, fields, now, has_new_versions=has_changed)
     return participant
 
 
@@ -56,12 +63,11 @@ def admit(session: Session, fields: Mapping[str, str], column: str, now: datetim
     Notes `now` in this column of the activity, all in one statement: uploads come this way, the bulk of all requests.
     """
     values = {"patient_id": _patient_id(fields), "now": now, **dict.fromkeys(VERSIONS.values()), **_versions(fields)}
-    participant: Participant | None = session.scalar(
-        _noting(column), values, execution_options={"populate_existing": True}
-    )
-    if participant is None:
+    row = session.execute(_noting(column), values, execution_options={"populate_existing": True}).one_or_none()
+    if row is None:
         raise Refused
-    _remember(participant, fields)
+    participant: Participant = row.Participant
+    _remember(session, participant, fields, now, has_new_versions=row.has_new_versions)
     return participant
 
 
@@ -73,24 +79,27 @@ def _noting(column: str) -> sa.Executable:
     """
     assert column in ACTIVITY_COLUMNS
     participant, study, activity = (model.__table__ for model in (Participant, Study, ParticipantActivity))
+    before = activity.alias("before")
     versions = {
         name: sa.func.coalesce(sa.bindparam(name, type_=sa.Text), activity.c[name]) for name in VERSIONS.values()
     }
+    is_new = sa.or_(*(before.c[name].is_distinct_from(activity.c[name]) for name in VERSIONS.values()))
     change = (
         sa.update(ParticipantActivity)
         .values({column: sa.bindparam("now"), **versions})
         .where(
             activity.c.participant_id == participant.c.id,
+            before.c.participant_id == participant.c.id,
             participant.c.study_id == study.c.id,
             participant.c.patient_id == sa.bindparam("patient_id"),
             participant.c.purge_asked_at.is_(None),
             participant.c.purged_at.is_(None),
         )
-        .returning(*participant.c, *study.c, *activity.c)
+        .returning(*participant.c, *study.c, *activity.c, is_new.label("has_new_versions"))
         .execution_options(synchronize_session=False)
     )
     return (
-        sa.select(Participant)
+        sa.select(Participant, sa.column("has_new_versions", sa.Boolean))
         .from_statement(change)
         .options(contains_eager(Participant.study), contains_eager(Participant.activity))
     )
@@ -107,7 +116,11 @@ def _password_is_right(participant: Participant | None, received: str, level: Le
         return verify_password(received, NO_HASH)
     if level is Level.REGISTRATION and (participant.has_easy_enrollment or participant.study.has_easy_enrollment):
         return True
-    return verify_password(received, participant.password_hash)
+    if not verify_password(received, participant.password_hash):
+        return False
+    if is_weak_for_participant(participant.password_hash):
+        participant.password_hash = hash_device_hash(received)
+    return True
 
 
 def _versions(fields: Mapping[str, str]) -> dict[str, str]:
@@ -117,13 +130,21 @@ def _versions(fields: Mapping[str, str]) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _remember(participant: Participant, fields: Mapping[str, str]) -> None:
-    told: dict[str, str | None] = {"device_id": fields["device_id"]}
+def _remember(
+    session: Session, participant: Participant, fields: Mapping[str, str], now: datetime, *, has_new_versions: bool
+) -> None:
+    if has_new_versions:
+        note_versions(session, participant, now)
+    if participant.device_id != fields["device_id"]:  # setting an equal value would cost a flush
+        if participant.device_id:
+            event = ParticipantEvent(participant_id=participant.id, at=now, kind=EventKind.DEVICE_CHANGED)
+            event.detail = {"device_id": fields["device_id"]}
+            session.add(event)
+        participant.device_id = fields["device_id"]
     if zone := fields.get("timezone"):
-        told["timezone_name"] = zone if zone in _known_zones() else None
-    for column, value in told.items():
-        if getattr(participant, column) != value:  # setting an equal value would cost a flush
-            setattr(participant, column, value)
+        known = zone if zone in _known_zones() else None
+        if participant.timezone_name != known:
+            participant.timezone_name = known
 
 
 @lru_cache

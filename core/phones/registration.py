@@ -6,16 +6,19 @@ from datetime import datetime, timedelta
 from sqlalchemy.exc import IntegrityError
 
 from core.crypto.passwords import hash_participant_password
-from core.models import Participant
+from core.models import EventKind, Participant, ParticipantEvent
 from core.models.participant import participant_with_study
 from core.phones.uploads import Answer, UploadDesk, place_raw_object, rows_of_upload
 from core.streams import Platform
+from core.surveys.events import rebuild_events
 
 IDENTIFIER_FIELDS = {
     "MAC": "bluetooth_id", "phone_number": "phone_number", "device_id": "device_id", "device_os": "device_os",
     "os_version": "os_version", "product": "product", "brand": "brand", "hardware_id": "hardware_id",
     "manufacturer": "manufacturer", "model": "model", "beiwe_version": "beiwe_version",
 }  # fmt: skip
+# What the event of a registration says of the phone.
+TOLD_PHONE = ("device_id", "device_os", "os_version", "brand", "manufacturer", "model", "beiwe_version")
 REQUIRED = ("phone_number", "new_password")
 MOST_SECONDS_LATER = 60
 
@@ -47,6 +50,10 @@ def register_phone(
             if _keep_identifiers(desk, participant, fields, now + timedelta(seconds=later)):
                 participant.os_type = platform.value
                 participant.password_hash = password_hash
+                event = ParticipantEvent(participant_id=participant.id, at=now, kind=EventKind.REGISTERED)
+                event.detail = {"os_type": platform.value} | {k: fields[k] for k in TOLD_PHONE if k in fields}
+                desk.session.add(event)
+                rebuild_events(desk.session, participant.study, now, participant_ids=[participant.id])
                 desk.session.commit()
                 return
         except IntegrityError:  # the same request came twice at once, and the other one took this second

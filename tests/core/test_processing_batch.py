@@ -305,7 +305,7 @@ def test_batches_are_bounded_by_files_and_bytes(app: Flask, factory: Factory):
 def test_vectors_here_are_those_of_the_shared_folder():
     """The copies in tests/vectors are the same, where the shared folder is beside the project."""
     shared = Path(__file__).parents[3] / "shared" / "vectors"
-    for name in ("chunks", "device_files") if shared.exists() else ():
+    for name in ("chunks", "device_files", "schedules") if shared.exists() else ():
         ours, theirs = VECTORS / name, shared / name
         files = sorted(p.relative_to(theirs) for p in theirs.rglob("*") if p.is_file())
         assert files == sorted(p.relative_to(ours) for p in ours.rglob("*") if p.is_file())

@@ -12,7 +12,8 @@ from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from core.crypto.seal import SealBroken
 from core.database import db
 from core.models import Participant
-from core.phones.authentication import Refused, admit
+from core.phones.authentication import Level, Refused, admit, authenticate
+from core.phones.tracking import remember_reports
 from core.phones.uploads import Answer, UploadDesk
 from core.storage import StoreUnavailable
 from core.streams import Platform
@@ -60,8 +61,22 @@ def end_large_upload(_: BaseException | None) -> None:
 
 def admitted(activity: str) -> tuple[Participant, PhoneForm]:
     """Who asks at the minimal level, with the moment noted in this column of the activity; the caller commits."""
-    form = read_phone_form(request)
-    return admit(db.session(), form.fields, activity, now()), form
+    form, at = _read_form(), now()
+    participant = admit(db.session(), form.fields, activity, at)
+    remember_reports(db.session(), participant, form.fields, request.path, at)
+    return participant, form
+
+
+def authenticated(level: Level) -> tuple[Participant, PhoneForm]:
+    """Who asks at a level where the password counts; the caller commits."""
+    form, at = _read_form(), now()
+    participant = authenticate(db.session(), form.fields, level, at)
+    remember_reports(db.session(), participant, form.fields, request.path, at)
+    return participant, form
+
+
+def _read_form() -> PhoneForm:
+    return read_phone_form(request)
 
 
 def desk_of(participant: Participant) -> UploadDesk:

@@ -1,11 +1,12 @@
 """What phones fetch: the app settings of their study, and its surveys (PHONE-40 to PHONE-56)."""
 
-from flask import Response
+from flask import Response, current_app
 
 from core.database import db
 from core.models import AppSettings, Participant
-from core.models.survey import surveys_for_phones
-from webapp.phone.door import admitted, json_answer, phone_route
+from core.models.survey import UnreadableSurvey, surveys_for_phones
+from core.surveys.timings import timings_for_phones
+from webapp.phone.door import RETRY_AFTER_SECONDS, admitted, json_answer, now, phone, phone_route
 
 
 @phone_route("/get_latest_device_settings")
@@ -14,28 +15,41 @@ def get_latest_device_settings() -> Response:
     participant, _ = admitted("last_settings_at")
     settings = settings_of(participant).for_phones()
     db.session.commit()
-    return json_answer(settings | {"enable_extensive_device_info_tracking": False})
+    return json_answer(settings | {"enable_extensive_device_info_tracking": participant.is_watched_closely})
 
 
 @phone_route("/download_surveys")
 def download_surveys() -> Response:
-    """PHONE-44 to PHONE-51. A survey that is left out is deleted on the phone, so all or nothing (PHONE-45)."""
+    """PHONE-44 to PHONE-57. A survey that is left out is deleted on the phone, so all or nothing (PHONE-45).
+
+    That the phone asked is noted also when a survey turns out to be unreadable.
+    """
     participant, _ = admitted("last_surveys_at")
-    surveys = [
-        {
-            "_id": survey.object_id,
-            "survey_type": survey.survey_type,
-            "content": survey.parsed_content(),
-            "settings": survey.parsed_settings(),
-            "timings": [[] for _ in range(7)],
-            "name": survey.name,
-        }
-        for survey in surveys_for_phones(db.session, participant.study_id)
-    ]
+    surveys = surveys_for_phones(db.session, participant.study_id)
+    timings = timings_for_phones(db.session, participant, [survey.id for survey in surveys], now())
     db.session.commit()
-    return json_answer(surveys)
+    return json_answer(
+        [
+            {
+                "_id": survey.object_id,
+                "survey_type": survey.survey_type,
+                "content": survey.parsed_content(),
+                "settings": survey.parsed_settings(),
+                "timings": timings[survey.id],
+                "name": survey.name,
+            }
+            for survey in surveys
+        ]
+    )
 
 
 def settings_of(participant: Participant) -> AppSettings:
     """The app settings of the participant's study."""
     return db.session.scalars(db.select(AppSettings).where(AppSettings.study_id == participant.study_id)).one()
+
+
+@phone.errorhandler(UnreadableSurvey)
+def keep_your_surveys(error: UnreadableSurvey) -> Response:
+    """503: the phone keeps the surveys that it has and asks again (PHONE-45)."""
+    current_app.logger.error("surveys not served: %s", error)
+    return Response(status=503, headers={"Retry-After": RETRY_AFTER_SECONDS})

@@ -1,32 +1,31 @@
 """Registering a phone, and new passwords (PHONE-31 to PHONE-39, PHONE-58)."""
 
-from flask import Response, request
+from flask import Response
 
 from core.crypto.participant_keys import client_public_key
 from core.crypto.passwords import hash_participant_password
 from core.database import db
-from core.phones.authentication import Level, authenticate
+from core.models import EventKind, ParticipantEvent
+from core.notifications.credentials import firebase_files_for_phone
+from core.phones.authentication import Level
 from core.phones.key_cache import public_key_path
 from core.phones.registration import RegistrationRefused, register_phone
-from webapp.phone.door import desk_of, json_answer, now, phone, phone_route, request_platform
+from webapp.phone.door import authenticated, desk_of, json_answer, now, phone, phone_route, request_platform
 from webapp.phone.fetching import settings_of
-from webapp.phone.forms import read_phone_form
 from webapp.stores import sealed_store
 
 
 @phone_route("/register_user")
 def register_user() -> Response:
     """PHONE-31 to PHONE-38."""
-    form = read_phone_form(request)
-    participant = authenticate(db.session, form.fields, Level.REGISTRATION)
+    participant, form = authenticated(Level.REGISTRATION)
     register_phone(desk_of(participant), participant, form.fields, request_platform(), now())
     key = sealed_store(participant.study).read(public_key_path(participant.study.object_id, participant.patient_id))[0]
     return json_answer(
         {
             "client_public_key": client_public_key(key),
             "device_settings": settings_of(participant).for_phones(),
-            "ios_plist": None,
-            "android_firebase_json": None,
+            **firebase_files_for_phone(db.session(), request_platform()),
             "study_name": participant.study.name,
             "study_id": participant.study.object_id,
         }
@@ -36,13 +35,13 @@ def register_user() -> Response:
 @phone_route("/set_password")
 def set_password() -> Response:
     """PHONE-58: the new password comes in plain and is hashed here (PHONE-27)."""
-    form = read_phone_form(request)
-    participant = authenticate(db.session, form.fields, Level.FULL)
-    participant.activity.last_set_password_at = now()
+    participant, form = authenticated(Level.FULL)
+    participant.activity.last_set_password_at = at = now()
     if "new_password" not in form.fields:
         db.session.commit()
         return Response(status=400)
     participant.password_hash = hash_participant_password(form.fields["new_password"])
+    db.session.add(ParticipantEvent(participant_id=participant.id, at=at, kind=EventKind.PASSWORD_CHANGED, detail={}))
     db.session.commit()
     return Response(status=200)
 

@@ -1,0 +1,99 @@
+"""What phones told of themselves, over time: append-only, one row per change (PHONE-121, PHONE-123, PHONE-125)."""
+
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.database import Model
+from core.models.columns import At, Id, one_of
+from core.streams import Platform
+
+
+class PhoneReport(Model):
+    """The newest reports of a participant's phone, as received (PHONE-120); large, so apart from the activity row.
+
+    `notification_report`, `active_survey_ids` and `supported_features` are lists as JSON texts of iOS; `device_status`
+    is a JSON object, which may be cut (PHONE-124).
+    """
+
+    __tablename__ = "phone_reports"
+
+    participant_id: Mapped[int] = mapped_column(sa.ForeignKey("participants.id", ondelete="CASCADE"), primary_key=True)
+    notification_report: Mapped[str | None] = mapped_column(sa.Text)
+    active_survey_ids: Mapped[str | None] = mapped_column(sa.Text)
+    supported_features: Mapped[str | None] = mapped_column(sa.Text)
+    device_status: Mapped[str | None] = mapped_column(sa.Text)
+    updated_at: Mapped[At]
+
+
+class AppVersion(Model):
+    """From `at` on a phone ran these versions of app and system; texts as reported, null for none (PHONE-121)."""
+
+    __tablename__ = "app_versions"
+
+    id: Mapped[Id]
+    participant_id: Mapped[int] = mapped_column(sa.ForeignKey("participants.id", ondelete="RESTRICT"))
+    at: Mapped[At]
+    os_type: Mapped[str | None] = mapped_column(sa.Text)
+    version_code: Mapped[str | None] = mapped_column(sa.Text)
+    version_name: Mapped[str | None] = mapped_column(sa.Text)
+    os_version: Mapped[str | None] = mapped_column(sa.Text)
+
+    __table_args__ = (one_of("os_type", Platform), sa.Index(None, "participant_id", "at"))
+
+
+class PushReceipt(Model):
+    """The phone says that it got the push with this uuid; kept once, with the first time it said so (PHONE-123)."""
+
+    __tablename__ = "push_receipts"
+
+    participant_id: Mapped[int] = mapped_column(sa.ForeignKey("participants.id", ondelete="RESTRICT"), primary_key=True)
+    uuid: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
+    received_at: Mapped[At]
+
+
+class StatusReport(Model):
+    """One request of a participant whose phone is watched closely (PHONE-125).
+
+    `endpoint` is its path; `report` the device status known by then, its UTF-8 as zstd, null for none.
+    """
+
+    __tablename__ = "status_reports"
+
+    id: Mapped[Id]
+    participant_id: Mapped[int] = mapped_column(sa.ForeignKey("participants.id", ondelete="RESTRICT"))
+    at: Mapped[At]
+    os_type: Mapped[str | None] = mapped_column(sa.Text)
+    os_version: Mapped[str | None] = mapped_column(sa.Text)
+    version_code: Mapped[str | None] = mapped_column(sa.Text)
+    version_name: Mapped[str | None] = mapped_column(sa.Text)
+    endpoint: Mapped[str] = mapped_column(sa.Text)
+    report: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+
+    __table_args__ = (one_of("os_type", Platform), sa.Index(None, "participant_id", "at"))
+
+
+class EventKind(StrEnum):
+    """What happened to a participant or a phone."""
+
+    REGISTERED = "registered"
+    DEVICE_CHANGED = "device changed"
+    PASSWORD_CHANGED = "password changed"  # noqa: S105  by the phone
+
+
+class ParticipantEvent(Model):
+    """Something that happened to a participant; `detail` says more, and holds no secret."""
+
+    __tablename__ = "participant_events"
+
+    id: Mapped[Id]
+    participant_id: Mapped[int] = mapped_column(sa.ForeignKey("participants.id", ondelete="RESTRICT"))
+    at: Mapped[At]
+    kind: Mapped[str] = mapped_column(sa.Text)
+    detail: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=sa.text("'{}'"))
+
+    __table_args__ = (one_of("kind", EventKind), sa.Index(None, "participant_id", "at"))

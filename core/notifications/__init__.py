@@ -1,0 +1,1 @@
+"""Pushes: what they say, with what they are sent, and what becomes of them."""

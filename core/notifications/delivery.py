@@ -1,0 +1,55 @@
+"""To whom a push goes, and by which service (NOTIF-34)."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from core.models import PushService, PushToken
+from core.notifications.apns import ApnsSender
+from core.notifications.credentials import apns_key, service_account
+from core.notifications.fcm import FcmSender
+from core.notifications.messages import Message
+from core.notifications.outcomes import Fate, Outcome
+
+SECONDS = 10  # a phone waits 15 (PHONE-13), and name resolution knows no time-out of its own
+NO_TOKEN = Outcome(Fate.NO_TOKEN, "The phone has told this server no push token.")
+NOT_CONFIGURED = Outcome(Fate.NOT_CONFIGURED, "This server has no credentials for sending push notifications.")
+
+
+@dataclass(frozen=True, repr=False)
+class Route:
+    """A token, and who sends to it."""
+
+    sender: FcmSender | ApnsSender
+    token: str
+
+
+def route_to(session: Session, participant_id: int, fcm_url: str) -> Route | Outcome:
+    """How a participant is reached: Apple first, then Firebase; or the outcome that nothing can be sent (NOTIF-33)."""
+    tokens = _tokens_in_use(session, participant_id)
+    if not tokens:
+        return NO_TOKEN
+    if PushService.APNS in tokens and (key := apns_key(session)):
+        return Route(ApnsSender(key), tokens[PushService.APNS])
+    if PushService.FCM in tokens and (account := service_account(session)):
+        return Route(FcmSender(account, fcm_url), tokens[PushService.FCM])
+    return NOT_CONFIGURED
+
+
+def send_in_time(route: Route, message: Message) -> Outcome:
+    """Sends while somebody waits for the answer: it comes within ten seconds, whatever the service does."""
+    executor = ThreadPoolExecutor(1)
+    try:
+        return executor.submit(route.sender.send, route.token, message).result(SECONDS)
+    except TimeoutError:
+        return Outcome(Fate.UNREACHABLE, "The push service does not answer.")
+    finally:
+        executor.shutdown(wait=False)
+
+
+def _tokens_in_use(session: Session, participant_id: int) -> dict[PushService, str]:
+    query = sa.select(PushToken.service, PushToken.token)
+    rows = session.execute(query.where(PushToken.participant_id == participant_id, PushToken.retired_at.is_(None)))
+    return {PushService(service): token for service, token in rows.tuples()}

@@ -1,0 +1,133 @@
+"""Sending by Firebase Cloud Messaging, through pyfcm (NOTIF-31, NOTIF-41, NOTIF-42, NOTIF-43).
+
+pyfcm sleeps through every Retry-After, tries 502 and 503 ten times, and puts all answers of one status into one
+exception. Here a send is one request, and what Google says in it decides.
+"""
+
+import json
+from threading import Lock
+from typing import Any
+
+import google.auth.transport.requests
+import requests
+from google.auth.exceptions import GoogleAuthError, MalformedError, RefreshError, TransportError
+from google.oauth2 import service_account
+from pyfcm import FCMNotification  # type: ignore[import-untyped]
+from requests.adapters import HTTPAdapter
+
+from core.notifications.messages import Message
+from core.notifications.outcomes import DELIVERED, Fate, Outcome, cleaned, retry_after
+from core.streams import Platform
+
+SCOPES = ["https://www.googleapis.com/auth/firebase.messaging"]
+CONNECT_SECONDS, READ_SECONDS = 2, 3
+MOST_CHARACTERS_READ = 10_000
+SILENCE = "The push service does not answer."
+CREDENTIALS_PROBLEM = "The push service does not accept this server's credentials"
+# Of FCM's v1 error codes, those that are about more than one message.
+FATES = {
+    "UNREGISTERED": Fate.UNREGISTERED,
+    "QUOTA_EXCEEDED": Fate.QUOTA,
+    "THIRD_PARTY_AUTH_ERROR": Fate.CREDENTIALS,
+    "UNAUTHENTICATED": Fate.CREDENTIALS,
+    "PERMISSION_DENIED": Fate.CREDENTIALS,
+    "NOT_FOUND": Fate.CREDENTIALS,
+    "UNAVAILABLE": Fate.UNREACHABLE,
+    "INTERNAL": Fate.UNREACHABLE,
+}
+
+
+class FcmSender:
+    """Sends with one service account; any number of threads may share it, and with it one access token."""
+
+    def __init__(self, account: dict[str, Any], fcm_url: str) -> None:
+        """`account` is the service account's JSON; its `token_uri` is where access tokens are had."""
+        self._account = account
+        self._fcm_url = fcm_url
+        self._client: _Client | None = None
+
+    def send(self, token: str, message: Message) -> Outcome:
+        """Sends one message to one token, once. Raises nothing: what goes wrong is an outcome."""
+        try:
+            if self._client is None:
+                self._client = _Client(self._account, self._fcm_url)
+            outcome: Outcome = self._client.notify(
+                fcm_token=token, **_arguments(message), timeout=(CONNECT_SECONDS, READ_SECONDS)
+            )
+        except (requests.Timeout, requests.ConnectionError, TransportError):
+            return Outcome(Fate.UNREACHABLE, SILENCE)
+        except RefreshError as error:
+            fate = Fate.UNREACHABLE if error.retryable else Fate.CREDENTIALS
+            said = cleaned(str(error.args[0]) if error.args else "", token, self._account["private_key"])
+            return Outcome(fate, f"{CREDENTIALS_PROBLEM}: {said}" if fate is Fate.CREDENTIALS else said or SILENCE)
+        except (GoogleAuthError, MalformedError, KeyError):
+            return Outcome(Fate.CREDENTIALS, f"{CREDENTIALS_PROBLEM}.")
+        except (requests.RequestException, ValueError, TypeError):
+            return Outcome(Fate.UNREACHABLE, "The push service answered something unreadable.")
+        return Outcome(outcome.fate, cleaned(outcome.reason, token), outcome.retry_after_seconds)
+
+
+def _arguments(message: Message) -> dict[str, Any]:
+    """The message in FCM's terms: Android gets data of high priority, iOS data beside what it shows (NOTIF-31)."""
+    if message.platform is Platform.ANDROID:
+        return {"android_config": {"priority": "high", "data": dict(message.data)}}
+    return {
+        "data_payload": dict(message.data), "notification_title": message.title, "notification_body": message.body
+    }  # fmt: skip
+
+
+class _Client(FCMNotification):  # type: ignore[misc]
+    """pyfcm without its own retries and sleeps, and with Google's whole answer in the outcome."""
+
+    def __init__(self, account: dict[str, Any], fcm_url: str) -> None:
+        credentials = service_account.Credentials.from_service_account_info(account, scopes=SCOPES)  # type: ignore[no-untyped-call]
+        super().__init__(credentials=credentials, adapter=HTTPAdapter(max_retries=0))
+        self.FCM_END_POINT_BASE = f"{fcm_url.rstrip('/')}/v1/projects"
+        self._refreshing = Lock()
+
+    def parse_payload(self, **arguments: Any) -> bytes:
+        """As there, but a message without a visible notification holds no empty one either."""
+        payload = json.loads(super().parse_payload(**arguments))
+        if not payload["message"].get("notification"):
+            payload["message"].pop("notification", None)
+        return json.dumps(payload).encode()
+
+    def send_request(self, payload: bytes | None = None, timeout: tuple[float, float] | None = None) -> Any:
+        headers = {"Authorization": f"Bearer {self._get_access_token()}"}
+        return self.requests_session.post(
+            self.fcm_end_point, data=payload, headers=headers, timeout=timeout, allow_redirects=False
+        )
+
+    def _get_access_token(self) -> str:
+        with self._refreshing:
+            if not self.credentials.valid:
+                self.credentials.refresh(_short_request())
+            return str(self.credentials.token)
+
+    def parse_response(self, response: requests.Response) -> Outcome:
+        if response.status_code == 401 and "errorCode" not in response.text:  # Google has withdrawn the access token
+            self.credentials.token = None
+        try:
+            answer = response.json()
+            return DELIVERED if response.status_code == 200 and answer["name"] else _refusal(response, answer["error"])
+        except (ValueError, LookupError, TypeError, AttributeError):  # whoever said this, it was not FCM
+            said = response.text[:MOST_CHARACTERS_READ] or f"status {response.status_code}"
+            return Outcome(Fate.UNREACHABLE, said, retry_after(response.headers.get("Retry-After")))
+
+
+def _short_request() -> Any:
+    """Google's transport with our time-outs in place of its two minutes."""
+    transport = google.auth.transport.requests.Request()
+
+    def request(**arguments: Any) -> Any:
+        return transport(**{**arguments, "timeout": (CONNECT_SECONDS, READ_SECONDS)})
+
+    return request
+
+
+def _refusal(response: requests.Response, error: dict[str, Any]) -> Outcome:
+    """The outcome of an error, by FCM's own code where it gives one, else by Google's general status."""
+    own = [detail["errorCode"] for detail in error.get("details", []) if "errorCode" in detail]
+    code = (own or [error["status"]])[0]
+    fate = Fate.QUOTA if response.status_code == 429 else FATES.get(code, Fate.FAILED)
+    return Outcome(fate, f"{code}: {error['message']}", retry_after(response.headers.get("Retry-After")))

@@ -1,0 +1,75 @@
+"""What a push says, as plain values (NOTIF-30, NOTIF-31, NOTIF-32, NOTIF-71).
+
+Data fields are texts, also where they hold JSON: iOS crashes on `survey_ids` that is no list of texts, on
+`survey_uuids_dict` that is no object of such lists, and on a `sent_time` of another form (NOTIF-30).
+"""
+
+import json
+import secrets
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from core.streams import Platform
+
+TITLE = "Beiwe"
+ONE_SURVEY, SEVERAL_SURVEYS = "You have a survey to take.", "You have surveys to take."
+GREETING = "Hello from your Beiwe server."
+MOST_SURVEYS_ON_REQUEST = 4
+NONCE_CHARACTERS = 32
+
+
+@dataclass(frozen=True)
+class Message:
+    """One push. `body` is what iOS shows; Android's app makes its own notification from `data` (NOTIF-31)."""
+
+    platform: Platform
+    data: Mapping[str, str]
+    body: str
+    title: str = TITLE
+
+
+def survey_message(platform: Platform, uuids: Mapping[str, Sequence[str]], earliest: datetime) -> Message:
+    """Surveys that are due: survey object id -> uuids of its events, and the earliest time among these (NOTIF-30)."""
+    data = {
+        "type": "survey",
+        "survey_ids": json.dumps(list(uuids)),
+        "survey_uuids_dict": json.dumps({survey: list(events) for survey, events in uuids.items()}),
+        "sent_time": sent_time(earliest),
+        "nonce": nonce(),
+    }
+    return Message(platform, data, survey_words(len(uuids)))
+
+
+def text_message(platform: Platform, text: str) -> Message:
+    """A heartbeat or another text for the participant (NOTIF-32)."""
+    data = {"type": "message", "message": text} if platform is Platform.ANDROID else {}
+    return Message(platform, {**data, "nonce": nonce()}, text)
+
+
+def fake_message(platform: Platform) -> Message:
+    """The answer to `test_notification` (NOTIF-71)."""
+    return Message(platform, {"type": "fake", "content": GREETING}, GREETING)
+
+
+def surveys_on_request(platform: Platform, survey_ids: Sequence[str], now: datetime) -> Message:
+    """The answer to `send_survey_notification`: the first four of these, without events behind them (NOTIF-71)."""
+    shown = list(survey_ids[:MOST_SURVEYS_ON_REQUEST])
+    data = {"type": "survey", "survey_ids": json.dumps(shown), "sent_time": sent_time(now)}
+    return Message(platform, data, survey_words(len(shown)))
+
+
+def survey_words(count: int) -> str:
+    """What iOS shows for so many surveys."""
+    return ONE_SURVEY if count == 1 else SEVERAL_SURVEYS
+
+
+def sent_time(at: datetime) -> str:
+    """The moment in UTC, in the one form that iOS reads."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+def nonce() -> str:
+    """32 random letters and digits: no two messages are alike, so that none is taken for a repetition."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(NONCE_CHARACTERS))

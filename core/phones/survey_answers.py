@@ -1,0 +1,123 @@
+"""The newest answers of a participant, read from the raw files that its phone left (PHONE-62)."""
+
+import logging
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from core.crypto.seal import SealBroken
+from core.models import Survey, UploadRecord
+from core.storage import ObjectMissing, SealedStore
+from core.streams import SPECS, BadFileTime, DataStream
+from core.streams.paths import file_time
+
+log = logging.getLogger(__name__)
+
+FILES_OF_A_SURVEY = 7
+MOST_SURVEYS = 20
+MOST_FILE_BYTES = 128 << 10  # real ones have a few kB
+NUMBER = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
+SLIDER = re.compile(r"min = (-?[0-9]{1,9}); max = (-?[0-9]{1,9})", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One row of an answer file: the number that was answered, or None; a slider's least and greatest value."""
+
+    question_id: str
+    question: str
+    number: float | None
+    limits: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class AnswerFile:
+    """One answering of a survey. `answers` is None until the file is read, and where it cannot be."""
+
+    survey_id: str
+    survey_name: str
+    path: str
+    answered_at: datetime
+    answers: tuple[Answer, ...] | None = None
+
+
+def newest_answer_files(session: Session, participant_id: int, now: datetime) -> list[AnswerFile]:
+    """The last seven files of each survey, the survey that was answered last first, then the newest file first.
+
+    Files that no answers can fill are left out. Reads one query; no file is opened.
+    """
+    survey_id = sa.func.split_part(UploadRecord.path, "/", 4)
+    newest_first = sa.desc(UploadRecord.received_at), sa.desc(UploadRecord.id)
+    ranked = (
+        sa.select(
+            UploadRecord.path,
+            UploadRecord.received_at,
+            survey_id.label("survey_id"),
+            sa.func.row_number().over(partition_by=survey_id, order_by=newest_first).label("place"),
+            sa.func.max(UploadRecord.received_at).over(partition_by=survey_id).label("last"),
+        )
+        .where(
+            UploadRecord.participant_id == participant_id,
+            UploadRecord.stream == SPECS[DataStream.SURVEY_ANSWERS].number,
+            UploadRecord.size_bytes <= MOST_FILE_BYTES,
+            sa.func.split_part(UploadRecord.path, "/", 5) != "",
+        )
+        .subquery()
+    )
+    query = (
+        sa.select(ranked.c.path, ranked.c.received_at, ranked.c.survey_id, Survey.name)
+        .join(Survey, Survey.object_id == ranked.c.survey_id, isouter=True)
+        .where(ranked.c.place <= FILES_OF_A_SURVEY)
+        .order_by(ranked.c.last.desc(), ranked.c.survey_id, ranked.c.place)
+        .limit(MOST_SURVEYS * FILES_OF_A_SURVEY)
+    )
+    return [
+        AnswerFile(survey_id, name or "", path, _answered_at(path, received_at, now))
+        for path, received_at, survey_id, name in session.execute(query).tuples()
+    ]
+
+
+def read_answers(store: SealedStore, files: Iterable[AnswerFile], seconds: float) -> list[AnswerFile]:
+    """The same files with their answers, as far as that many seconds reach. Raises StoreUnavailable.
+
+    A file that is gone, or whose seal is broken, stays without answers, and is logged.
+    """
+    until = time.monotonic() + seconds
+    return [_read(store, file) if time.monotonic() < until else file for file in files]
+
+
+def answers_in(contents: bytes) -> tuple[Answer, ...]:
+    """The rows of an answer file; what is no row is passed over. The apps quote nothing, and write no commas."""
+    rows = (line.rstrip("\r").split(",") for line in contents.decode(errors="replace").split("\n")[1:])
+    return tuple(_answer(row) for row in rows if len(row) >= 5 and row[0])
+
+
+def _read(store: SealedStore, file: AnswerFile) -> AnswerFile:
+    try:
+        return replace(file, answers=answers_in(store.read(file.path)[0]))
+    except (ObjectMissing, SealBroken) as error:
+        log.error("an answer file cannot be shown: %s %s", type(error).__name__, file.path)
+        return file
+
+
+def _answer(row: list[str]) -> Answer:
+    text = row[-1].strip()
+    limits = SLIDER.search(row[3])
+    return Answer(
+        row[0],
+        row[2].strip(),
+        float(text) if NUMBER.fullmatch(text) else None,
+        (float(limits[1]), float(limits[2])) if limits else None,
+    )
+
+
+def _answered_at(path: str, received_at: datetime, now: datetime) -> datetime:
+    try:
+        return file_time(path, now)
+    except BadFileTime:
+        return received_at

@@ -1,0 +1,105 @@
+"""Content and settings of a survey: read from whatever shape they come in, and made fit for phones.
+
+Pure, without the database.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+MOST_LAYERS = 100
+# Keys of a question that belong to some types only (PHONE-53).
+KEYS_OF_TYPES: dict[str, tuple[str, ...]] = {
+    "info_text_box": (),
+    "slider": ("min", "max"),
+    "radio_button": ("answers",),
+    "checkbox": ("answers",),
+    "free_response": ("text_field_type",),
+    "date": (),
+    "time": (),
+    "date_time": (),
+}
+_TYPED_KEYS = frozenset(key for keys in KEYS_OF_TYPES.values() for key in keys)
+
+
+class ContentRefused(Exception):
+    """Content or settings of another shape than a survey's; the message says what is expected."""
+
+
+def decoded_content(value: Any, *, is_null_empty: bool = False) -> list[Any]:
+    """The questions, or the prompt, however often the list is encoded as a text; an empty text is none (SURVEY-19).
+
+    Null is refused unless it comes from old data, where it is none. Raises ContentRefused.
+    """
+    value = _unwrapped(value)
+    if value == "" or (is_null_empty and value is None):
+        return []
+    if not isinstance(value, list):
+        raise ContentRefused("the content of a survey is a list")
+    return value
+
+
+def decoded_settings(value: Any, *, is_null_empty: bool = False) -> dict[str, Any]:
+    """The settings, in the same way an object. Raises ContentRefused."""
+    value = _unwrapped(value)
+    if value == "" or (is_null_empty and value is None):
+        return {}
+    if not isinstance(value, dict):
+        raise ContentRefused("the settings of a survey are an object")
+    return value
+
+
+def _unwrapped(value: Any) -> Any:
+    """What is in a JSON text that may hold a JSON text."""
+    for _ in range(MOST_LAYERS):
+        if not isinstance(value, str) or not value:
+            return value
+        try:
+            value = json.loads(value, parse_float=_finite, parse_constant=_finite)
+        except (ValueError, RecursionError):
+            raise ContentRefused("not JSON") from None
+    return value
+
+
+def _finite(text: str) -> float:
+    """NaN and the infinities are written as no JSON that a phone reads."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is no number in JSON")
+    return number
+
+
+def questions_for_phones(content: Iterable[Any]) -> list[Any]:
+    """The content with the ends of sliders as texts, which phones expect (PHONE-54)."""
+    return [_with_texts_for_ends(q) if isinstance(q, dict) else q for q in content]
+
+
+def _with_texts_for_ends(question: dict[str, Any]) -> dict[str, Any]:
+    if question.get("question_type") != "slider":
+        return question
+    return {key: _as_text(value) if key in ("min", "max") else value for key, value in question.items()}
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return str(int(value)) if value == int(value) else str(value)
+
+
+def questions_to_store(content: Iterable[Any]) -> list[Any]:
+    """The content as it is stored: also without keys that belong to another type of question (SURVEY-15)."""
+    return [_own_keys(q) if isinstance(q, dict) else q for q in questions_for_phones(content)]
+
+
+def _own_keys(question: dict[str, Any]) -> dict[str, Any]:
+    own = KEYS_OF_TYPES.get(str(question.get("question_type")))
+    if own is None:
+        return question
+    return {key: value for key, value in question.items() if key in own or key not in _TYPED_KEYS}
+
+
+def settings_without_zero(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings with null in place of no random questions at all, which would be none on iOS (PHONE-52)."""
+    if settings.get("number_of_random_questions") == 0:
+        return settings | {"number_of_random_questions": None}
+    return settings

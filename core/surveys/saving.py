@@ -1,0 +1,164 @@
+"""Creating, saving and deleting surveys, with the versions and events that follow (SURVEY-2, SURVEY-3, SURVEY-4)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from core.models import Intervention, Schedule, Study, Survey, SurveyType, SurveyVersion
+from core.surveys.content import decoded_content, decoded_settings, questions_to_store, settings_without_zero
+from core.surveys.events import rebuild_events
+from core.surveys.schedules import Absolute, Relative, ScheduleKind, Timing, Weekly
+from core.surveys.timing_lists import TimingRefused
+from core.surveys.timing_rows import row_of, timing_of
+
+NEW_SETTINGS: dict[SurveyType, dict[str, Any]] = {
+    SurveyType.TRACKING: {},
+    SurveyType.AUDIO: {"audio_survey_type": "compressed", "bit_rate": 64_000, "sample_rate": 44_100},
+}
+
+
+@dataclass(frozen=True)
+class SurveyChanges:
+    """What to save of a survey; None, or a kind of timings that is not named, leaves what is there (SURVEY-30).
+
+    `content` and `settings` may be encoded as JSON texts several times over (SURVEY-19).
+    """
+
+    name: str | None = None
+    survey_type: SurveyType | None = None
+    content: Any = None
+    settings: Any = None
+    timings: Mapping[ScheduleKind, Sequence[Timing]] = field(default_factory=dict)
+
+
+def create_survey(session: Session, study: Study, survey_type: SurveyType, now: datetime) -> Survey:
+    """A survey without name, content and schedules (SURVEY-2, PHONE-50), with its first version; the caller commits."""
+    survey = Survey(
+        study_id=study.id, survey_type=survey_type.value, name="", content="[]",
+        settings=json.dumps(NEW_SETTINGS[survey_type]),
+    )  # fmt: skip
+    session.add(survey)
+    session.flush()
+    add_version(session, survey, now)
+    return survey
+
+
+def save_survey(session: Session, survey: Survey, changes: SurveyChanges, now: datetime) -> None:
+    """Saves these changes, one editor at a time; the caller commits. What is equal to before changes nothing.
+
+    A version is written when, and only when, content, type or settings changed (PHONE-57). Raises ContentRefused and
+    TimingRefused, upon which the caller rolls back.
+    """
+    content = None if changes.content is None else json.dumps(questions_to_store(decoded_content(changes.content)))
+    settings = None
+    if changes.settings is not None:
+        settings = json.dumps(settings_without_zero(decoded_settings(changes.settings)))
+    session.refresh(survey, with_for_update={"key_share": True})
+    before = _archived(survey)
+    if changes.name is not None:
+        survey.name = changes.name
+    if changes.survey_type is not None:
+        survey.survey_type = changes.survey_type.value
+    if content is not None and not _is_same(content, survey.content):
+        survey.content = content
+    if settings is not None and not _is_same(settings, survey.settings):
+        survey.settings = settings
+    if _archived(survey) != before:
+        add_version(session, survey, now)
+    for kind, timings in changes.timings.items():
+        replace_timings(session, survey, kind, timings)
+    if changes.timings or changes.survey_type is not None:
+        _rebuild(session, survey, now)
+
+
+def delete_survey(session: Session, survey: Survey, now: datetime) -> None:
+    """No phone gets it any more, and its schedules and events go; the rest stays (SURVEY-4). The caller commits."""
+    session.refresh(survey, with_for_update={"key_share": True})
+    if survey.deleted_at is not None:
+        return
+    survey.deleted_at = now
+    add_version(session, survey, now)
+    session.execute(sa.delete(Schedule).where(Schedule.survey_id == survey.id))
+    _rebuild(session, survey, now)
+
+
+def restore_survey(session: Session, survey: Survey, now: datetime) -> None:
+    """Takes a deletion back, without the schedules of before (SURVEY-4). The caller commits."""
+    session.refresh(survey, with_for_update={"key_share": True})
+    if survey.deleted_at is None:
+        return
+    survey.deleted_at = None
+    add_version(session, survey, now)
+
+
+def add_version(session: Session, survey: Survey, now: datetime) -> SurveyVersion:
+    """The survey as it is from now on; the newest version also when a clock was set back (SURVEY-3)."""
+    session.flush()
+    newest = session.scalar(
+        sa.select(sa.func.max(SurveyVersion.started_at)).where(SurveyVersion.survey_id == survey.id)
+    )
+    started_at = max(now, newest + timedelta(microseconds=1)) if newest else now
+    survey_type, content, settings, is_deleted = _archived(survey)
+    version = SurveyVersion(
+        survey_id=survey.id, started_at=started_at, survey_type=survey_type, content=content, settings=settings,
+        is_deleted=is_deleted,
+    )  # fmt: skip
+    session.add(version)
+    session.flush()
+    return version
+
+
+def replace_timings(session: Session, survey: Survey, kind: ScheduleKind, timings: Sequence[Timing]) -> None:
+    """Makes these the survey's schedules of that kind. Equal ones keep their rows, and so their events (SURVEY-31).
+
+    Events are brought into step by `rebuild_events`. Raises TimingRefused for an intervention of another study, and
+    for a timing of another kind.
+    """
+    wanted = dict.fromkeys(timings)
+    _check_kind_and_study(session, survey, kind, list(wanted))
+    query = sa.select(Schedule).where(Schedule.survey_id == survey.id, Schedule.kind == kind.value)
+    existing = {timing_of(schedule): schedule.id for schedule in session.scalars(query)}
+    if gone := [schedule_id for timing, schedule_id in existing.items() if timing not in wanted]:
+        session.execute(sa.delete(Schedule).where(Schedule.id.in_(gone)))
+    if new := [row_of(survey.id, timing) for timing in wanted if timing not in existing]:
+        session.execute(sa.insert(Schedule), new)
+
+
+def _check_kind_and_study(session: Session, survey: Survey, kind: ScheduleKind, timings: list[Timing]) -> None:
+    of_kind = {ScheduleKind.WEEKLY: Weekly, ScheduleKind.ABSOLUTE: Absolute, ScheduleKind.RELATIVE: Relative}[kind]
+    if not all(isinstance(timing, of_kind) for timing in timings):
+        raise TimingRefused(f"{kind} timings: one is of another kind")
+    asked = [timing.intervention for timing in timings if isinstance(timing, Relative)]
+    if not asked:
+        return
+    known = set(session.scalars(sa.select(Intervention.id).where(Intervention.study_id == survey.study_id)))
+    for n, intervention in enumerate(asked, 1):
+        if intervention not in known:
+            raise TimingRefused(f"relative timings, entry {n}: the study has no intervention {intervention}")
+
+
+def _rebuild(session: Session, survey: Survey, now: datetime) -> None:
+    study = session.get_one(Study, survey.study_id)
+    rebuild_events(session, study, now, survey_id=survey.id)
+
+
+def _archived(survey: Survey) -> tuple[str, str, str, bool]:
+    """The four things whose change makes a version."""
+    return survey.survey_type, survey.content, survey.settings, survey.deleted_at is not None
+
+
+def _is_same(text: str, stored: str) -> bool:
+    """Whether two JSON texts say the same, spaces and the order of keys aside."""
+    try:
+        return _canonical(text) == _canonical(stored)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _canonical(text: str) -> str:
+    return json.dumps(json.loads(text), sort_keys=True)

@@ -1,0 +1,88 @@
+"""Timings as forms, exports and old clients carry them: lists of numbers (NOTIF-2)."""
+
+from collections.abc import Callable
+from datetime import date, time
+from typing import Any
+
+from core.surveys.schedules import Absolute, Relative, ScheduleKind, Timing, Weekly
+
+SECONDS_OF_DAY = 86_400
+MOST_DAYS_AFTER = 36_500
+YEARS = range(1900, 3000)
+
+
+class TimingRefused(Exception):
+    """A timing that cannot be; the message names its place in the list (SURVEY-30)."""
+
+
+def read_timings(kind: ScheduleKind, value: Any) -> list[Timing]:
+    """The timings in a list of NOTIF-2, each once, in the list's order. Raises TimingRefused.
+
+    Weekly: seven lists of seconds into the day, Sunday first; absolute: [year, month, day, seconds]; relative:
+    [intervention's id or name, days after, seconds]. Seconds are cut to whole minutes.
+    """
+    if not isinstance(value, list):
+        raise TimingRefused(f"{kind} timings: a list is expected")
+    return list(dict.fromkeys(_READERS[kind](value)))
+
+
+def seconds_of_day(time_of_day: time) -> int:
+    """Seconds since midnight on the clock, of whole minutes."""
+    return time_of_day.hour * 3600 + time_of_day.minute * 60
+
+
+def _weekly(value: list[Any]) -> list[Timing]:
+    if len(value) != 7 or not all(isinstance(day, list) for day in value):
+        raise TimingRefused("weekly timings: seven lists are expected, Sunday's first")
+    return [
+        Weekly(weekday, _time(seconds, f"weekly timings, day {weekday}, entry {n}"))
+        for weekday, day in enumerate(value)
+        for n, seconds in enumerate(day, 1)
+    ]
+
+
+def _absolute(value: list[Any]) -> list[Timing]:
+    timings: list[Timing] = []
+    for n, entry in enumerate(value, 1):
+        place = f"absolute timings, entry {n}"
+        if not isinstance(entry, list) or len(entry) != 4 or not all(map(_is_whole, entry)):
+            raise TimingRefused(f"{place}: [year, month, day, seconds] is expected")
+        year, month, day, seconds = entry
+        try:
+            on = date(year, month, day)
+        except (ValueError, OverflowError):
+            raise TimingRefused(f"{place}: there is no such date") from None
+        if year not in YEARS:
+            raise TimingRefused(f"{place}: the year is far away")
+        timings.append(Absolute(on, _time(seconds, place)))
+    return timings
+
+
+def _relative(value: list[Any]) -> list[Timing]:
+    timings: list[Timing] = []
+    for n, entry in enumerate(value, 1):
+        place = f"relative timings, entry {n}"
+        if not isinstance(entry, list) or len(entry) != 3 or not (_is_whole(entry[0]) or isinstance(entry[0], str)):
+            raise TimingRefused(f"{place}: [intervention, days after, seconds] is expected")
+        intervention, days_after, seconds = entry
+        if not _is_whole(days_after) or abs(days_after) > MOST_DAYS_AFTER:
+            raise TimingRefused(f"{place}: days after are a whole number up to {MOST_DAYS_AFTER:,}")
+        timings.append(Relative(intervention, days_after, _time(seconds, place)))
+    return timings
+
+
+_READERS: dict[ScheduleKind, Callable[[list[Any]], list[Timing]]] = {
+    ScheduleKind.WEEKLY: _weekly,
+    ScheduleKind.ABSOLUTE: _absolute,
+    ScheduleKind.RELATIVE: _relative,
+}
+
+
+def _time(seconds: Any, place: str) -> time:
+    if not _is_whole(seconds) or not 0 <= seconds < SECONDS_OF_DAY:
+        raise TimingRefused(f"{place}: seconds into the day are from 0 to {SECONDS_OF_DAY - 1}")
+    return time(seconds // 3600, seconds % 3600 // 60)
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int
