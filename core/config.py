@@ -4,6 +4,7 @@ import os
 import secrets
 from contextlib import suppress
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
@@ -71,6 +72,9 @@ class Settings(BaseSettings):
     downloadable_apk_url: str | None = Field(None, validation_alias="DOWNLOADABLE_APK_URL")
     privacy_policy_url: str | None = Field(None, validation_alias="PRIVACY_POLICY_URL")
 
+    metrics_token: SecretStr | None = Field(None, validation_alias="METRICS_TOKEN")
+    metrics_networks: str = Field("", validation_alias="METRICS_NETWORKS")
+
     @field_validator("*", mode="before")
     @classmethod
     def _strip(cls, value: Any) -> Any:
@@ -87,6 +91,25 @@ class Settings(BaseSettings):
         if value and not value.startswith(("https://", "http://")):
             raise ValueError("must be an https:// or http:// address")
         return value
+
+    @field_validator("metrics_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        try:
+            _networks_in(value)
+        except ValueError:
+            raise ValueError("must be networks like 10.0.0.0/8, separated by commas") from None
+        return value
+
+    @property
+    def networks_of_metrics(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Whose machines may read `/metrics` without a token."""
+        return _networks_in(self.metrics_networks)
+
+    @property
+    def web_counts_dir(self) -> Path:
+        """Where the web server's processes keep what they count, for `/metrics`."""
+        return self.var_dir / "web_counts"
 
     @property
     def is_production(self) -> bool:
@@ -169,6 +192,10 @@ def _defaults_of_blanks(settings: Settings) -> dict[str, Any]:
         if (value.get_secret_value() if isinstance(value, SecretStr) else value) == "":
             defaults[name] = field.default
     return defaults
+
+
+def _networks_in(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 def _generated_secret(var_dir: Path) -> str:

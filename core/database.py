@@ -1,5 +1,8 @@
 """The Flask-SQLAlchemy `db`, and how a flow, a command or a script opens a session without Flask."""
 
+import logging
+import math
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,10 +80,41 @@ class SealedText(sa.types.TypeDecorator[str]):
 URL = "postgresql+psycopg2://"
 
 
+# SQLAlchemy names a pool's log after its class and tells it of each disposal.
+logging.getLogger(f"{__name__}.TriedAfterPause").setLevel(logging.WARNING)
+
+
+class TriedAfterPause(sa.pool.QueuePool):
+    """A pool that tries a connection which has not been used for some seconds, and not one that was just in use."""
+
+    SECONDS = 5.0
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if "_dispatch" not in options:  # a pool made anew in place of another has its listeners
+            sa.event.listen(self, "checkin", self._note)
+            sa.event.listen(self, "checkout", self._try)
+
+    @staticmethod
+    def _note(_: Any, record: Any) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    @classmethod
+    def _try(cls, connection: Any, record: Any, _: Any) -> None:
+        if time.monotonic() - record.info.get("used_at", math.inf) < cls.SECONDS:
+            return
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            connection.rollback()
+        except psycopg2.Error as error:
+            raise sa.exc.DisconnectionError from error  # the pool makes a new one
+
+
 def engine_options(settings: Settings, pool_size: int) -> dict[str, Any]:
     """Options of every engine of `URL`. The database is looked for at the first connection, not before.
 
-    Connections are tried before use, so that a restarted database goes unnoticed; waits are short.
+    Connections are tried before use after a pause, so that a restarted database goes unnoticed; waits are short.
     """
 
     def connect() -> Any:
@@ -88,7 +122,7 @@ def engine_options(settings: Settings, pool_size: int) -> dict[str, Any]:
         return psycopg2.connect(database_url(settings), connect_timeout=5, options=options, **CLIENT_NOTICES)
 
     return {
-        "creator": connect, "pool_pre_ping": True, "pool_size": pool_size, "max_overflow": 4, "pool_timeout": 8,
+        "creator": connect, "poolclass": TriedAfterPause, "pool_size": pool_size, "max_overflow": 4, "pool_timeout": 8,
         "executemany_mode": "values_plus_batch",
         "hide_parameters": True,  # values of a statement that fails may be secrets, and errors are logged
     }  # fmt: skip

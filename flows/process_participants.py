@@ -15,6 +15,7 @@ from core.processing.claims import is_anything_waiting
 from core.processing.presence import counted_run
 from core.processing.report import StoreLooksWrong
 from core.processing.run import ProcessingReport, Scope, process_next
+from flows.counting import COUNTED
 from flows.infrastructure import get_store, is_infrastructure_error
 
 BATCHES_AT_ONCE = 2
@@ -49,6 +50,10 @@ def process_batch(number: int) -> ProcessingReport | None:
     flow_run_name=lambda: f"process participants {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
     task_runner=ThreadPoolTaskRunner(max_workers=BATCHES_AT_ONCE),  # type: ignore[arg-type]
     timeout_seconds=MOST_SECONDS * 4,
+    on_completion=COUNTED,
+    on_failure=COUNTED,
+    on_crashed=COUNTED,
+    on_cancellation=COUNTED,
 )
 def process_participants(most_seconds: int = MOST_SECONDS, linger_seconds: int = LINGER_SECONDS) -> dict[str, int]:
     """Processes until nothing waits, or the time is over; its table says how much, and what failed.

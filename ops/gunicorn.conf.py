@@ -1,6 +1,12 @@
 """Gunicorn: a few processes with threads; threads wait for phones and the store, processes use the cores."""
 
+from typing import Any
+
+from gunicorn.glogging import Logger
+
 from core.config import get_settings
+from core.logs import JsonLines
+from ops.shared_counts import add_up_ended, count_alone, reserve_files, share_counts, start_anew
 
 _settings = get_settings()
 
@@ -16,3 +22,44 @@ max_requests = 50_000
 max_requests_jitter = 5_000
 accesslog = None
 control_socket_disable = True
+
+
+class JsonLog(Logger):
+    """Gunicorn's own lines in the form of ours (OPS-33)."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(JsonLines())
+
+
+if _settings.is_production:
+    logger_class = JsonLog
+
+_counts = _settings.web_counts_dir
+share_counts(_counts)
+
+
+def on_starting(server: Any) -> None:
+    """Counts begin anew."""
+    try:
+        start_anew(_counts)
+    except OSError as error:
+        server.log.warning("no space for counts: %s", error)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Before the application is loaded."""
+    try:
+        reserve_files(_counts, worker.pid)
+    except OSError as error:
+        server.log.warning("process %s counts alone: %s", worker.pid, error)
+        count_alone()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """What a process counted stays in the totals when it has ended."""
+    try:
+        add_up_ended(_counts, worker.pid)
+    except (OSError, ValueError, RuntimeError) as error:
+        server.log.warning("counts of process %s are not added up: %s", worker.pid, error)

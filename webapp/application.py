@@ -11,12 +11,17 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import core.models  # noqa: F401  the tables must be known to migrations
 from core.config import REPOSITORY, ConfigurationError, Settings, get_settings
 from core.database import URL, db, engine_options
+from core.logs import set_up_logging
 from webapp.commands import register_commands
 from webapp.data_api import data_door
+from webapp.downtime import init_downtime
 from webapp.health import health
+from webapp.metrics import init_metrics
 from webapp.paths import OneLeadingSlash
+from webapp.patience import Patience
 from webapp.phone import phone_door, phone_pages
 from webapp.portal import init_portal
+from webapp.request_log import init_request_log
 from webapp.security import insist_on_host_and_tls, set_security_headers, set_transport_security
 
 # Fields of a phone's multipart body are small; its file part goes to disk beyond half a megabyte (PHONE-10).
@@ -26,6 +31,7 @@ MOST_FORM_MEMORY_BYTES = 8 << 20
 def make_application(settings: Settings | None = None) -> Flask:
     """The application; ends the process when the environment cannot be used."""
     settings = settings or _settings_or_exit()
+    set_up_logging(is_production=settings.is_production)
     app = Flask("webapp", template_folder=str(REPOSITORY / "templates"))
     app.extensions["beiwe_settings"] = settings
     app.config.update(
@@ -43,10 +49,12 @@ def make_application(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
 
-    app.wsgi_app = OneLeadingSlash(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = Patience(OneLeadingSlash(app.wsgi_app))  # type: ignore[method-assign]
     if settings.is_production:  # behind one proxy, which ends TLS and keeps the Host header (PHONE-3)
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
 
+    init_request_log(app)  # first, so that every answer has its id, also one that another hook gives
+    init_downtime(app)
     db.init_app(app)
     Migrate(app, db, directory=str(REPOSITORY / "migrations"))
     Htmx(app)
@@ -55,6 +63,7 @@ def make_application(settings: Settings | None = None) -> Flask:
     app.register_blueprint(phone_pages)
     app.register_blueprint(data_door)
     app.register_blueprint(health)
+    init_metrics(app)
     init_portal(app)
     register_commands(app)
     app.after_request(set_security_headers)

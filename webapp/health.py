@@ -1,11 +1,15 @@
-"""Whether the process is up, and whether processing keeps up; no credentials (OPS-31, OPS-32)."""
+"""Whether the process is up, whether it can serve, and whether processing keeps up; no credentials (OPS-31, OPS-32)."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, current_app
+from flask.typing import ResponseReturnValue
 
 from core.database import db
 from core.models import ProcessingStatus
+from webapp.readiness import Readiness
+from webapp.stores import settings
 
 health = Blueprint("health", __name__)
 MOST_SILENT = timedelta(minutes=20)
@@ -15,6 +19,15 @@ MOST_SILENT = timedelta(minutes=20)
 def healthz() -> Response:
     """The process answers; looks at nothing else."""
     return Response("ok", content_type="text/plain; charset=utf-8")
+
+
+@health.get("/readyz")
+def readyz() -> ResponseReturnValue:
+    """200 if database, store and migrations are `ok`, else 503 with a short reason for each that is not."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    readiness: Readiness = app.extensions.setdefault("beiwe_readiness", Readiness(app, settings()))
+    report = readiness.report()
+    return asdict(report), 200 if report.is_ready else 503
 
 
 @health.get("/background_processing_status")

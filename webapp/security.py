@@ -27,7 +27,7 @@ def set_security_headers(response: Response) -> Response:
 
 
 # Load balancers ask these by address and in plain HTTP (OPS-3).
-FOR_LOAD_BALANCERS = ("/healthz",)
+FOR_LOAD_BALANCERS = ("/healthz", "/readyz", "/metrics")
 A_YEAR = 365 * 24 * 3600
 
 

@@ -8,6 +8,7 @@ import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from mmap import mmap
 
 import numpy as np
 
@@ -66,7 +67,7 @@ class DecryptedFile:
     unverified_lines: int
 
 
-def decrypt_device_file(data: bytes, key: DevicePrivateKey) -> DecryptedFile:
+def decrypt_device_file(data: bytes | mmap, key: DevicePrivateKey) -> DecryptedFile:
     """The plaintext that must be stored for one uploaded file (PHONE-104).
 
     Raises NothingInFile for a file without a non-empty line, NoUsableKey where its AES key cannot be recovered.
@@ -104,7 +105,7 @@ def file_key(key_line: bytes, key: DevicePrivateKey) -> bytes:
     return aes_key
 
 
-def _pieces(data: bytes, start: int) -> Iterator[bytes]:
+def _pieces(data: bytes | mmap, start: int) -> Iterator[bytes]:
     """The data from `start` on, cut behind line feeds into pieces of about PIECE_BYTES; each ends with a line feed."""
     while start < len(data):
         end = data.find(b"\n", start + PIECE_BYTES) + 1 or len(data)

@@ -9,6 +9,7 @@ import hashlib
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from mmap import mmap
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +21,15 @@ from core.crypto.device_file import DecryptedFile, NothingInFile, NoUsableKey, d
 from core.crypto.participant_keys import UnreadableKey
 from core.crypto.passwords import new_identifier
 from core.database import db
-from core.models import Participant, ProblemUpload, QueuedUpload, QueueState, StoredObject, UploadRecord
+from core.models import (
+    Participant,
+    ProblemUpload,
+    QueuedUpload,
+    QueueState,
+    Refusal,
+    StoredObject,
+    UploadRecord,
+)
 from core.phones.file_names import NameNotAccepted, is_junk, name_kept_aside, raw_path
 from core.phones.key_cache import PrivateKeyCache
 from core.storage import ObjectExists, ObjectMissing, SealedStore, StoredBytes
@@ -35,31 +44,40 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Answer:
-    """What the phone is told: 200 lets it delete its copy, anything else makes it keep the file (PHONE-63)."""
+    """What the phone is told: 200 lets it delete its copy, anything else makes it keep the file (PHONE-63).
+
+    `refusal` says why nothing was kept, where nothing was.
+    """
 
     status: int
     text: str
+    refusal: Refusal | None = None
 
 
-JUNK = Answer(200, "file obviously invalid.")
-RETIRED = Answer(200, "participant permanently retired.")
-STOPPED = Answer(200, "study is deleted, stopped, or ended.")
-NO_FILE = Answer(400, "file not present")
-NOTHING_IN_IT = Answer(200, "file was bad due to 'no data in it', delete it.")
+JUNK = Answer(200, "file obviously invalid.", Refusal.JUNK_NAME)
+RETIRED = Answer(200, "participant permanently retired.", Refusal.RETIRED)
+STOPPED = Answer(200, "study is deleted, stopped, or ended.", Refusal.STUDY_STOPPED)
+NO_FILE = Answer(400, "file not present", Refusal.NO_FILE)
+NOTHING_IN_IT = Answer(200, "file was bad due to 'no data in it', delete it.", Refusal.NOTHING_IN_FILE)
 KEPT_ASIDE = Answer(200, "file had decryption key error 'kept aside'")
 NAME_KEPT_ASIDE = Answer(200, "file name not recognised, kept aside.")
-EMPTY = Answer(200, "empty file?")
+EMPTY = Answer(200, "empty file?", Refusal.EMPTY)
+EMPTY_KEPT_ASIDE = Answer(200, EMPTY.text)
 STORED = Answer(200, "upload successful.")
-STILL_QUEUED = Answer(400, "file already present, upload again later (your bug!)")
-RACE_LOST = Answer(400, "backoff, duplicate race condition.")
+STILL_QUEUED = Answer(400, "file already present, upload again later (your bug!)", Refusal.STILL_QUEUED)
+RACE_LOST = Answer(400, "backoff, duplicate race condition.", Refusal.RACE_LOST)
+TOO_LARGE = Answer(413, "file too large, tell the study's staff.", Refusal.TOO_LARGE)
 
 
 @dataclass(frozen=True)
 class Upload:
-    """What a phone sent: the name it gave, and the encrypted bytes (None: neither part nor field `file`)."""
+    """What a phone sent: the name it gave, and the encrypted bytes (None: neither part nor field `file`).
+
+    A large file is on disk, and read from there.
+    """
 
     file_name: str
-    file: bytes | None
+    file: bytes | mmap | None
 
 
 @dataclass(frozen=True)
@@ -105,14 +123,14 @@ def accept_upload(desk: UploadDesk, participant: Participant, upload: Upload) ->
             return placed
         rows, answer = [rows_of_upload(participant, placed)], STORED
     else:
-        rows, answer = [], EMPTY
+        rows, answer = [], EMPTY_KEPT_ASIDE if decrypted.line_errors else EMPTY
     if decrypted.line_errors:
         extent = f"{decrypted.failed_lines} of {decrypted.total_lines} lines did not decrypt"
         rows += _kept_aside(desk, participant, upload, extent, decrypted)
     return _commit(desk.session, rows, answer)
 
 
-def _decrypted(desk: UploadDesk, participant: Participant, file: bytes) -> DecryptedFile:
+def _decrypted(desk: UploadDesk, participant: Participant, file: bytes | mmap) -> DecryptedFile:
     """The file in plain. Raises NothingInFile, or NoUsableKey for what will never be readable (PHONE-64 row 8)."""
     try:
         key = desk.keys.get(desk.store, participant.patient_id)
@@ -197,16 +215,17 @@ def _kept_aside(
 ) -> list[Rows]:
     """Stores the bytes as received, sealed, and gives the rows that show them to researchers (PHONE-84, PHONE-85)."""
     assert upload.file is not None
+    received = upload.file[:]
     folder = f"PROBLEM_UPLOADS/{desk.store.study_id}/{participant.patient_id}"
     path = f"{folder}/{name_kept_aside(upload.file_name)}{new_identifier(10)}"
     try:
-        stored = desk.store.create(path, upload.file)
+        stored = desk.store.create(path, received)
     except ObjectExists:  # of our own making: a try whose answer got lost
-        stored = desk.store.adopt(path, upload.file)
+        stored = desk.store.adopt(path, received)
     errors = [{"line": e.line, "kind": e.kind.value} for e in decrypted.line_errors] if decrypted else None
     problem = insert(ProblemUpload).values(
         participant_id=participant.id, received_name=upload.file_name, object_path=path,
-        reason=reason, size_bytes=len(upload.file), line_errors=errors,
+        reason=reason, size_bytes=len(received), line_errors=errors,
     )  # fmt: skip
     owners = {"participant_id": participant.id, "study_id": participant.study_id}
     return [(insert(StoredObject), stored.row(**owners)), (problem, {})]

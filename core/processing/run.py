@@ -1,9 +1,11 @@
 """Processing as a whole: batch after batch until nothing waits. What the flow and the command call."""
 
+import logging
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from core.config import Settings
@@ -12,8 +14,10 @@ from core.processing.batch import process_batch
 from core.processing.claims import Scope, claimed_participant
 from core.processing.report import ProcessingReport
 from core.storage import ObjectChanged, ObjectStore
+from core.tallies import Counted, add_tallies
 
 __all__ = ["ProcessingReport", "Scope", "mark_run", "process_everything", "process_next"]
+log = logging.getLogger(__name__)
 
 
 def process_next(engine: sa.Engine, store: ObjectStore, settings: Settings, scope: Scope) -> ProcessingReport | None:
@@ -26,10 +30,12 @@ def process_next(engine: sa.Engine, store: ObjectStore, settings: Settings, scop
             return None
         session, participant_id = claim
         try:
-            return process_batch(session, participant_id, store, settings)
+            report = process_batch(session, participant_id, store, settings)
         except ObjectChanged:  # the claim was lost, and its new holder does the work (STORE-11)
             session.rollback()
             return ProcessingReport({participant_id})
+    tally(engine, report)
+    return report
 
 
 def process_everything(engine: sa.Engine, store: ObjectStore, settings: Settings, scope: Scope) -> ProcessingReport:
@@ -39,6 +45,21 @@ def process_everything(engine: sa.Engine, store: ObjectStore, settings: Settings
         report.add(batch)
     mark_run(engine)
     return report
+
+
+def tally(engine: sa.Engine, report: ProcessingReport) -> None:
+    """Adds a batch's counts to the site's (OPS-32), in a short transaction of its own: all workers share these rows.
+
+    The batch is done: counts that cannot be added are lost, with a line in the log, and nothing fails.
+    """
+    try:
+        with Session(engine) as session:
+            add_tallies(session, Counted.CHUNKS_WRITTEN, {"": report.chunks_written})
+            add_tallies(session, Counted.FILES_PROCESSED, {"": report.files - len(report.failures)})
+            add_tallies(session, Counted.ROWS_DROPPED, report.rows_dropped)
+            session.commit()
+    except SQLAlchemyError as error:
+        log.warning("a batch's counts are lost: %s", type(error).__name__)
 
 
 def mark_run(engine: sa.Engine) -> None:

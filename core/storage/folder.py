@@ -3,6 +3,7 @@
 import fcntl
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,8 @@ from core.storage.errors import ObjectChanged, ObjectExists, ObjectMissing, Stor
 PIECE_BYTES = 1 << 20
 DRAFTS = ".drafts"
 DRAFT_SECONDS = 24 * 3600
+# A disk with less is full; on a small one, with less than a hundredth of it.
+LEAST_FREE_BYTES = 256 << 20
 
 
 class FolderStore:
@@ -85,6 +88,13 @@ class FolderStore:
 
     def check(self) -> None:
         self._require_root()
+
+    def probe(self) -> None:
+        if not self.drafts.is_dir():
+            raise StoreUnavailable("its folder is not there; is its disk mounted?")
+        disk = shutil.disk_usage(self.root)
+        if disk.free < min(LEAST_FREE_BYTES, disk.total // 100):
+            raise StoreUnavailable("its disk is full")
 
     def _walk(self, folder: Path, name: str) -> Iterator[str]:
         """Keys below a folder in the order of their text, which is that of S3's listings."""

@@ -77,6 +77,13 @@ class S3Store:
             for page in pages:
                 yield from (item["Key"] for item in page.get("Contents", ()))
 
+    def probe(self) -> None:
+        try:
+            with _translated("the bucket"):
+                self.client.head_bucket(Bucket=self.bucket)
+        except ObjectMissing:
+            raise StoreUnavailable("the bucket is not there") from None
+
     def check(self) -> None:
         """Tries a conditional write: a store that ignores the condition would let two workers overwrite each other."""
         key = f"LOGS/check-{secrets.token_hex(8)}"

@@ -30,6 +30,9 @@ class ObjectStore(Protocol):
     def check(self) -> None:
         """Raises StoreUnavailable, with what to do, when the store cannot keep its promises (STORE-11)."""
 
+    def probe(self) -> None:
+        """Raises StoreUnavailable, with a reason that anybody may read, when it cannot be used now; cheap (OPS-32)."""
+
 
 def open_store(settings: Settings) -> ObjectStore:
     """S3 where a bucket is configured, else a folder under VAR_DIR."""

@@ -4,8 +4,8 @@ import argparse
 import subprocess
 import sys
 
-NAMES = ("device_file", "processing", "uploads", "get_data")
-MOST_SECONDS = 300
+NAMES = ("device_file", "processing", "uploads", "thousand_phones", "get_data")
+MOST_SECONDS = 600
 
 
 def main() -> int:

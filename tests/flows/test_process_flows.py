@@ -17,6 +17,7 @@ from core.models import Chunk, ProcessingStatus, QueuedUpload
 from core.processing.presence import counted_run, runs_present, sole_dispatcher
 from core.processing.report import ProcessingReport, StoreLooksWrong
 from core.storage import StoreUnavailable
+from core.tallies import all_tallies
 from flows import process_participants as participants_flow
 from flows import process_uploads as uploads_flow
 from flows.process_participants import process_participants
@@ -56,12 +57,15 @@ def artifact(key: str) -> Any:
 
 
 def test_a_run_turns_all_waiting_uploads_into_chunks_and_says_how_many(prefect: None, uploads: list[str]):
-    """OPS-20, OPS-21."""
+    """OPS-20, OPS-21, and OPS-32: the run and what it did are counted."""
     counts = process_participants(linger_seconds=0)
     assert (counts["files"], counts["chunks_written"], counts["failed"]) == (4, 4, 0)
     assert db.session.scalar(db.select(db.func.count(QueuedUpload.id))) == 0
     assert db.session.scalar(db.select(db.func.count(Chunk.id))) == 4
     assert '"what": "files", "count": 4' in artifact("processed-uploads")
+    tallies = all_tallies(db.session())
+    assert tallies["flow_runs", "process-participants/completed"] == 1
+    assert tallies["chunks_written", ""] == tallies["files_processed", ""] == 4
 
 
 def test_the_store_failing_once_is_a_retry_and_nobodys_failed_upload(
@@ -102,7 +106,7 @@ def test_a_defect_is_not_retried_fails_the_run_and_stops_nobody_else(
 
 
 def test_a_run_gives_up_when_nothing_works(prefect: None, uploads: list[str], monkeypatch: pytest.MonkeyPatch):
-    """OPS-20."""
+    """OPS-20, and OPS-32: counted as failed."""
     calls = []
 
     def process_next(*arguments: Any) -> Any:
@@ -114,6 +118,7 @@ def test_a_run_gives_up_when_nothing_works(prefect: None, uploads: list[str], mo
         process_participants(linger_seconds=0)
     assert participants_flow.MOST_DEFECTS <= len(calls) <= participants_flow.MOST_DEFECTS + 1
     assert db.session.scalar(db.select(db.func.count(QueuedUpload.id))) == 4
+    assert all_tallies(db.session()) == {("flow_runs", "process-participants/failed"): 1}
 
 
 def test_a_store_that_looks_wrong_stops_the_run_at_once(
@@ -138,6 +143,7 @@ def test_an_empty_look_is_marked_so_and_counts_as_a_run(prefect: None, app: Flas
     assert app.test_client().get("/background_processing_status").status_code == 500
     state = process_uploads(watch_seconds=0, return_state=True)
     assert state.name == "NothingWaiting"
+    assert all_tallies(db.session()) == {("flow_runs", "process-uploads/completed"): 1}
     assert db.session.scalar(db.select(ProcessingStatus.last_run_at)) is not None
     assert app.test_client().get("/background_processing_status").status_code == 200
 

@@ -17,7 +17,7 @@ PHONE, KEY, PUBLIC = "phone", "key", "public"
 
 @dataclass(frozen=True)
 class Page:
-    """A route of the portal: `kind` is `anybody`, `login` or `study`. `passed`: the answer beyond its door."""
+    """A route of the portal: `kind` is `anybody`, `login`, `study` or `site` (site administrators only). `passed`: the answer beyond its door."""
 
     kind: str
     path: str
@@ -29,6 +29,8 @@ class Page:
 MATRIX: dict[str, str | Page] = {
     "static": PUBLIC,
     "health.healthz": PUBLIC,
+    "health.readyz": PUBLIC,
+    "metrics.metrics": PUBLIC,  # by a token or an address: test_metrics.py
     "health.background_processing_status": PUBLIC,
     "phone.register_user": PHONE,
     "phone.upload": PHONE,
@@ -50,6 +52,8 @@ MATRIX: dict[str, str | Page] = {
     "portal.validate_login": Page("anybody", "/validate_login", "POST", passed=302),
     "portal.logout": Page("anybody", "/logout"),
     "portal.choose_study": Page("login", "/choose_study"),
+    "portal.downtime": Page("site", "/downtime"),
+    "portal.set_downtime": Page("site", "/set_downtime", "POST", passed=302),
     "portal.manage_credentials": Page("login", "/manage_credentials"),
     "portal.self_change_password": Page("login", "/self_change_password", "POST", passed=400),
     "portal.study_page": Page("study", "/view_study/{study}", is_return_page=True),
@@ -133,7 +137,7 @@ def test_every_kind_of_researcher_gets_what_its_role_allows(app: Flask, world: W
     """PERM-12, PERM-34."""
     for page in PORTAL.values():
         expected = page.passed
-        if page.kind == "study" and who == "none":
+        if (page.kind == "study" and who == "none") or (page.kind == "site" and who != "site_admin"):
             expected = 403
         elif (page.path in ("/", "/choose_study") and who in ("study_researcher", "study_admin")) or page.path == "/":
             expected = 302

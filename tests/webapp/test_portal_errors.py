@@ -1,13 +1,13 @@
 """Error pages (OPS-34), the doors' registration, and static files."""
 
 import pytest
-from flask import Flask
+from flask import Flask, abort
 from werkzeug.test import TestResponse
 
 from tests.factories import Factory
 from tests.webapp.portal_visitor import Visitor
 from webapp.portal import studies
-from webapp.portal.doors import require_doors
+from webapp.portal.doors import Door, require_doors
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 
@@ -29,8 +29,21 @@ def test_a_wrong_method_is_told_which_are_right(app: Flask):
 
 
 def test_a_client_that_asks_for_json_gets_json(app: Flask):
+    """OPS-33: with the request's id."""
     answer = ask(app, "/no/such/page", "application/json")
-    assert answer.status_code == 404 and answer.json == {"error": "No such page", "reference": None}
+    assert answer.status_code == 404
+    assert answer.json == {"error": "No such page", "reference": answer.headers["X-Request-ID"]}
+
+
+def test_what_is_not_available_is_told_in_the_portals_look(app: Flask, monkeypatch: pytest.MonkeyPatch):
+    """OPS-33, OPS-34: 503, with what its maker says of when to come back, the request's id, and a way back."""
+    monkeypatch.setitem(app.view_functions, "portal.sign_in", lambda: abort(503))
+    app.view_functions["portal.sign_in"].door = Door(needs_session=False)  # type: ignore[attr-defined]
+    answer = Visitor(app).get("/")
+    assert answer.status_code == 503 and "Not available at the moment" in answer.text and 'href="/"' in answer.text
+    assert f"<code>{answer.headers['X-Request-ID']}</code>" in answer.text
+    answer = ask(app, "/", "*/*")
+    assert (answer.status_code, answer.text) == (503, "Not available at the moment\n")
 
 
 def test_a_program_gets_a_short_line(app: Flask):
@@ -56,7 +69,7 @@ def test_a_body_beyond_the_limit_is_refused(app: Flask, factory: Factory):
 
 
 def test_a_failure_has_a_reference_and_no_details(app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch):
-    """OPS-34; no secrets in error pages."""
+    """OPS-33, OPS-34; no secrets in error pages."""
 
     def fail(*_: object) -> None:
         raise RuntimeError("password=hunter2")
@@ -65,6 +78,7 @@ def test_a_failure_has_a_reference_and_no_details(app: Flask, factory: Factory, 
     app.testing = app.config["PROPAGATE_EXCEPTIONS"] = False
     answer = Visitor(app, factory.researcher()).get("/choose_study")
     assert answer.status_code == 500 and "Something broke here" in answer.text and "hunter2" not in answer.text
+    assert answer.headers["X-Request-ID"] in answer.text
 
 
 def test_a_page_without_a_door_keeps_the_application_from_starting(app: Flask):

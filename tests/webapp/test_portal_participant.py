@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from core.database import db
-from core.models import Chunk, Participant, ProblemUpload, QueuedUpload, UploadRecord
+from core.models import Chunk, Participant, ProblemUpload, QueuedUpload, RefusedUpload, UploadRecord
 from core.streams import SPECS, DataStream
 from tests.factories import Factory
 from tests.webapp.portal_visitor import Visitor
@@ -174,3 +174,23 @@ def test_retired_and_purged_participants_are_told_so(app: Flask, factory: Factor
 
 def address(participant: Participant) -> str:
     return f"/view_study/{participant.study_id}/participant/{participant.patient_id}"
+
+
+def test_files_too_large_to_take_are_shown_with_how_often_they_came(app: Flask, factory: Factory):
+    """PHONE-10: the phone repeats them for ever, and only people can help."""
+    participant = factory.participant()
+    assert "Too large to take" not in _page(app, factory, participant)
+    refused = {"participant_id": participant.id, "status": 413, "size_bytes": 2_000_000_000, "times": 7}
+    db.session.add(RefusedUpload(file_name="a_voiceRecording_1.mp4", reason="too large", **refused))
+    db.session.add(RefusedUpload(file_name="a_gps_1.csv", reason="junk name", **refused))
+    db.session.commit()
+    page = _page(app, factory, participant)
+    assert "Too large to take" in page
+    assert "2.0 GB" in page
+    assert "a_voiceRecording_1.mp4</span>, sent 7 times" in page
+    assert "a_gps_1.csv" not in page
+
+
+def _page(app: Flask, factory: Factory, participant: Participant) -> str:
+    visitor = Visitor(app, factory.researcher(study=participant.study))
+    return visitor.get(f"/view_study/{participant.study_id}/participant/{participant.patient_id}").text

@@ -8,13 +8,15 @@ def register_commands(app: Flask) -> None:
     from webapp.commands.accounts import admin_commands, api_key_commands
     from webapp.commands.chunks import chunks_commands
     from webapp.commands.device import device_commands
+    from webapp.commands.downtime import downtime_commands
     from webapp.commands.participants import participant_commands
     from webapp.commands.processing import process_uploads_command
     from webapp.commands.schedules import schedules_commands
+    from webapp.commands.store import audit_store_command, upload_commands
     from webapp.commands.studies import study_commands
 
     for command in (
         admin_commands, api_key_commands, study_commands, participant_commands, process_uploads_command,
-        device_commands, chunks_commands, schedules_commands,
+        upload_commands, audit_store_command, downtime_commands, device_commands, chunks_commands, schedules_commands,
     ):  # fmt: skip
         app.cli.add_command(command)

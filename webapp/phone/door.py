@@ -1,9 +1,8 @@
 """The phones' door: how its endpoints are reached, who gets in, and how errors are told (PHONE-1 to PHONE-20)."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from threading import BoundedSemaphore
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
@@ -14,17 +13,16 @@ from core.database import db
 from core.models import Participant
 from core.phones.authentication import Level, Refused, admit, authenticate
 from core.phones.tracking import remember_reports
-from core.phones.uploads import Answer, UploadDesk
+from core.phones.uploads import TOO_LARGE, Answer, UploadDesk
 from core.storage import StoreUnavailable
 from core.streams import Platform
-from webapp.phone.forms import PhoneForm, read_phone_form
+from webapp.phone.forms import BodyTooLarge, PhoneForm, read_phone_form
+from webapp.phone.rates import REQUESTS, WITH_PASSWORD, TooManyRequests, count_request
 from webapp.stores import private_keys, sealed_store
 
 phone = Blueprint("phone", __name__)
 RETRY_AFTER_SECONDS = "60"
 MOST_FORM_BYTES = 1 << 20
-LARGE_UPLOAD_BYTES = 64 << 20
-large_uploads = BoundedSemaphore(2)  # of this process
 
 
 class TooMuchAtOnce(Exception):
@@ -44,39 +42,38 @@ def phone_route(path: str, *, methods: Sequence[str] = ("GET", "POST")) -> Calla
 
 @phone.before_request
 def limit_body() -> None:
-    """Only uploads are large (OPS-4). The largest are few at a time, since each is in memory several times over."""
+    """Only uploads are large (OPS-4)."""
     if request.endpoint != "phone.upload":
         request.max_content_length = MOST_FORM_BYTES
-    elif (request.content_length or 0) > LARGE_UPLOAD_BYTES:
-        if not large_uploads.acquire(blocking=False):
-            raise TooMuchAtOnce
-        g.has_large_upload = True
-
-
-@phone.teardown_request
-def end_large_upload(_: BaseException | None) -> None:
-    if g.pop("has_large_upload", False):
-        large_uploads.release()
 
 
 def admitted(activity: str) -> tuple[Participant, PhoneForm]:
     """Who asks at the minimal level, with the moment noted in this column of the activity; the caller commits."""
-    form, at = _read_form(), now()
-    participant = admit(db.session(), form.fields, activity, at)
-    remember_reports(db.session(), participant, form.fields, request.path, at)
-    return participant, form
+    form = read_phone_form(request)
+    return admitted_with(form.fields, activity), form
+
+
+def admitted_with(fields: Mapping[str, str], activity: str) -> Participant:
+    """The same, for fields that have been read."""
+    count_request(fields.get("patient_id", ""), REQUESTS)
+    at = now()
+    participant = admit(db.session(), fields, activity, at)
+    _note(participant, fields, at)
+    return participant
 
 
 def authenticated(level: Level) -> tuple[Participant, PhoneForm]:
     """Who asks at a level where the password counts; the caller commits."""
-    form, at = _read_form(), now()
+    form, at = read_phone_form(request), now()
+    count_request(form.fields.get("patient_id", ""), WITH_PASSWORD)
     participant = authenticate(db.session(), form.fields, level, at)
-    remember_reports(db.session(), participant, form.fields, request.path, at)
+    _note(participant, form.fields, at)
     return participant, form
 
 
-def _read_form() -> PhoneForm:
-    return read_phone_form(request)
+def _note(participant: Participant, fields: Mapping[str, str], at: datetime) -> None:
+    g.participant, g.study = participant, participant.study  # for the log
+    remember_reports(db.session(), participant, fields, request.path, at)
 
 
 def desk_of(participant: Participant) -> UploadDesk:
@@ -108,14 +105,28 @@ def refused(_: Refused) -> Response:
     return Response(status=401 if request_platform() is Platform.IOS else 403)
 
 
+@phone.errorhandler(TooManyRequests)
+def too_many_requests(_: TooManyRequests) -> Response:
+    answer = text_answer(Answer(429, "too many requests, try again later."))
+    answer.headers["Retry-After"] = RETRY_AFTER_SECONDS
+    return answer
+
+
+@phone.errorhandler(BodyTooLarge)
+def too_large(_: BodyTooLarge) -> Response:
+    """No app sends so much but in an upload, which answers by itself."""
+    return text_answer(TOO_LARGE)
+
+
 @phone.errorhandler(TooMuchAtOnce)
+@phone.errorhandler(OSError)
 @phone.errorhandler(StoreUnavailable)
 @phone.errorhandler(SealBroken)
 @phone.errorhandler(OperationalError)
 @phone.errorhandler(InterfaceError)
 @phone.errorhandler(TimeoutError)
 def keep_your_file(error: Exception) -> Response:
-    """The store or the database is down: the phone keeps its file and comes back (PHONE-64 row 12)."""
+    """Store, database or disk fail, or have no room: the phone keeps its file and comes back (PHONE-64 row 12)."""
     db.session.rollback()
     current_app.logger.error("phone request not served: %s", type(error).__name__, exc_info=error)
     answer = text_answer(Answer(503, "not stored, try again later."))

@@ -1,50 +1,127 @@
 """Reading what phones post (PHONE-7 to PHONE-10): iOS percent-encodes or sends parts, Android encodes nothing."""
 
+import mmap
 import re
 from dataclasses import dataclass
+from itertools import chain
+from typing import IO, Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from flask import Request
+from werkzeug.formparser import MultiPartParser
 
 from webapp.phone.multipart import parse_multipart
+from webapp.phone.spool import PIECE_BYTES, mapped, pieces_of, spool_file, spooled
 
-# Larger multipart bodies go through a file, so that the body and the file in it are not in memory together.
-MOST_BYTES_AT_ONCE = 8 << 20
+# Larger bodies go to disk while they come in, so that a slow phone holds no memory.
+MOST_BYTES_IN_MEMORY = 4 << 20
+# A large body's fields stand in front of its file, within this.
+HEAD_BYTES = 1 << 20
 # A field `file` at the very start or behind another; in an Android upload it is the last one.
 _FILE_FIELD = re.compile(rb"(?:^|&)file=")
 
 
+class BodyTooLarge(Exception):
+    """A body beyond the limit, of which only the head was read; `fields` are those that stand in front of the file."""
+
+    def __init__(self, fields: dict[str, str], size_bytes: int) -> None:
+        super().__init__()
+        self.fields = fields
+        self.size_bytes = size_bytes
+
+
 @dataclass(frozen=True)
 class PhoneForm:
-    """A phone's fields as text (the last of a repeated name wins), and the uploaded file's bytes or None."""
+    """A phone's fields as text (the last of a repeated name wins), and the uploaded file's bytes or None.
+
+    No field holds a NUL, which no text column can take (MODEL-7).
+    """
 
     fields: dict[str, str]
-    file: bytes | None
+    file: bytes | mmap.mmap | None
 
 
 def read_phone_form(request: Request) -> PhoneForm:
     """The form of a phone's request, whatever its shape. A file part wins over a field `file`.
 
-    No field holds a NUL, which no text column can take (MODEL-7).
-
-    Raises what Werkzeug raises for a body that is too large (413) or that broke off (400).
+    Raises BodyTooLarge where the body says that it is, what Werkzeug raises for one that turns out to be (413) or that
+    broke off (400), and OSError where the disk cannot take it.
     """
-    form = _read(request)
-    return PhoneForm({name: value.replace("\0", "") for name, value in form.fields.items()}, form.file)
+    length, limit = request.content_length or 0, request.max_content_length
+    if limit is not None and length > limit:
+        head = request.environ["wsgi.input"].read(HEAD_BYTES)
+        raise BodyTooLarge(_without_nul(_form_of_head(request, head)), length)
+    form = _spooled_form(request) if length > MOST_BYTES_IN_MEMORY else _form_in_memory(request)
+    return PhoneForm(_without_nul(form), form.file)
 
 
-def _read(request: Request) -> PhoneForm:
-    if request.mimetype == "multipart/form-data":
-        if (request.content_length or MOST_BYTES_AT_ONCE) < MOST_BYTES_AT_ONCE:
-            body = request.get_data(parse_form_data=False)
-            if form := parse_multipart(body, request.mimetype_params.get("boundary", "")):
-                return PhoneForm(*form)
-        fields = {name: values[-1] for name, values in request.form.lists()}
-        text = fields.pop("file", None)
-        if "file" in request.files:
-            return PhoneForm(fields, request.files["file"].stream.read())
-        return PhoneForm(fields, None if text is None else text.encode())
-    return parse_urlencoded(request.get_data(cache=False, parse_form_data=False))
+def _without_nul(form: PhoneForm) -> dict[str, str]:
+    return {name: value.replace("\0", "") for name, value in form.fields.items()}
+
+
+def _is_multipart(request: Request) -> bool:
+    return request.mimetype == "multipart/form-data"
+
+
+def _boundary(request: Request) -> str:
+    return request.mimetype_params.get("boundary", "")
+
+
+def _form_in_memory(request: Request) -> PhoneForm:
+    body = request.get_data(parse_form_data=False)
+    if not _is_multipart(request):
+        return parse_urlencoded(body)
+    if form := parse_multipart(body, _boundary(request)):
+        return PhoneForm(*form)
+    fields = {name: values[-1] for name, values in request.form.lists()}
+    text = fields.pop("file", None)
+    if "file" in request.files:
+        return PhoneForm(fields, request.files["file"].stream.read())
+    return PhoneForm(fields, None if text is None else text.encode())
+
+
+def _spooled_form(request: Request) -> PhoneForm:
+    if _is_multipart(request):
+        return _spooled_parts(request)
+    head = b""
+    while len(head) < HEAD_BYTES and not _FILE_FIELD.search(head):
+        if not (piece := request.stream.read(PIECE_BYTES)):
+            break
+        head += piece
+    match = _FILE_FIELD.search(head)
+    start = head[match.end() :] if match else b""
+    if match is None or (b"\n" not in start and b"%" in start):  # no app's body; a form library encodes the file
+        return parse_urlencoded(head + request.stream.read())
+    file = spooled(chain((start,), pieces_of(request.stream)))
+    return PhoneForm(_fields(head[: match.start()]), file)
+
+
+def _spooled_parts(request: Request) -> PhoneForm:
+    """A large body of parts, whose file goes to disk as it comes in."""
+
+    def new_file(**_: Any) -> IO[bytes]:
+        return spool_file()
+
+    parser = MultiPartParser(new_file, max_form_memory_size=request.max_form_memory_size, max_form_parts=1_000)
+    try:
+        form, files = parser.parse(request.stream, _boundary(request).encode(), request.content_length)
+    except ValueError:  # no parts in it that could be told apart
+        return PhoneForm({}, None)
+    fields = {name: values[-1] for name, values in form.lists()}
+    text = fields.pop("file", None)
+    if "file" in files:
+        with files["file"].stream as file:
+            return PhoneForm(fields, mapped(file))
+    return PhoneForm(fields, None if text is None else text.encode())
+
+
+def _form_of_head(request: Request, head: bytes) -> PhoneForm:
+    """What the beginning of a body tells."""
+    if not _is_multipart(request):
+        return parse_urlencoded(head)
+    closed = head + f"\r\n--{_boundary(request)}--\r\n".encode()
+    form = parse_multipart(closed, _boundary(request))
+    return PhoneForm(*form) if form else PhoneForm({}, None)
 
 
 def parse_urlencoded(body: bytes) -> PhoneForm:

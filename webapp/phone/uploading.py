@@ -1,19 +1,65 @@
 """Uploads (PHONE-63 to PHONE-85)."""
 
+import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore
+
 from flask import Response
 
 from core.database import db
-from core.phones.uploads import Upload, accept_upload, answer_before_reading
-from webapp.phone.door import admitted, desk_of, now, phone_route, text_answer
+from core.phones.refusals import note_refusal
+from core.phones.uploads import TOO_LARGE, Upload, accept_upload, answer_before_reading
+from webapp.phone.door import TooMuchAtOnce, admitted, admitted_with, desk_of, now, phone_route, text_answer
+from webapp.phone.forms import BodyTooLarge
+
+# A large file is in memory several times over while it is decrypted and sealed; here it is about its encrypted size.
+LARGE_FILE_BYTES = 32 << 20
+LARGE_FILES_AT_ONCE = BoundedSemaphore(2)  # of this process
+WAIT_SECONDS = 5
 
 
 @phone_route("/upload")
 def upload() -> Response:
     """PHONE-63 to PHONE-85. The first transaction ends before the file is looked at (PHONE-17)."""
-    participant, form = admitted("last_upload_at")
+    try:
+        participant, form = admitted("last_upload_at")
+    except BodyTooLarge as body:
+        return _too_large(body)
     db.session.commit()
     file_name = form.fields.get("file_name", "")
     answer = answer_before_reading(participant, file_name, now())
-    if answer is None:
-        answer = accept_upload(desk_of(participant), participant, Upload(file_name, form.file))
+    try:
+        if answer is None:
+            with _room_for(form.file):
+                answer = accept_upload(desk_of(participant), participant, Upload(file_name, form.file))
+        if answer.refusal:
+            note_refusal(db.session(), participant, file_name, len(form.file or b""), answer, now())
+    finally:
+        if isinstance(form.file, mmap.mmap):
+            form.file.close()
     return text_answer(answer)
+
+
+def _too_large(body: BodyTooLarge) -> Response:
+    """413, which the study gets to see: the phone will repeat it for ever (PHONE-10)."""
+    participant = admitted_with(body.fields, "last_upload_at")
+    db.session.commit()
+    file_name = body.fields.get("file_name", "")
+    answer = answer_before_reading(participant, file_name, now()) or TOO_LARGE
+    note_refusal(db.session(), participant, file_name, body.size_bytes, answer, now())
+    return text_answer(answer)
+
+
+@contextmanager
+def _room_for(file: bytes | mmap.mmap | None) -> Iterator[None]:
+    """Lets a few large files at a time through. Raises TooMuchAtOnce."""
+    if file is None or len(file) < LARGE_FILE_BYTES:
+        yield
+        return
+    if not LARGE_FILES_AT_ONCE.acquire(timeout=WAIT_SECONDS):
+        raise TooMuchAtOnce
+    try:
+        yield
+    finally:
+        LARGE_FILES_AT_ONCE.release()

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.models import Chunk, ProblemUpload, QueuedUpload, QueueState, UploadRecord
+from core.models import Chunk, ProblemUpload, QueuedUpload, QueueState, Refusal, RefusedUpload, UploadRecord
 
 NEWEST_FOR_STREAMS = 5_000
 RECENT = 20
@@ -37,6 +37,7 @@ class Arrivals:
     streams: list[StreamArrivals]
     recent: list[UploadRecord]
     problems: list[ProblemUpload]
+    refused: list[RefusedUpload]
     first_upload_at: datetime | None
     waiting: int
     oldest_waiting_at: datetime | None
@@ -57,7 +58,7 @@ def newest_chunk(session: Session, participant_id: int) -> str:
 
 
 def arrivals_of(session: Session, participant_id: int) -> Arrivals:
-    """Reads them, in six queries."""
+    """Reads them, in seven queries."""
     waiting = session.execute(
         sa.select(sa.func.count().label("files"), sa.func.min(QueuedUpload.received_at).label("oldest")).where(
             QueuedUpload.participant_id == participant_id, QueuedUpload.state == QueueState.WAITING
@@ -67,6 +68,7 @@ def arrivals_of(session: Session, participant_id: int) -> Arrivals:
         streams=_by_stream(session, participant_id),
         recent=_newest(session, UploadRecord, participant_id, RECENT),
         problems=_newest(session, ProblemUpload, participant_id, PROBLEMS),
+        refused=_still_on_the_phone(session, participant_id),
         first_upload_at=session.scalar(
             sa.select(sa.func.min(UploadRecord.received_at)).where(UploadRecord.participant_id == participant_id)
         ),
@@ -98,6 +100,14 @@ def _by_stream(session: Session, participant_id: int) -> list[StreamArrivals]:
         if stream is not None:
             streams.setdefault(stream, StreamArrivals(stream)).last_upload_at = at
     return sorted(streams.values(), key=lambda s: s.stream)
+
+
+def _still_on_the_phone(session: Session, participant_id: int) -> list[RefusedUpload]:
+    """Files too large to take, which the phone sends again and again (PHONE-10); the newest first."""
+    query = sa.select(RefusedUpload).where(
+        RefusedUpload.participant_id == participant_id, RefusedUpload.reason == Refusal.TOO_LARGE.value
+    )
+    return list(session.scalars(query.order_by(RefusedUpload.last_at.desc()).limit(PROBLEMS)))
 
 
 def _newest(session: Session, model: Any, participant_id: int, count: int) -> list[Any]:

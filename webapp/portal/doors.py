@@ -46,7 +46,7 @@ class Door:
     `capability`: what the visitor must be allowed to do in the study of the path, or of the form's `study_id` where
     the path has none. `is_return_page`: sign-in may lead back to it (PORTAL-25). `is_polled`: a page asks for it by
     itself, so it does not prolong the session (PORTAL-27). `is_open_to_forced`: those who must set a new password
-    first may use it (PERM-41).
+    first may use it (PERM-41). `is_for_site_admins`: nobody else gets in.
     """
 
     needs_session: bool = True
@@ -55,6 +55,7 @@ class Door:
     is_return_page: bool = False
     is_polled: bool = False
     is_open_to_forced: bool = False
+    is_for_site_admins: bool = False
 
 
 def public(*, needs_token: bool = True) -> Callable[[View], View]:
@@ -65,6 +66,11 @@ def public(*, needs_token: bool = True) -> Callable[[View], View]:
 def signed_in(*, is_open_to_forced: bool = False) -> Callable[[View], View]:
     """For anyone signed in. The view finds `g.researcher`."""
     return _with(Door(is_open_to_forced=is_open_to_forced))
+
+
+def for_site_admins() -> Callable[[View], View]:
+    """For site administrators."""
+    return _with(Door(is_for_site_admins=True))
 
 
 def in_study(
@@ -107,6 +113,8 @@ def open_door() -> ResponseReturnValue | None:
         return _to_sign_in(door)
     if door.needs_token and g.researcher:  # without a session there is nothing that another site could misuse
         csrf.protect()
+    if door.is_for_site_admins and not g.researcher.is_site_admin:
+        abort(403)
     if door.capability:
         _enter_study(door.capability)
     if door.needs_session and not door.is_open_to_forced and g.researcher.must_change_password:

@@ -1,17 +1,13 @@
 """Error pages in the portal's look, JSON for clients that ask for it, a short line for programs (OPS-34)."""
 
-import logging
-import secrets
-
 from flask import Flask, Response, g, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError
+from werkzeug.exceptions import Forbidden, HTTPException
 
 from core.database import db
 from webapp.portal.doors import wants_json, wants_page
 
-log = logging.getLogger(__name__)
 OUR_BLUEPRINTS = (None, "portal")
 
 # What happened, and what can be done.
@@ -23,6 +19,7 @@ SENTENCES = {
     413: ("Too large", "More was sent than this page takes. Nothing was changed."),
     429: ("Too many attempts", "Wait a minute, then try again."),
     500: ("Something broke here", "The server failed on this request, and nothing was changed. Trying again may help."),
+    503: ("Not available at the moment", "Nothing was changed. Try again in a few minutes."),
 }
 STALE_FORM = "This form was opened in another session. Nothing was changed; open the page again and repeat."
 
@@ -39,10 +36,7 @@ def error_page(error: HTTPException, explanation: str | None = None) -> Response
     db.session.rollback()
     status = error.code or 500
     title, default = SENTENCES[status]
-    reference = None
-    if isinstance(error, InternalServerError):
-        reference = secrets.token_hex(4)
-        log.error("request %s to %s failed", reference, request.path)
+    reference = g.get("request_id")
     if request.blueprint not in OUR_BLUEPRINTS or not (wants_json() or wants_page()):
         body: ResponseReturnValue = Response(f"{title}\n", content_type="text/plain; charset=utf-8")
     elif wants_json():

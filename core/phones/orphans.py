@@ -1,0 +1,45 @@
+"""Raw objects that a crash left without rows: they become accepted uploads (PHONE-68, OPS-20)."""
+
+from sqlalchemy.exc import IntegrityError
+
+from core.crypto.seal import SealBroken
+from core.models.participant import participant_with_study
+from core.phones.uploads import UploadDesk, rows_of_upload
+from core.storage.sealed import SUFFIX
+from core.streams.paths import UnknownStream, below_participant, stream_of_path
+
+
+class NotRequeued(Exception):
+    """The object is no raw upload of a participant of this study, or cannot be opened; the message says which."""
+
+
+def patient_of(path: str, study_id: str) -> str | None:
+    """Whose raw upload a key of the study's folder may be."""
+    pieces = path.split("/")
+    return pieces[1] if len(pieces) > 2 and pieces[0] == study_id and pieces[1] != "keys" else None
+
+
+def requeue_orphan(desk: UploadDesk, key: str) -> bool:
+    """Writes the rows of a raw object found under this key; commits. False where they have come meanwhile.
+
+    Raises NotRequeued, StoreUnavailable.
+    """
+    path = key.removesuffix(SUFFIX)
+    patient_id = patient_of(path, desk.store.study_id)
+    if patient_id is None or path == key:
+        raise NotRequeued("not the key of a raw upload")
+    participant = participant_with_study(desk.session, patient_id)
+    if participant is None or participant.study.object_id != desk.store.study_id or participant.is_locked_out:
+        raise NotRequeued("there is no such participant in this study")
+    try:
+        stream_of_path(below_participant(path))
+        contents, _ = desk.store.read(path)
+    except (UnknownStream, SealBroken) as error:
+        raise NotRequeued(str(error)) from None
+    try:
+        desk.session.execute(*rows_of_upload(participant, desk.store.adopt(path, contents)))
+        desk.session.commit()
+    except IntegrityError:
+        desk.session.rollback()
+        return False
+    return True

@@ -1,0 +1,31 @@
+"""Uploads of which nothing was kept, so that a file can be followed by its name all the same (PHONE-64)."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from core.models import Participant, RefusedUpload
+from core.phones.uploads import Answer
+
+MOST_NAME_CHARACTERS = 300
+
+
+def note_refusal(
+    session: Session, participant: Participant, file_name: str, size_bytes: int, answer: Answer, now: datetime
+) -> None:
+    """Counts the refusal, one row for each name and reason however often the phone comes back; commits."""
+    assert answer.refusal is not None
+    row = insert(RefusedUpload).values(
+        participant_id=participant.id, file_name=file_name[:MOST_NAME_CHARACTERS], reason=answer.refusal.value,
+        status=answer.status, size_bytes=size_bytes, first_at=now, last_at=now,
+    )  # fmt: skip
+    newest = {name: row.excluded[name] for name in ("status", "size_bytes", "last_at")}
+    session.execute(
+        row.on_conflict_do_update(
+            index_elements=["participant_id", "file_name", "reason"],
+            set_={"times": sa.func.least(RefusedUpload.times + 1, 2**31 - 1), **newest},
+        )
+    )
+    session.commit()

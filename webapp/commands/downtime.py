@@ -1,0 +1,39 @@
+"""`downtime`: the switch that lets phones and researchers wait while the site is worked on (OPS-30)."""
+
+from core.database import db
+from core.models import SwitchName
+from core.switches import switch_of, turn_off, turn_on
+from webapp.commands.output import CommandGroup, as_json, show
+
+downtime_commands = CommandGroup("downtime", help="Let phones and researchers wait; phones keep their data.")
+
+
+@downtime_commands.command("on")
+@as_json
+def on(is_json: bool) -> None:
+    """Every process answers 503 within a minute."""
+    turn_on(db.session(), SwitchName.DOWNTIME)
+    db.session.commit()
+    _show(is_json)
+
+
+@downtime_commands.command("off")
+@as_json
+def off(is_json: bool) -> None:
+    """Serve everybody again."""
+    turn_off(db.session(), SwitchName.DOWNTIME)
+    db.session.commit()
+    _show(is_json)
+
+
+@downtime_commands.command("show")
+@as_json
+def show_state(is_json: bool) -> None:
+    """Whether the switch is on, since when, and who turned it on."""
+    _show(is_json)
+
+
+def _show(is_json: bool) -> None:
+    switch = switch_of(db.session(), SwitchName.DOWNTIME)
+    since = switch and switch.turned_on_at.isoformat(timespec="seconds")
+    show({"downtime": "on" if switch else "off", "since": since, "by": switch and switch.turned_on_by}, is_json=is_json)

@@ -1,0 +1,79 @@
+"""`audit-store` and `upload find`: whether the store and its rows agree, and where an upload's data is."""
+
+from collections import Counter
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from core.database import db
+from core.models.study import Study, study_by_object_id
+from core.phones.orphans import NotRequeued, requeue_orphan
+from core.phones.uploads import UploadDesk
+from core.phones.whereabouts import whereabouts
+from core.storage import StoreUnavailable
+from core.storage.audit import Mismatch, sweep
+from webapp.commands.output import CommandGroup, OneLineCommand, as_json, fail, show
+from webapp.commands.studies import the_study
+from webapp.stores import object_store, private_keys, sealed_store
+
+MOST_LISTED = 10_000
+TELL_EVERY = 100_000
+upload_commands = CommandGroup("upload", help="Uploads.")
+
+
+@upload_commands.command("find")
+@click.argument("name")
+@as_json
+def find(name: str, is_json: bool) -> None:
+    """Follow an upload by the NAME that the phone gave it, or by its path in the store."""
+    steps = whereabouts(db.session(), name)
+    if not steps:
+        fail(f"{name}: nothing is known of an upload with that name")
+    shown = [{"at": s.at and s.at.isoformat(timespec="seconds"), "what": s.what, "where": s.where} for s in steps]
+    show(shown, is_json=is_json)
+
+
+@click.command("audit-store", cls=OneLineCommand)
+@click.option("--study", "object_id", help="Only this study's raw uploads, keys and outputs.")
+@click.option("--after", default="", help="Go on behind this key, where an earlier audit ended.")
+@click.option("--requeue", is_flag=True, help="Raw uploads that no row knows are accepted and queued.")
+@as_json
+@with_appcontext
+def audit_store_command(object_id: str | None, after: str, requeue: bool, is_json: bool) -> None:
+    """Compare the object store with its rows. Lists what does not agree; nothing is ever deleted."""
+    prefix = f"{the_study(object_id).object_id}/" if object_id else ""
+    counts: Counter[str] = Counter(objects_and_rows=0, **{m.name.lower(): 0 for m in Mismatch})
+    found: list[dict[str, Any]] = []
+    try:
+        for seen in sweep(db.session(), object_store(), prefix, after):
+            counts["objects_and_rows"] += 1
+            if counts["objects_and_rows"] % TELL_EVERY == 0:
+                click.echo(f"{counts['objects_and_rows']:,} looked at, now at {seen.path}", err=True)
+            if seen.mismatch is None:
+                continue
+            counts[seen.mismatch.name.lower()] += 1
+            line = {"path": seen.path, "mismatch": seen.mismatch.value}
+            if requeue and seen.mismatch is Mismatch.OBJECT_WITHOUT_ROW:
+                line["done"] = _requeue(seen.path)
+                counts["requeued"] += line["done"] == "queued"
+            if len(found) < MOST_LISTED:
+                found.append(line)
+    except StoreUnavailable as error:
+        fail(str(error))
+    if is_json:
+        show({"counts": dict(counts), "found": found}, is_json=True)
+    else:
+        show(found, is_json=False)
+        show(dict(counts), is_json=False)
+
+
+def _requeue(key: str) -> str:
+    study: Study | None = study_by_object_id(db.session(), key.partition("/")[0])
+    if study is None:
+        return "left alone: not in a study's folder"
+    desk = UploadDesk(db.session(), sealed_store(study), private_keys())
+    try:
+        return "queued" if requeue_orphan(desk, key) else "its rows have come meanwhile"
+    except NotRequeued as reason:
+        return f"left alone: {reason}"

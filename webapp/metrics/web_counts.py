@@ -1,0 +1,85 @@
+"""What the web server's processes count, in memory, or in files that all of them share (`ops/shared_counts.py`).
+
+Counting is a few additions: the time of a phone's request is not spent here.
+"""
+
+import time
+
+import sqlalchemy as sa
+from flask import Response, g, request
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from sqlalchemy import event
+
+from core.phones import uploads
+
+OWN_COUNTS = CollectorRegistry()
+UPLOAD = "phone.upload"
+# Android waits 15 s for an answer (PHONE-13).
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30)
+# What an upload came to, by the text that the phone is told.
+ANSWERS = {
+    uploads.STORED.text: "stored", uploads.EMPTY.text: "empty", uploads.JUNK.text: "junk name",
+    uploads.RETIRED.text: "participant retired", uploads.STOPPED.text: "study stopped",
+    uploads.NO_FILE.text: "no file", uploads.NOTHING_IN_IT.text: "nothing in it",
+    uploads.KEPT_ASIDE.text: "kept aside", uploads.NAME_KEPT_ASIDE.text: "name kept aside",
+    uploads.STILL_QUEUED.text: "still queued", uploads.RACE_LOST.text: "race lost",
+    uploads.TOO_LARGE.text: "too large",
+}  # fmt: skip
+ANSWERS_BY_STATUS = {
+    401: "not admitted", 403: "not admitted", 413: "too large", 429: "too many", 500: "failed", 503: "not stored"
+}  # fmt: skip
+LONGEST_ANSWER = 200
+
+phone_requests = Counter("beiwe_phone_requests", "Requests of phones.", ["endpoint", "status"], registry=OWN_COUNTS)
+uploads_answered = Counter(
+    "beiwe_uploads", "Uploads, by what the phone was told.", ["answer", "status"], registry=OWN_COUNTS
+)
+upload_bytes = Counter(
+    "beiwe_upload_bytes", "Bytes of the requests that uploads came in.", ["answer"], registry=OWN_COUNTS
+)
+upload_seconds = Histogram(
+    "beiwe_upload_seconds", "Seconds from an upload's first byte to its answer.", buckets=SECONDS, registry=OWN_COUNTS
+)
+pool_size = Gauge(
+    "beiwe_database_pool_size", "Database connections that a process keeps.", registry=OWN_COUNTS,
+    multiprocess_mode="liveall",
+)  # fmt: skip
+pool_checked_out = Gauge(
+    "beiwe_database_pool_checked_out", "Database connections of a process that are in use.", registry=OWN_COUNTS,
+    multiprocess_mode="liveall",
+)  # fmt: skip
+
+
+def count_phone_request(response: Response) -> Response:
+    """Counts the answer to a phone; hooks of other doors' requests pass it by."""
+    if request.blueprint == "phone":
+        status = str(response.status_code)
+        phone_requests.labels((request.endpoint or "").removeprefix("phone."), status).inc()
+        if request.endpoint == UPLOAD:
+            answer = kind_of(response)
+            uploads_answered.labels(answer, status).inc()
+            upload_bytes.labels(answer).inc(request.content_length or 0)
+            upload_seconds.observe(time.perf_counter() - g.started)
+    return response
+
+
+def kind_of(response: Response) -> str:
+    """What an upload came to, in a few words that are the same for all."""
+    if response.is_sequence and (response.content_length or 0) < LONGEST_ANSWER:
+        text = response.get_data(as_text=True)
+        if text in ANSWERS:
+            return ANSWERS[text]
+    return ANSWERS_BY_STATUS.get(response.status_code, "other")
+
+
+def watch_pool(engine: sa.Engine) -> None:
+    """Keeps the figures of the engine's pool true."""
+
+    def checked_out(*, is_coming_back: bool) -> None:
+        if isinstance(engine.pool, sa.QueuePool):  # a connection that comes back is still counted by the pool
+            pool_checked_out.set(max(0, engine.pool.checkedout() - is_coming_back))
+
+    if isinstance(engine.pool, sa.QueuePool):
+        pool_size.set(engine.pool.size())
+    event.listen(engine, "checkout", lambda *_: checked_out(is_coming_back=False))
+    event.listen(engine, "checkin", lambda *_: checked_out(is_coming_back=True))

@@ -1,0 +1,141 @@
+"""Whether this process can serve: database, store, migrations (OPS-32).
+
+Each is asked in a thread of its own, so that nobody waits longer than two seconds, whatever hangs.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from threading import Lock, Thread
+from typing import Generic, TypeVar
+
+from alembic.script import ScriptDirectory
+from flask import Flask
+from sqlalchemy.exc import OperationalError
+
+from core.config import REPOSITORY, Settings
+from core.readiness import DatabaseState, database_state
+from core.storage.errors import StoreError
+from webapp.stores import object_store
+
+log = logging.getLogger(__name__)
+MOST_SECONDS = 2.0
+DATABASE_KEPT_SECONDS = 1.0
+STORE_KEPT_SECONDS = 10.0
+OK = "ok"
+Answer = TypeVar("Answer")
+
+
+class Watched(Generic[Answer]):
+    """A question that may hang or fail; one thread asks, everybody gets its answer for so many seconds."""
+
+    def __init__(self, ask: Callable[[], Answer], kept_seconds: float) -> None:
+        self._ask = ask
+        self._kept_seconds = kept_seconds
+        self._lock = Lock()
+        self._asked: Future[Answer] | None = None
+        self._answered_at = 0.0
+
+    def answer(self) -> Answer:
+        """The answer. Raises TimeoutError after two seconds without one, and what the question raises."""
+        with self._lock:
+            is_stale = time.monotonic() - self._answered_at > self._kept_seconds
+            if self._asked is None or (self._asked.done() and is_stale):
+                self._asked = Future()
+                Thread(target=self._run, args=(self._asked,), daemon=True).start()
+            asked = self._asked
+        return asked.result(MOST_SECONDS)
+
+    def _run(self, asked: "Future[Answer]") -> None:
+        try:
+            answer = self._ask()
+        except Exception as error:
+            why = error.__cause__ or error
+            log.warning("not ready: %s: %s", type(why).__name__, str(why).partition("\n")[0])
+            self._answered_at = time.monotonic()
+            asked.set_exception(error)
+        else:
+            self._answered_at = time.monotonic()
+            asked.set_result(answer)
+
+
+@dataclass(frozen=True)
+class ReadinessReport:
+    """`ok` or a short reason of each; whole seconds since processing last ended a run, None where it never did."""
+
+    database: str
+    store: str
+    migrations: str
+    seconds_since_processing: int | None
+
+    @property
+    def is_ready(self) -> bool:
+        """Processing that lags is for an alarm, and no reason to take phones' uploads elsewhere."""
+        return self.database == self.store == self.migrations == OK
+
+
+class Readiness:
+    """The readiness of one process."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        self._app = app
+        self._database = Watched(lambda: database_state(settings), DATABASE_KEPT_SECONDS)
+        self._store = Watched(self._probe_store, STORE_KEPT_SECONDS)
+        self._was_at_head = False
+
+    def report(self) -> ReadinessReport:
+        """Raises nothing; reasons hold no names or addresses, which are in the log."""
+        try:
+            state = self._database.answer()
+        except TimeoutError:
+            return ReadinessReport(f"no answer within {MOST_SECONDS:.0f} s", self._of_store(), "unknown", None)
+        except Exception as error:
+            reason = "no answer" if isinstance(error, OperationalError) else f"failed ({type(error).__name__})"
+            return ReadinessReport(reason, self._of_store(), "unknown", None)
+        seconds = state.last_run_at and max(0, int((datetime.now(UTC) - state.last_run_at).total_seconds()))
+        return ReadinessReport(OK, self._of_store(), self._of_migrations(state), seconds)
+
+    def _of_migrations(self, state: DatabaseState) -> str:
+        """Tables newer than the code are no failure of a process that has served: migrations run first (OPS-43)."""
+        if state.revision is None:
+            return "no tables yet"
+        head, known = self._revisions
+        is_newer = self._was_at_head and state.revision not in known
+        if state.revision != head and not is_newer:
+            return f"at {state.revision}, not at {head}"
+        self._was_at_head = True
+        return OK
+
+    def _of_store(self) -> str:
+        try:
+            self._store.answer()
+        except TimeoutError:
+            return f"no answer within {MOST_SECONDS:.0f} s"
+        except Exception as error:
+            return str(error) if isinstance(error, NotUsable) else f"failed ({type(error).__name__})"
+        return OK
+
+    def _probe_store(self) -> None:
+        with self._app.app_context():
+            try:
+                store = object_store()
+            except StoreError as error:
+                raise NotUsable("cannot be opened") from error
+            try:
+                store.probe()
+            except StoreError as error:
+                raise NotUsable(str(error)) from error
+
+    @cached_property
+    def _revisions(self) -> tuple[str | None, frozenset[str]]:
+        """The newest revision that this code knows, and all of them."""
+        scripts = ScriptDirectory(str(REPOSITORY / "migrations"))
+        return scripts.get_current_head(), frozenset(script.revision for script in scripts.walk_revisions())
+
+
+class NotUsable(Exception):
+    """The store cannot be used; the message may be shown to anybody."""

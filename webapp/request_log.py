@@ -1,0 +1,59 @@
+"""The id of each request, and its line in the log (OPS-33)."""
+
+import logging
+import re
+import secrets
+import time
+from types import TracebackType
+from typing import Any
+
+from flask import Flask, Response, g, request
+
+from core.logs import REQUEST_ID
+from webapp.stores import settings
+
+log = logging.getLogger(__name__)
+HEADER = "X-Request-ID"
+TAKEN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def init_request_log(app: Flask) -> None:
+    """Must come before whatever else looks at requests, so that every answer and line has its id."""
+    app.before_request(begin_request)
+    app.after_request(end_request)
+    app.log_exception = log_failure  # type: ignore[method-assign]
+
+
+def begin_request() -> None:
+    """`g.request_id` is that of production's proxy, where of a usable form, else made; `g.started` is in seconds."""
+    g.started = time.perf_counter()
+    given = request.headers.get(HEADER, "") if settings().is_production else ""
+    g.request_id = given if TAKEN.fullmatch(given) else secrets.token_hex(8)
+    REQUEST_ID.set(g.request_id)
+
+
+def end_request(response: Response) -> Response:
+    """Names the id in the answer; in production writes the request's line, with the time until the answer began."""
+    response.headers[HEADER] = g.request_id
+    if settings().is_production:
+        duration_ms = round((time.perf_counter() - g.started) * 1000, 1)
+        log.info("request", extra=_request() | {"status": response.status_code, "duration_ms": duration_ms})
+    response.call_on_close(lambda: REQUEST_ID.set(None))  # a streamed answer still logs under its id
+    return response
+
+
+def log_failure(
+    exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
+) -> None:
+    """In place of Flask's own line, which holds the path as the client sent it."""
+    log.error("request failed", exc_info=exc_info, extra=_request())  # type: ignore[arg-type]
+
+
+def _request() -> dict[str, Any]:
+    """What is known of the request without asking the database, which may be what failed."""
+    return {
+        "method": request.method,
+        "endpoint": request.endpoint,
+        "study": vars(g.study).get("object_id") if g.get("study") else None,
+        "participant": vars(g.participant).get("patient_id") if g.get("participant") else None,
+    }
