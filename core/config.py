@@ -57,6 +57,10 @@ class Settings(BaseSettings):
 
     file_process_page_size: int = Field(100, validation_alias="FILE_PROCESS_PAGE_SIZE", ge=1)
     process_batch_bytes: int = Field(32 << 20, validation_alias="PROCESS_BATCH_BYTES", ge=1)
+    processing_runner: str = Field(
+        "threads", validation_alias="PROCESSING_RUNNER", pattern=r"^(threads|processes|dask|(tcp|tls)://\S+)$"
+    )
+    processing_tasks: int = Field(2, validation_alias="PROCESSING_TASKS", ge=1)
     upload_max_bytes: int = Field(1 << 30, validation_alias="UPLOAD_MAX_BYTES", ge=1)
 
     var_dir: Path = Field(REPOSITORY / "var", validation_alias="VAR_DIR")
@@ -74,6 +78,12 @@ class Settings(BaseSettings):
 
     metrics_token: SecretStr | None = Field(None, validation_alias="METRICS_TOKEN")
     metrics_networks: str = Field("", validation_alias="METRICS_NETWORKS")
+
+    retention_heartbeats_months: int | None = Field(None, validation_alias="RETENTION_HEARTBEATS_MONTHS", ge=1)
+    retention_status_reports_months: int | None = Field(None, validation_alias="RETENTION_STATUS_REPORTS_MONTHS", ge=1)
+    retention_refused_uploads_months: int | None = Field(
+        None, validation_alias="RETENTION_REFUSED_UPLOADS_MONTHS", ge=1
+    )
 
     @field_validator("*", mode="before")
     @classmethod

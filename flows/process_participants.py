@@ -1,4 +1,8 @@
-"""Works off waiting uploads, batch by batch (OPS-20). Started by `process-uploads`; any number may run side by side."""
+"""Works off waiting uploads (OPS-20). Started by `process-uploads`; any number may run side by side, anywhere.
+
+A run works in tasks of some seconds of batches each, on threads or processes of its machine or on a Dask cluster, as
+PROCESSING_RUNNER says. Which participant a batch is about is decided where it runs, by claims in the database.
+"""
 
 import time
 from datetime import UTC, datetime
@@ -6,7 +10,6 @@ from datetime import UTC, datetime
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.futures import PrefectFuture
-from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
 from core.config import get_settings
@@ -14,11 +17,12 @@ from core.database import get_engine, open_session
 from core.processing.claims import is_anything_waiting
 from core.processing.presence import counted_run
 from core.processing.report import StoreLooksWrong
-from core.processing.run import ProcessingReport, Scope, process_next
+from core.processing.run import ProcessingReport, Scope, process_for
 from flows.counting import COUNTED
 from flows.infrastructure import get_store, is_infrastructure_error
+from flows.runners import runner_of
 
-BATCHES_AT_ONCE = 2
+WORK_SECONDS = 10  # of a task: long against what the engine spends on one, short against a run
 MOST_SECONDS = 300
 LINGER_SECONDS = 20  # for uploads that come meanwhile: a new run costs seconds of CPU to start
 LOOK_SECONDS = 1
@@ -27,19 +31,20 @@ MOST_DEFECTS = 5
 
 
 @task(
-    name="process batch",
-    task_run_name="batch {number}",
+    name="process batches",
+    task_run_name="batches {number}",
     retries=3,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=is_infrastructure_error,
+    timeout_seconds=20 * 60,
     tags=["processing"],
 )
-def process_batch(number: int) -> ProcessingReport | None:
-    """One batch of whoever was served least recently; None when nobody waits any more."""
-    report = process_next(get_engine(), get_store(), get_settings(), Scope())
+def process_batches(number: int) -> ProcessingReport | None:
+    """Batches of whoever was served least recently, for some seconds; None when nobody waits any more."""
+    report = process_for(get_engine(), get_store(), get_settings(), Scope(), WORK_SECONDS)
     if report is not None:
         get_run_logger().info(
-            "batch %s: participant=%s files=%s chunks=%s failed=%s",
+            "batches %s: participants=%s files=%s chunks=%s failed=%s",
             number, sorted(report.participants), report.files, report.chunks_written, len(report.failures),
         )  # fmt: skip
     return report
@@ -48,7 +53,7 @@ def process_batch(number: int) -> ProcessingReport | None:
 @flow(
     name="process-participants",
     flow_run_name=lambda: f"process participants {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
-    task_runner=ThreadPoolTaskRunner(max_workers=BATCHES_AT_ONCE),  # type: ignore[arg-type]
+    task_runner=runner_of(get_settings()),
     timeout_seconds=MOST_SECONDS * 4,
     on_completion=COUNTED,
     on_failure=COUNTED,
@@ -69,7 +74,7 @@ def process_participants(most_seconds: int = MOST_SECONDS, linger_seconds: int =
 
 
 def process(most_seconds: int, linger_seconds: int) -> tuple[ProcessingReport, list[Exception]]:
-    """Batch after batch, a few at once; the totals, and what went wrong in batches."""
+    """Tasks of batches, a few at once; the totals, and what went wrong."""
     end = time.monotonic() + most_seconds
     report, defects = ProcessingReport(), []
     quiet_since = time.monotonic()
@@ -83,7 +88,7 @@ def process(most_seconds: int, linger_seconds: int) -> tuple[ProcessingReport, l
             time.sleep(LOOK_SECONDS)
             continue
         futures: list[PrefectFuture[ProcessingReport | None]] = [
-            process_batch.submit(number + n + 1) for n in range(BATCHES_AT_ONCE)
+            process_batches.submit(number + n + 1) for n in range(get_settings().processing_tasks)
         ]
         number += len(futures)
         results = [future.result(raise_on_failure=False) for future in futures]

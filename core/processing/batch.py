@@ -36,7 +36,7 @@ def process_batch(session: Session, participant_id: int, store: ObjectStore, set
     participant = session.scalars(
         sa.select(Participant).where(Participant.id == participant_id).options(sa.orm.joinedload(Participant.study))
     ).one()
-    queued = _next_files(session, participant_id, settings)
+    queued = _next_batch(session, participant_id, settings)
     sealed = SealedStore(store, participant.study, settings)
     folder = f"{participant.study.object_id}/{participant.patient_id}/"
     recorder = Recorder(session, participant)
@@ -75,9 +75,9 @@ def process_batch(session: Session, participant_id: int, store: ObjectStore, set
     return report
 
 
-def _next_files(session: Session, participant_id: int, settings: Settings) -> list[QueuedUpload]:
-    """The participant's next files by path, at most a page of them and a batch's bytes, but at least one."""
-    query = (
+def next_files(participant_id: int, settings: Settings) -> sa.Select[tuple[QueuedUpload]]:
+    """The participant's next files by path, at most a page of them."""
+    return (
         sa.select(QueuedUpload)
         .where(
             QueuedUpload.participant_id == participant_id, QueuedUpload.state == QueueState.WAITING.value,
@@ -86,9 +86,13 @@ def _next_files(session: Session, participant_id: int, settings: Settings) -> li
         .order_by(QueuedUpload.path)
         .limit(settings.file_process_page_size)
     )  # fmt: skip
+
+
+def _next_batch(session: Session, participant_id: int, settings: Settings) -> list[QueuedUpload]:
+    """The first of them, at most a batch's bytes, but at least one."""
     files: list[QueuedUpload] = []
     total = 0
-    for queued in session.scalars(query):
+    for queued in session.scalars(next_files(participant_id, settings)):
         total += queued.size_bytes
         if files and total > settings.process_batch_bytes:
             break

@@ -73,7 +73,8 @@ class ChunkWriter:
             return self._trouble(key, f"{path}: {error}")
         stored = self._put(path, contents, existing, etag, known)
         md5 = hashlib.md5(contents, usedforsecurity=False).digest()
-        sha1 = hashlib.sha1(contents, usedforsecurity=False).digest()
+        sha1 = stored.sha1 if stored else known.sha1
+        assert sha1 is not None
         return WrittenChunk(key, path, len(contents), md5, sha1, stored)
 
     def _put(

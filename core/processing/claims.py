@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from core.processing.locks import LockSpace, lock_key, try_lock, unlocked_after
 
 CANDIDATES = 20
+MOST_COUNTED = 10_000
 
 # Who was served least recently comes first; nobody who is being purged.
 _WAITING = sa.text(
@@ -32,8 +33,11 @@ _WAITING = sa.text(
 # The same uploads as above, counted.
 _DUE = sa.text(
     """
-    SELECT count(*) FROM upload_queue AS queue JOIN participants ON participants.id = queue.participant_id
-    WHERE participants.purge_asked_at IS NULL AND queue.state = 'waiting' AND queue.next_try_at <= now()
+    SELECT count(*) FROM (
+        SELECT FROM upload_queue AS queue JOIN participants ON participants.id = queue.participant_id
+        WHERE participants.purge_asked_at IS NULL AND queue.state = 'waiting' AND queue.next_try_at <= now()
+        LIMIT :most
+    ) AS due
     """
 )
 _SERVED = sa.text(
@@ -78,8 +82,8 @@ def is_anything_waiting(session: Session, scope: Scope) -> bool:
 
 
 def count_waiting(session: Session) -> int:
-    """How many uploads are due, of everybody."""
-    return session.scalar(_DUE) or 0
+    """How many uploads are due, of everybody, counted up to MOST_COUNTED."""
+    return session.scalar(_DUE, {"most": MOST_COUNTED}) or 0
 
 
 def _claim(connection: sa.Connection, scope: Scope) -> int | None:

@@ -1,6 +1,7 @@
 """Processing as a whole: batch after batch until nothing waits. What the flow and the command call."""
 
 import logging
+import time
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from core.processing.report import ProcessingReport
 from core.storage import ObjectChanged, ObjectStore
 from core.tallies import Counted, add_tallies
 
-__all__ = ["ProcessingReport", "Scope", "mark_run", "process_everything", "process_next"]
+__all__ = ["ProcessingReport", "Scope", "mark_run", "process_everything", "process_for", "process_next"]
 log = logging.getLogger(__name__)
 
 
@@ -35,6 +36,28 @@ def process_next(engine: sa.Engine, store: ObjectStore, settings: Settings, scop
             session.rollback()
             return ProcessingReport({participant_id})
     tally(engine, report)
+    return report
+
+
+def process_for(
+    engine: sa.Engine, store: ObjectStore, settings: Settings, scope: Scope, seconds: float
+) -> ProcessingReport | None:
+    """Batch after batch until the time is over or nothing waits; None when nothing waited at all.
+
+    What goes wrong in the first batch is raised, as by `process_next`. What goes wrong later ends the work with what
+    was done: the same comes up again at the next call, and no count is lost.
+    """
+    end = time.monotonic() + seconds
+    report = process_next(engine, store, settings, scope)
+    while report is not None and time.monotonic() < end:
+        try:
+            batch = process_next(engine, store, settings, scope)
+            if batch is None:
+                break
+            report.add(batch)
+        except Exception:
+            log.warning("stopped after %s batches", report.batches, exc_info=True)
+            break
     return report
 
 

