@@ -4,7 +4,7 @@ BIN := .venv/bin
 NODE_VERSION := 24.19.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test bench lint format requirements
+.PHONY: help install run demo test fuzz bench lint format requirements
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ demo: install ## the same, with a study whose simulated phones report
 test: install ## the whole test suite
 	@$(BIN)/python -m ops.chromium
 	$(BIN)/pytest -q $(ARGS)
+
+fuzz: install ## 20,000 odd requests at the phones' door (FUZZ_CASES, FUZZ_SEED), figures as one JSON line
+	@$(BIN)/python -m tests.fuzz
 
 bench: install ## benchmarks, one JSON line each
 	@$(BIN)/python -m tests.benchmarks

@@ -4,13 +4,13 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
-from zoneinfo import available_timezones
 
 from sqlalchemy.orm import Session
 
 from core.models import AppSettings, Study
 from core.models.app_settings import APP_SETTINGS, CONSENT_SECTIONS
 from core.models.study import new_study_key
+from core.zones import known_zones
 
 
 class StudyRefused(Exception):
@@ -49,7 +49,7 @@ def checked_name(name: str) -> str:
 
 def checked_zone(timezone_name: str) -> str:
     """A name the zone database knows."""
-    if timezone_name not in available_timezones():
+    if timezone_name not in known_zones():
         raise StudyRefused(f"{timezone_name}: not a time zone, such as America/New_York")
     return timezone_name
 

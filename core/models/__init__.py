@@ -2,6 +2,7 @@
 
 from core.models.app_settings import AppSettings
 from core.models.chunk import Chunk
+from core.models.daily_statistics import DailyStatistics
 from core.models.data_access import DataAccessRecord
 from core.models.intervention import Intervention, InterventionDate
 from core.models.operations import Switch, SwitchName, Tally
@@ -14,6 +15,7 @@ from core.models.phone_history import (
     PushReceipt,
     StatusReport,
 )
+from core.models.purge import Purge
 from core.models.push_credentials import CredentialKind, PushCredential
 from core.models.push_token import PushService, PushToken
 from core.models.researcher import ApiKey, Researcher, StudyRole
@@ -45,6 +47,7 @@ __all__ = [
     "AttemptKind",
     "Chunk",
     "CredentialKind",
+    "DailyStatistics",
     "DataAccessRecord",
     "EventKind",
     "EventState",
@@ -58,6 +61,7 @@ __all__ = [
     "PhoneReport",
     "ProblemUpload",
     "ProcessingStatus",
+    "Purge",
     "PushCredential",
     "PushReceipt",
     "PushService",

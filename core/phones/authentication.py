@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
-from functools import cache, lru_cache
-from zoneinfo import available_timezones
+from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, contains_eager
@@ -14,6 +13,7 @@ from core.models import EventKind, ParticipantEvent
 from core.models.participant import ACTIVITY_COLUMNS, Participant, ParticipantActivity, participant_with_study
 from core.models.study import Study
 from core.phones.tracking import note_versions
+from core.zones import known_zones
 
 CREDENTIALS = ("patient_id", "password", "device_id")
 VERSION_CHARACTERS = 32
@@ -144,11 +144,6 @@ def _remember(
             session.add(event)
         participant.device_id = fields["device_id"]
     if zone := fields.get("timezone"):
-        known = zone if zone in _known_zones() else None
+        known = zone if zone in known_zones() else None
         if participant.timezone_name != known:
             participant.timezone_name = known
-
-
-@lru_cache
-def _known_zones() -> frozenset[str]:
-    return frozenset(available_timezones())

@@ -1,12 +1,19 @@
 """Raw objects that a crash left without rows: they become accepted uploads (PHONE-68, OPS-20)."""
 
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
+from core.config import Settings
 from core.crypto.seal import SealBroken
 from core.models.participant import participant_with_study
+from core.models.study import study_by_object_id
+from core.phones.key_cache import PrivateKeyCache
 from core.phones.uploads import UploadDesk, rows_of_upload
+from core.storage import ObjectStore, SealedStore
 from core.storage.sealed import SUFFIX
 from core.streams.paths import UnknownStream, below_participant, stream_of_path
+
+QUEUED = "queued"
 
 
 class NotRequeued(Exception):
@@ -43,3 +50,18 @@ def requeue_orphan(desk: UploadDesk, key: str) -> bool:
         desk.session.rollback()
         return False
     return True
+
+
+def requeued(session: Session, store: ObjectStore, settings: Settings, key: str) -> str:
+    """What became of a key that an audit found without a row: `queued`, or why it was left alone; commits.
+
+    Raises StoreUnavailable.
+    """
+    study = study_by_object_id(session, key.partition("/")[0])
+    if study is None:
+        return "left alone: not in a study's folder"
+    desk = UploadDesk(session, SealedStore(store, study, settings), PrivateKeyCache())
+    try:
+        return QUEUED if requeue_orphan(desk, key) else "its rows have come meanwhile"
+    except NotRequeued as reason:
+        return f"left alone: {reason}"

@@ -10,6 +10,7 @@ from core.models import Participant, RefusedUpload
 from core.phones.uploads import Answer
 
 MOST_NAME_CHARACTERS = 300
+MOST_BYTES = 2**63 - 1  # a length may be claimed to be anything
 
 
 def note_refusal(
@@ -19,7 +20,7 @@ def note_refusal(
     assert answer.refusal is not None
     row = insert(RefusedUpload).values(
         participant_id=participant.id, file_name=file_name[:MOST_NAME_CHARACTERS], reason=answer.refusal.value,
-        status=answer.status, size_bytes=size_bytes, first_at=now, last_at=now,
+        status=answer.status, size_bytes=min(size_bytes, MOST_BYTES), first_at=now, last_at=now,
     )  # fmt: skip
     newest = {name: row.excluded[name] for name in ("status", "size_bytes", "last_at")}
     session.execute(

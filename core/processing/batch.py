@@ -6,7 +6,7 @@ holds them changes nothing, and files leave the queue in the transaction that re
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -15,13 +15,14 @@ from core.config import Settings
 from core.models import Participant, QueuedUpload, QueueState
 from core.processing.binning import bin_files
 from core.processing.chunk_writing import ChunkTrouble, ChunkWriter, WrittenChunk
+from core.processing.daily_quantities import days_of, recompute_days
 from core.processing.fetching import fetch, seals_of
 from core.processing.model import BinnedBatch
 from core.processing.recording import Recorder
 from core.processing.report import ProcessingReport, refuse_many_missing
 from core.storage import ObjectStore, SealedStore
 from core.streams import SPECS, Platform, UnknownStream, stream_of_path
-from core.streams.paths import below_participant
+from core.streams.paths import below_participant, file_time
 
 THREADS = 4
 MISSING = "missing in the store"
@@ -58,7 +59,9 @@ def process_batch(session: Session, participant_id: int, store: ObjectStore, set
     failures |= {folder + p.path: p.reason for p in binned.problems if p.is_failed}
     failures |= _files_of_troubled_chunks(binned, [r for r in results if isinstance(r, ChunkTrouble)], folder)
     recorder.record_chunks(written)
-    failures |= recorder.record_unchunked(unchunked)
+    unregistered = recorder.record_unchunked(unchunked)
+    failures |= unregistered
+    recompute_days(session, participant, _days_changed(participant, written, unchunked, unregistered))
     recorder.finish([q for q in queued if q.path not in failures], binned, folder)
     recorder.postpone([q for q in queued if q.path in failures], failures, for_good=set(fetched.missing))
     session.commit()
@@ -73,6 +76,16 @@ def process_batch(session: Session, participant_id: int, store: ObjectStore, set
         report.rows_kept += file.rows_kept
         report.rows_dropped.update({reason.value: rows for reason, rows in file.rows_dropped.items()})
     return report
+
+
+def _days_changed(
+    participant: Participant, written: list[WrittenChunk], unchunked: list[QueuedUpload], unregistered: dict[str, str]
+) -> set[date]:
+    """The days of the study's zone whose quantities a batch changes."""
+    now = datetime.now(UTC)
+    hours = [w.key.time_bin for w in written]
+    hours += [file_time(q.path, now) for q in unchunked if q.path not in unregistered]
+    return days_of(hours, participant.study.zone)
 
 
 def next_files(participant_id: int, settings: Settings) -> sa.Select[tuple[QueuedUpload]]:

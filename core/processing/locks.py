@@ -13,6 +13,7 @@ class LockSpace(IntEnum):
     PARTICIPANT = 0xBE1
     DISPATCHER = 0xBE2
     RUN = 0xBE3
+    PURGE = 0xBE4
 
 
 def lock_key(space: LockSpace, number: int = 0) -> int:

@@ -5,11 +5,12 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from core.storage.errors import ObjectChanged, ObjectExists, ObjectMissing, StoreUnavailable
+from core.storage.store import ObjectVersion
 
 PIECE_BYTES = 1 << 20
 DRAFTS = ".drafts"
@@ -85,6 +86,18 @@ class FolderStore:
     def keys(self, prefix: str, after: str = "") -> Iterator[str]:
         folder, _, _ = prefix.rpartition("/")
         yield from (k for k in self._walk(self.root / folder, folder) if k.startswith(prefix) and k > after)
+
+    def versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        self._require_root()
+        yield from (ObjectVersion(key, None, is_live=True) for key in self.keys(prefix))
+
+    def delete_versions(self, versions: Sequence[ObjectVersion]) -> None:
+        """Also durable: what was purged does not come back after a power failure."""
+        for version in versions:
+            self.delete(version.key)
+        for folder in {self._path(version.key).parent for version in versions}:
+            if folder.is_dir():
+                _sync_folder(folder)
 
     def check(self) -> None:
         self._require_root()

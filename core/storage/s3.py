@@ -1,7 +1,7 @@
 """Objects in S3 or an S3-compatible store."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from core.config import Settings
 from core.storage.errors import ObjectChanged, ObjectExists, ObjectMissing, StoreUnavailable
+from core.storage.store import ObjectVersion
 
 PIECE_BYTES = 1 << 20
 MISSING = {"NoSuchKey", "404", "NotFound"}
@@ -76,6 +77,23 @@ class S3Store:
             )
             for page in pages:
                 yield from (item["Key"] for item in page.get("Contents", ()))
+
+    def versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        with _translated(prefix):
+            pages = self.client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
+            for page in pages:
+                kept = [ObjectVersion(v["Key"], v["VersionId"], v["IsLatest"]) for v in page.get("Versions", ())]
+                marks = [ObjectVersion(m["Key"], m["VersionId"], False) for m in page.get("DeleteMarkers", ())]
+                yield from kept + marks
+
+    def delete_versions(self, versions: Sequence[ObjectVersion]) -> None:
+        if not versions:
+            return
+        named = [{"Key": v.key, **({"VersionId": v.version_id} if v.version_id else {})} for v in versions]
+        with _translated(versions[0].key):
+            answer = self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": named, "Quiet": True})
+        for failed in answer.get("Errors", ()):
+            raise StoreUnavailable(f"{failed.get('Key')}: {failed.get('Code')}")
 
     def probe(self) -> None:
         try:

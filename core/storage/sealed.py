@@ -84,8 +84,11 @@ class SealedStore:
         try:
             sealed, etag = self.store.read(path + SUFFIX)
         except ObjectMissing:
-            sealed, _ = self.store.read(path)
-            return unseal_legacy(sealed, context, is_compressed=False), None
+            try:
+                sealed, _ = self.store.read(path)
+                return unseal_legacy(sealed, context, is_compressed=False), None
+            except ObjectMissing:  # or compressed between the two looks
+                sealed, etag = self.store.read(path + SUFFIX)
         start = next(sealed, b"")
         whole = chain((start,), sealed)
         if is_our_seal(start):

@@ -1,9 +1,22 @@
 """The interface of an object store, and which one the settings ask for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from core.config import Settings
+
+
+@dataclass(frozen=True)
+class ObjectVersion:
+    """One version of an object, or the mark of its deletion. `version_id` is None in a store that keeps no versions.
+
+    `is_live` says that it is what a read gives.
+    """
+
+    key: str
+    version_id: str | None
+    is_live: bool
 
 
 class ObjectStore(Protocol):
@@ -26,6 +39,15 @@ class ObjectStore(Protocol):
 
     def keys(self, prefix: str, after: str = "") -> Iterator[str]:
         """Keys that begin with `prefix` and sort behind `after`, in order, fetched in pages."""
+
+    def versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        """Everything that is kept under keys that begin with `prefix`, also of deleted objects, fetched in pages.
+
+        Whoever deletes what was given so far may go on with the rest.
+        """
+
+    def delete_versions(self, versions: Sequence[ObjectVersion]) -> None:
+        """Deletes these for good, at most 1,000 at a time; those that are gone already are no error."""
 
     def check(self) -> None:
         """Raises StoreUnavailable, with what to do, when the store cannot keep its promises (STORE-11)."""

@@ -14,11 +14,21 @@ from sqlalchemy.dialects.postgresql import insert
 
 from core.crypto.seal import seal_legacy
 from core.database import db
-from core.models import Chunk, Participant, ParticipantActivity, QueuedUpload, StoredObject, Study, UploadRecord
+from core.models import (
+    Chunk,
+    DailyStatistics,
+    Participant,
+    ParticipantActivity,
+    QueuedUpload,
+    StoredObject,
+    Study,
+    UploadRecord,
+)
 from core.phones.key_cache import PrivateKeyCache
 from core.phones.uploads import UploadDesk, place_raw_object, rows_of_upload
 from core.processing import chunk_writing, claims
 from core.processing.claims import Scope, claimed_participant
+from core.processing.daily_quantities import recompute_days
 from core.processing.report import StoreLooksWrong
 from core.processing.run import ProcessingReport, process_everything, process_next
 from core.storage import SealedStore, StoreUnavailable
@@ -389,3 +399,36 @@ def test_an_error_while_claiming_gives_the_lock_back(app: Flask, factory: Factor
             pass
     with claimed_participant(db.engine, Scope()) as claim:
         assert claim[1] == participant.id
+
+
+def test_bytes_by_stream_and_day_follow_the_registry(app: Flask, factory: Factory):
+    """PROC-40: days of the study's zone; what is not chunked counts at the time in its name; late data change a day."""
+    participant = factory.participant(factory.study(timezone_name="America/New_York"))
+    survey = "5a1b2c3d4e5f6a7b8c9d0e1f"
+    midnight = 1_700_024_400_000  # in New York, 2023-11-15
+    row = HEADER + f"{midnight + 1},3,1,1,1".encode()
+    queue(factory, participant, f"accel/{midnight}.csv", row)
+    queue(factory, participant, "accel/1.csv", HEADER + f"{midnight - 1},3,1,1,1".encode())
+    queue(factory, participant, f"surveyAnswers/{survey}/{midnight - 5}.csv", b"question id\n1")
+    process()
+    days = {d.day.isoformat(): d for d in db.session.scalars(db.select(DailyStatistics))}
+    assert sorted(days) == ["2023-11-14", "2023-11-15"]
+    one_row = len("timestamp,UTC time,accuracy,x,y,z\n1700024400001,2023-11-15T05:00:00.001,3,1,1,1")
+    assert (days["2023-11-14"].accelerometer_bytes, days["2023-11-14"].survey_answers_bytes) == (one_row, 13)
+    assert (days["2023-11-15"].accelerometer_bytes, days["2023-11-15"].survey_answers_bytes) == (one_row, None)
+    queue(factory, participant, "accel/2.csv", HEADER + f"{midnight + 3_600_000},3,1,1,1".encode())
+    process()
+    days = {d.day.isoformat(): d for d in db.session.scalars(db.select(DailyStatistics))}
+    assert days["2023-11-15"].accelerometer_bytes == 2 * one_row
+    assert days["2023-11-14"].accelerometer_bytes == one_row
+
+
+def test_all_days_can_be_summed_anew(app: Flask, factory: Factory):
+    """PROC-40: after a study's zone changed, for one."""
+    participant = factory.participant(factory.study(timezone_name="America/New_York"))
+    queue(factory, participant, "accel/1.csv", HEADER + b"1700024399999,3,1,1,1")
+    process()
+    participant.study.timezone_name = "Europe/Berlin"
+    recompute_days(db.session(), participant)
+    db.session.commit()
+    assert [d.isoformat() for d in db.session.scalars(db.select(DailyStatistics.day))] == ["2023-11-15"]

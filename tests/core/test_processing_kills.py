@@ -1,4 +1,4 @@
-"""Processing killed at random places, many times over: chunks, rows and queue end as if nothing had happened (PROC-50).
+"""Processing killed at random places, many times over: chunks, rows, queue end as if nothing had happened (PROC-50).
 
 `KILLS` and `KILL_SEED` in the environment say how often and where. A kill strikes before or after any statement,
 commit, read or write of an object; what the database does with a client that is gone happens then.
@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from flask import Flask
 
 from core.database import db
-from core.models import Chunk, Participant, QueuedUpload, StoredObject, UploadRecord
+from core.models import Chunk, DailyStatistics, Participant, QueuedUpload, StoredObject, UploadRecord
+from core.models.daily_statistics import BYTES_OF
 from core.processing import batch
 from core.processing.claims import Scope
 from core.processing.run import process_everything
@@ -99,15 +100,18 @@ def outcome(factory: Factory, participant: Participant) -> dict[str, Any]:
     ).all()
     records = db.session.scalars(db.select(UploadRecord).filter_by(**mine).order_by(UploadRecord.path)).all()
     waiting = db.session.scalars(db.select(QueuedUpload.path).filter_by(**mine)).all()
+    days = db.session.scalars(db.select(DailyStatistics).filter_by(**mine).order_by(DailyStatistics.day)).all()
     db.session.commit()
     keys = store.store.keys(f"CHUNKED_DATA{folder}")
+    registry = [(c.stream, c.time_bin, without_ids("/" + (c.path or "")), c.md5, c.size_bytes) for c in chunks]
     return {
         "contents": {without_ids(key): store.read(key.removesuffix(SUFFIX))[0] for key in keys},
-        "registry": sorted((c.stream, c.time_bin, without_ids("/" + (c.path or "")), c.md5, c.size_bytes) for c in chunks),
+        "registry": sorted(registry),
         "objects": sorted((without_ids(o.path), o.sha1, o.size_bytes) for o in objects),
         "log": [
             (without_ids("/" + r.path), bool(r.processed_at), r.first_bin, r.last_bin, r.dropped_rows) for r in records
         ],
+        "quantities": [[getattr(d, name) for name in ("day", *BYTES_OF.values())] for d in days],
         "queue": [without_ids(path) for path in waiting],
     }
 

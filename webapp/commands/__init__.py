@@ -12,11 +12,12 @@ def register_commands(app: Flask) -> None:
     from webapp.commands.participants import participant_commands
     from webapp.commands.processing import process_uploads_command
     from webapp.commands.schedules import schedules_commands
-    from webapp.commands.store import audit_store_command, upload_commands
+    from webapp.commands.store import audit_store_command, compress_store_command, upload_commands
     from webapp.commands.studies import study_commands
 
     for command in (
         admin_commands, api_key_commands, study_commands, participant_commands, process_uploads_command,
-        upload_commands, audit_store_command, downtime_commands, device_commands, chunks_commands, schedules_commands,
+        upload_commands, audit_store_command, compress_store_command, downtime_commands, device_commands,
+        chunks_commands, schedules_commands,
     ):  # fmt: skip
         app.cli.add_command(command)

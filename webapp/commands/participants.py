@@ -53,3 +53,24 @@ def update(patient_id: str, retire: bool, reset_device: bool, reset_password: bo
         participant.password_hash = hash_participant_password(answer["password"])
     db.session.commit()
     show(answer, is_json=is_json)
+
+
+@participant_commands.command("purge")
+@click.argument("patient_id")
+@click.option("--yes-delete-everything", "confirmed_id", metavar="PATIENT_ID", help="The id once more, typed.")
+@as_json
+def purge(patient_id: str, confirmed_id: str | None, is_json: bool) -> None:
+    """Ask that everything of a participant be deleted; from half an hour from now, for good."""
+    from core.purging import PAUSE, ask_for_purge  # numpy takes its time to load
+
+    participant = participant_with_study(db.session(), patient_id)
+    if participant is None:
+        fail(f"{patient_id}: there is no participant with that id")
+    if confirmed_id != patient_id:
+        fail(f"this cannot be undone; to go on, add --yes-delete-everything {patient_id}")
+    is_new = ask_for_purge(db.session(), participant)
+    db.session.commit()
+    if participant.purged_at or participant.purge_asked_at is None:
+        fail(f"{patient_id}: everything of this participant was deleted already")
+    due_at = (participant.purge_asked_at + PAUSE).isoformat(timespec="seconds")
+    show({"patient_id": patient_id, "is_new": is_new, "due_at": due_at}, is_json=is_json)

@@ -1,4 +1,4 @@
-"""`audit-store` and `upload find`: whether the store and its rows agree, and where an upload's data is."""
+"""`audit-store`, `compress-store` and `upload find`: whether store and rows agree, and where an upload's data is."""
 
 from collections import Counter
 from typing import Any
@@ -7,15 +7,13 @@ import click
 from flask.cli import with_appcontext
 
 from core.database import db
-from core.models.study import Study, study_by_object_id
-from core.phones.orphans import NotRequeued, requeue_orphan
-from core.phones.uploads import UploadDesk
+from core.phones.orphans import QUEUED, requeued
 from core.phones.whereabouts import whereabouts
 from core.storage import StoreUnavailable
 from core.storage.audit import Mismatch, sweep
 from webapp.commands.output import CommandGroup, OneLineCommand, as_json, fail, show
 from webapp.commands.studies import the_study
-from webapp.stores import object_store, private_keys, sealed_store
+from webapp.stores import object_store, settings
 
 MOST_LISTED = 10_000
 TELL_EVERY = 100_000
@@ -55,8 +53,8 @@ def audit_store_command(object_id: str | None, after: str, requeue: bool, is_jso
             counts[seen.mismatch.name.lower()] += 1
             line = {"path": seen.path, "mismatch": seen.mismatch.value}
             if requeue and seen.mismatch is Mismatch.OBJECT_WITHOUT_ROW:
-                line["done"] = _requeue(seen.path)
-                counts["requeued"] += line["done"] == "queued"
+                line["done"] = requeued(db.session(), object_store(), settings(), seen.path)
+                counts["requeued"] += line["done"] == QUEUED
             if len(found) < MOST_LISTED:
                 found.append(line)
     except StoreUnavailable as error:
@@ -68,12 +66,33 @@ def audit_store_command(object_id: str | None, after: str, requeue: bool, is_jso
         show(dict(counts), is_json=False)
 
 
-def _requeue(key: str) -> str:
-    study: Study | None = study_by_object_id(db.session(), key.partition("/")[0])
-    if study is None:
-        return "left alone: not in a study's folder"
-    desk = UploadDesk(db.session(), sealed_store(study), private_keys())
+@click.command("compress-store", cls=OneLineCommand)
+@click.option("--study", "object_id", help="Only this study's objects.")
+@click.option("--after", default="", help="Go on behind this key, where an earlier run ended.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done.")
+@as_json
+@with_appcontext
+def compress_store_command(object_id: str | None, after: str, dry_run: bool, is_json: bool) -> None:
+    """Put objects of the existing platform under our seal, compressed. Lists what could not be; nothing is lost."""
+    from core.storage.resealing import TROUBLES, Outcome, ResealingRefused, prefixes_of, reseal  # numpy takes its time
+
+    prefixes = prefixes_of(the_study(object_id).object_id) if object_id else [""]
+    db.session.commit()
+    counts: Counter[str] = Counter(objects=0, **{outcome.name.lower(): 0 for outcome in Outcome})
+    found: list[dict[str, Any]] = []
     try:
-        return "queued" if requeue_orphan(desk, key) else "its rows have come meanwhile"
-    except NotRequeued as reason:
-        return f"left alone: {reason}"
+        for prefix in prefixes:
+            for done in reseal(db.engine, object_store(), settings(), prefix, after, is_dry_run=dry_run):
+                counts["objects"] += 1
+                counts[done.outcome.name.lower()] += 1
+                if counts["objects"] % TELL_EVERY == 0:
+                    click.echo(f"{counts['objects']:,} looked at, now at {done.key}", err=True)
+                if done.outcome in TROUBLES and len(found) < MOST_LISTED:
+                    found.append({"path": done.key, "what": done.outcome.value, "reason": done.reason})
+    except (StoreUnavailable, ResealingRefused) as error:
+        fail(str(error))
+    if is_json:
+        show({"counts": dict(counts), "found": found}, is_json=True)
+    else:
+        show(found, is_json=False)
+        show(dict(counts), is_json=False)

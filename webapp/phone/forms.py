@@ -3,11 +3,13 @@
 import mmap
 import re
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import chain
 from typing import IO, Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from flask import Request
+from werkzeug.datastructures import Headers
 from werkzeug.formparser import MultiPartParser
 
 from webapp.phone.multipart import parse_multipart
@@ -73,16 +75,13 @@ def _form_in_memory(request: Request) -> PhoneForm:
         return parse_urlencoded(body)
     if form := parse_multipart(body, _boundary(request)):
         return PhoneForm(*form)
-    fields = {name: values[-1] for name, values in request.form.lists()}
-    text = fields.pop("file", None)
-    if "file" in request.files:
-        return PhoneForm(fields, request.files["file"].stream.read())
-    return PhoneForm(fields, None if text is None else text.encode())
+    general = _parts(request, BytesIO(body))
+    return PhoneForm(general.fields, None if general.file is None else general.file[:])
 
 
 def _spooled_form(request: Request) -> PhoneForm:
     if _is_multipart(request):
-        return _spooled_parts(request)
+        return _parts(request, request.stream)
     head = b""
     while len(head) < HEAD_BYTES and not _FILE_FIELD.search(head):
         if not (piece := request.stream.read(PIECE_BYTES)):
@@ -96,23 +95,31 @@ def _spooled_form(request: Request) -> PhoneForm:
     return PhoneForm(_fields(head[: match.start()]), file)
 
 
-def _spooled_parts(request: Request) -> PhoneForm:
-    """A large body of parts, whose file goes to disk as it comes in."""
+class _Parts(MultiPartParser):
+    """Reads texts as Latin-1, from which their bytes can be had back whatever they are."""
+
+    def get_part_charset(self, headers: Headers) -> str:
+        return "latin-1"
+
+
+def _parts(request: Request, stream: IO[bytes]) -> PhoneForm:
+    """A body of parts of any sort, whose file goes to disk as it comes in."""
 
     def new_file(**_: Any) -> IO[bytes]:
         return spool_file()
 
-    parser = MultiPartParser(new_file, max_form_memory_size=request.max_form_memory_size, max_form_parts=1_000)
+    parser = _Parts(new_file, max_form_memory_size=request.max_form_memory_size, max_form_parts=1_000)
     try:
-        form, files = parser.parse(request.stream, _boundary(request).encode(), request.content_length)
+        form, files = parser.parse(stream, _boundary(request).encode(), request.content_length)
     except ValueError:  # no parts in it that could be told apart
         return PhoneForm({}, None)
-    fields = {name: values[-1] for name, values in form.lists()}
-    text = fields.pop("file", None)
+    texts = {name: values[-1].encode("latin-1") for name, values in form.lists()}
+    text = texts.pop("file", None)
+    fields = {name: value.decode("utf-8", "replace") for name, value in texts.items()}
     if "file" in files:
         with files["file"].stream as file:
             return PhoneForm(fields, mapped(file))
-    return PhoneForm(fields, None if text is None else text.encode())
+    return PhoneForm(fields, text)
 
 
 def _form_of_head(request: Request, head: bytes) -> PhoneForm:

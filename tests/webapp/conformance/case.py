@@ -46,6 +46,11 @@ class Case:
         return f"{self.endpoint}: {self.condition}".replace("`", "").replace("[", "(").replace("]", ")")
 
     @property
+    def changes_nothing(self) -> bool:
+        """Refused before anything is done: the next one finds the participant as it was."""
+        return self.status[0] in (403, 405, 413, 429)
+
+    @property
     def spellings(self) -> list[tuple[str, int]]:
         """Every path that is asked, and its status."""
         android, ios = self.status

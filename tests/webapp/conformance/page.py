@@ -29,8 +29,8 @@ Each table is read from the top: the first condition that holds gives the answer
 `tests/webapp/test_phone_conformance.py`, which endpoint and condition name: `pytest -k "upload and recording"`.
 """
 ABOUT = {
-    "register_user": "A phone introduces itself; its participant's password becomes `new_password`. Asked once, or again"
-    " from another phone. The password counts unless participant or study enrols easily.",
+    "register_user": "A phone introduces itself; its participant's password becomes `new_password`. Asked once, or"
+    " again from another phone. The password counts unless participant or study enrols easily.",
     "get_latest_device_settings": "What to record, how often, and the texts of the app. Asked every half hour.",
     "download_surveys": "All surveys of the study with the times of this week. A survey that is left out is deleted on"
     " the phone, so it is all or none.",
@@ -58,8 +58,8 @@ def page() -> str:
 
 
 def _table(cases: list[Case]) -> list[str]:
-    """Getting in first; a column for the iOS path where there is one, one for what is kept where files come."""
-    cases = sorted(cases, key=lambda case: "PHONE-20" not in case.ids)
+    """Limits and refusals first; a column for the iOS path where there is one, one for what is kept of files."""
+    cases = sorted(cases, key=lambda case: (case.status[0] not in (405, 413, 429), "PHONE-20" not in case.ids))
     has_ios, has_files = not cases[0].paths, cases[0].endpoint == "upload"
     heads = ["condition", *(["Android", "iOS"] if has_ios else ["answer"]), "body", *["kept"] * has_files, "ids"]
     rows = []

@@ -11,7 +11,7 @@ from limits import RateLimitItemPerMinute
 from sqlalchemy.exc import OperationalError
 
 from core.database import db
-from core.models import CredentialKind, Participant, PushCredential, PushToken, QueuedUpload
+from core.models import CredentialKind, Participant, PushCredential, PushToken, QueuedUpload, Study
 from core.notifications.credentials import store_credential
 from core.phones import uploads
 from core.phones.key_cache import private_key_path, public_key_path
@@ -42,28 +42,33 @@ def golden(name: str) -> bytes:
 # --- who asks
 
 
+def running_study(make: Factory) -> Study:
+    """One for all who need none of their own; making a study takes longer than asking for something."""
+    return db.session.scalar(db.select(Study).where(Study.name == "Running")) or make.study("Running")
+
+
 def registered(make: Factory) -> Participant:
-    return make.participant()
+    return make.participant(running_study(make))
 
 
 def not_yet_registered(make: Factory) -> Participant:
-    return make.participant(platform=None)
+    return make.participant(running_study(make), platform=None)
 
 
 def retired(make: Factory) -> Participant:
-    return make.participant(retired_at=NOW)
+    return make.participant(running_study(make), retired_at=NOW)
 
 
 def waiting_for_a_purge(make: Factory) -> Participant:
-    return make.participant(purge_asked_at=NOW)
+    return make.participant(running_study(make), purge_asked_at=NOW)
 
 
 def purged(make: Factory) -> Participant:
-    return make.participant(purged_at=NOW)
+    return make.participant(running_study(make), purged_at=NOW)
 
 
 def enrolling_easily(make: Factory) -> Participant:
-    return make.participant(has_easy_enrollment=True)
+    return make.participant(running_study(make), has_easy_enrollment=True)
 
 
 def in_study(**columns: Any) -> Situation:
@@ -98,18 +103,18 @@ def with_an_unreadable_survey(make: Factory) -> Participant:
 
 def registered_with_a_new_password(make: Factory) -> Participant:
     """Not the one that requests of the table carry."""
-    participant = make.participant(platform=None)
+    participant = not_yet_registered(make)
     fields = phone_fields(participant, phone_number="1", new_password="another")
     assert current_app.test_client().post("/register_user", data=fields).status_code == 200
     return participant
 
 
 def with_other_contents_queued(make: Factory) -> Participant:
-    return _uploaded(make.participant(), NAME, OTHER)
+    return _uploaded(registered(make), NAME, OTHER)
 
 
 def with_these_contents_queued(make: Factory) -> Participant:
-    return _uploaded(make.participant(), NAME, GPS)
+    return _uploaded(registered(make), NAME, GPS)
 
 
 def with_other_contents_processed(make: Factory) -> Participant:
@@ -120,11 +125,11 @@ def with_other_contents_processed(make: Factory) -> Participant:
 
 
 def with_answers(make: Factory) -> Participant:
-    return _uploaded(make.participant(), ANSWERS, golden("android_survey_answers"))
+    return _uploaded(registered(make), ANSWERS, golden("android_survey_answers"))
 
 
 def without_keys(make: Factory) -> Participant:
-    participant = make.participant()
+    participant = registered(make)
     study, store = participant.study.object_id, make.store(participant.study).store
     for path in (private_key_path(study, participant.patient_id), public_key_path(study, participant.patient_id)):
         store.delete(path + ".zst")
@@ -137,7 +142,7 @@ def with_a_push_token(make: Factory) -> Participant:
 
 
 def with_a_push_token_but_no_survey(make: Factory) -> Participant:
-    return _with_token(make.participant())
+    return _with_token(registered(make))
 
 
 def _with_token(participant: Participant) -> Participant:

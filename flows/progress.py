@@ -1,0 +1,29 @@
+"""A progress artifact that moves: how far a long run is, in the Prefect UI."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+
+@dataclass
+class Progress:
+    """`key` names the artifact; `expected` is how much there will be about, and may be wrong: 99 % is the most."""
+
+    key: str
+    expected: int
+    done: int = 0
+    _id: UUID = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._id = create_progress_artifact(0.0, key=self.key, description="just begun")
+
+    def move(self, by: int, where: str) -> None:
+        """So much more is done; `where` says in a few words how far that is, with ids only."""
+        self.done += by
+        percent = min(99.0, 100 * self.done / max(self.expected, 1))
+        update_progress_artifact(self._id, percent, description=where)
+
+    def end(self, where: str) -> None:
+        """Nothing more is to be done."""
+        update_progress_artifact(self._id, 100.0, description=where)

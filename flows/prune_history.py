@@ -1,0 +1,128 @@
+"""Deletes old flow runs, and histories that a deployment does not keep for ever (OPS-22, MODEL-107)."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from prefect import flow, get_client, task
+from prefect.artifacts import create_table_artifact
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterEndTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import Artifact, FlowRun, StateType
+from prefect.exceptions import ObjectNotFound
+from prefect.tasks import exponential_backoff
+
+from core.config import get_settings
+from core.database import open_session
+from core.history_pruning import count_old_rows, prune_rows
+from flows.counting import COUNTED
+from flows.infrastructure import is_infrastructure_error
+from flows.progress import Progress
+from flows.purge_participants import CERTIFICATE
+
+KEPT_FOR = {
+    timedelta(days=30): [StateType.COMPLETED, StateType.CANCELLED],
+    timedelta(days=180): [StateType.FAILED, StateType.CRASHED],
+}
+PAGE_RUNS = 100
+MOST_SECONDS = 2 * 3600
+
+
+@task(name="prune flow runs", task_run_name="flow runs, page {number}", tags=["pruning"])
+def prune_page(number: int, states: list[StateType], before: datetime) -> int:
+    """Deletes a page of runs that ended before then, with their artifacts; gives how many. Their logs go with them."""
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(flow_run_filter=ended(states, before), limit=PAGE_RUNS)
+        if runs:
+            delete_artifacts(client, runs)
+        for run in runs:
+            try:
+                client.delete_flow_run(run.id)
+            except ObjectNotFound:
+                continue
+    return len(runs)
+
+
+@task(
+    name="prune rows",
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_condition_fn=is_infrastructure_error,
+    tags=["pruning"],
+)
+def prune_histories() -> dict[str, int]:
+    """Deletes rows that the settings do not keep; gives how many, by table. None are deleted without a setting."""
+    counts: Counter[str] = Counter()
+    with open_session() as session:
+        for table, count in prune_rows(session, get_settings(), datetime.now(UTC)):
+            counts[table] += count
+    return dict(counts)
+
+
+@flow(
+    name="prune-history",
+    flow_run_name=lambda: f"prune history {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
+    timeout_seconds=MOST_SECONDS,
+    on_completion=COUNTED,
+    on_failure=COUNTED,
+    on_crashed=COUNTED,
+    on_cancellation=COUNTED,
+)
+def prune_history(dry_run: bool = False) -> dict[str, int]:
+    """Its table says how much was deleted, or with `dry_run` how much would be."""
+    now = datetime.now(UTC)
+    counts = {f"flow runs, {kept.days} days": count_runs(ended(KEPT_FOR[kept], now - kept)) for kept in KEPT_FOR}
+    if dry_run:
+        with open_session() as session:
+            counts |= count_old_rows(session, get_settings(), now)
+    else:
+        progress = Progress("pruning", sum(counts.values()))
+        counts = {f"flow runs, {kept.days} days": prune_runs(kept, now, progress) for kept in KEPT_FOR}
+        counts |= prune_histories()
+        progress.end("done")
+    create_table_artifact(
+        key="pruned-history",
+        table=[{"what": what, "would be deleted" if dry_run else "deleted": n} for what, n in counts.items()],
+        description="Flow runs older than they are kept, and rows older than the settings keep them.",
+    )
+    return counts
+
+
+def prune_runs(kept: timedelta, now: datetime, progress: Progress) -> int:
+    """Page after page until none is left."""
+    total = number = 0
+    while count := prune_page(number := number + 1, KEPT_FOR[kept], now - kept):
+        total += count
+        progress.move(count, f"{total} flow runs older than {kept.days} days")
+    return total
+
+
+def ended(states: list[StateType], before: datetime) -> FlowRunFilter:
+    """Runs that came to one of these ends before then."""
+    return FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states)),
+        end_time=FlowRunFilterEndTime(before_=before),
+    )
+
+
+def count_runs(which: FlowRunFilter) -> int:
+    """How many runs there are of these."""
+    with get_client(sync_client=True) as client:
+        return client.count_flow_runs(flow_run_filter=which)
+
+
+def delete_artifacts(client: SyncPrefectClient, runs: list[FlowRun]) -> None:
+    """All artifacts of these runs but certificates of purges; Prefect would leave them behind."""
+    of_runs = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id for run in runs]))
+    found: list[Artifact] = []
+    while page := client.read_artifacts(artifact_filter=of_runs, limit=PAGE_RUNS, offset=len(found)):
+        found += page
+    for artifact in found:
+        if not (artifact.key or "").startswith(CERTIFICATE):
+            client.delete_artifact(artifact.id)
