@@ -61,6 +61,7 @@ class Settings(BaseSettings):
         "threads", validation_alias="PROCESSING_RUNNER", pattern=r"^(threads|processes|dask|(tcp|tls)://\S+)$"
     )
     processing_tasks: int = Field(2, validation_alias="PROCESSING_TASKS", ge=1)
+    alert_url: SecretStr | None = Field(None, validation_alias="ALERT_URL")
     upload_max_bytes: int = Field(1 << 30, validation_alias="UPLOAD_MAX_BYTES", ge=1)
 
     var_dir: Path = Field(REPOSITORY / "var", validation_alias="VAR_DIR")

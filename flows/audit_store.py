@@ -15,7 +15,7 @@ from core.config import get_settings
 from core.database import open_session
 from core.phones.orphans import QUEUED, requeued
 from core.storage.audit import Mismatch, sweep
-from flows.counting import COUNTED
+from flows.hooks import HOOKS
 from flows.infrastructure import get_store, is_infrastructure_error
 from flows.progress import Progress
 from flows.sweeping import expected_objects, folder_of
@@ -61,10 +61,7 @@ def audit_range(prefix: str, after: str, requeue: bool) -> AuditedRange:
     name="audit-store",
     flow_run_name=lambda: f"audit store study={flow_run.parameters['study_id'] or 'all'} {datetime.now(UTC):%Y-%m-%d}",
     timeout_seconds=MOST_SECONDS + 900,
-    on_completion=COUNTED,
-    on_failure=COUNTED,
-    on_crashed=COUNTED,
-    on_cancellation=COUNTED,
+    **HOOKS,
 )
 def audit_store(study_id: str | None = None, after: str = "", requeue: bool = False) -> dict[str, int | str]:
     """Of one study (its 24-character id) or all, behind the key `after`; `requeue` takes orphaned uploads back.

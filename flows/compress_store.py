@@ -15,7 +15,7 @@ from prefect.tasks import exponential_backoff
 from core.config import get_settings
 from core.database import get_engine
 from core.storage.resealing import TROUBLES, Outcome, Resealed, prefixes_of, reseal
-from flows.counting import COUNTED
+from flows.hooks import HOOKS
 from flows.infrastructure import get_store, is_infrastructure_error
 from flows.progress import Progress
 from flows.sweeping import expected_objects, folder_of
@@ -56,10 +56,7 @@ def compress_range(prefix: str, after: str, dry_run: bool) -> ResealedRange:
         f"compress store study={flow_run.parameters['study_id'] or 'all'} {datetime.now(UTC):%Y-%m-%d}"
     ),
     timeout_seconds=MOST_SECONDS + 3600,
-    on_completion=COUNTED,
-    on_failure=COUNTED,
-    on_crashed=COUNTED,
-    on_cancellation=COUNTED,
+    **HOOKS,
 )
 def compress_store(study_id: str | None = None, after: str = "", dry_run: bool = False) -> State:
     """Of one study (its 24-character id) or all, behind the key `after`.

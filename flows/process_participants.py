@@ -18,7 +18,7 @@ from core.processing.claims import is_anything_waiting
 from core.processing.presence import counted_run
 from core.processing.report import StoreLooksWrong
 from core.processing.run import ProcessingReport, Scope, process_for
-from flows.counting import COUNTED
+from flows.hooks import HOOKS
 from flows.infrastructure import get_store, is_infrastructure_error
 from flows.runners import runner_of
 
@@ -55,10 +55,7 @@ def process_batches(number: int) -> ProcessingReport | None:
     flow_run_name=lambda: f"process participants {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
     task_runner=runner_of(get_settings()),
     timeout_seconds=MOST_SECONDS * 4,
-    on_completion=COUNTED,
-    on_failure=COUNTED,
-    on_crashed=COUNTED,
-    on_cancellation=COUNTED,
+    **HOOKS,
 )
 def process_participants(most_seconds: int = MOST_SECONDS, linger_seconds: int = LINGER_SECONDS) -> dict[str, int]:
     """Processes until nothing waits, or the time is over; its table says how much, and what failed.

@@ -26,7 +26,7 @@ from core.database import get_engine, open_session
 from core.processing.claims import count_waiting
 from core.processing.presence import runs_present, sole_dispatcher
 from core.processing.run import mark_run
-from flows.counting import COUNTED
+from flows.hooks import HOOKS
 
 WORKERS_DEPLOYMENT = "process-participants"
 WATCH_SECONDS = 45
@@ -41,10 +41,7 @@ ON_THEIR_WAY = [StateType.SCHEDULED, StateType.PENDING]
     name="process-uploads",
     flow_run_name=lambda: f"look for uploads {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
     timeout_seconds=120,
-    on_completion=COUNTED,
-    on_failure=COUNTED,
-    on_crashed=COUNTED,
-    on_cancellation=COUNTED,
+    **HOOKS,
 )
 def process_uploads(watch_seconds: int = WATCH_SECONDS) -> State:
     """Starts runs of `process-participants` when uploads wait, and ends; an empty look says so in its state."""

@@ -21,7 +21,7 @@ from prefect.tasks import exponential_backoff
 from core.config import get_settings
 from core.database import open_session
 from core.history_pruning import count_old_rows, prune_rows
-from flows.counting import COUNTED
+from flows.hooks import HOOKS
 from flows.infrastructure import is_infrastructure_error
 from flows.progress import Progress
 from flows.purge_participants import CERTIFICATE
@@ -69,10 +69,7 @@ def prune_histories() -> dict[str, int]:
     name="prune-history",
     flow_run_name=lambda: f"prune history {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
     timeout_seconds=MOST_SECONDS,
-    on_completion=COUNTED,
-    on_failure=COUNTED,
-    on_crashed=COUNTED,
-    on_cancellation=COUNTED,
+    **HOOKS,
 )
 def prune_history(dry_run: bool = False) -> dict[str, int]:
     """Its table says how much was deleted, or with `dry_run` how much would be."""

@@ -9,7 +9,7 @@ from prefect.tasks import exponential_backoff
 
 from core.database import get_engine, open_session
 from core.purging import PurgeCertificate, WaitingPurge, purge_next, waiting_purges
-from flows.counting import COUNTED
+from flows.hooks import HOOKS
 from flows.infrastructure import get_store, is_infrastructure_error
 from flows.progress import Progress
 
@@ -37,10 +37,7 @@ def purge_participant(number: int) -> PurgeCertificate | None:
     name="purge-participants",
     flow_run_name=lambda: f"purge participants {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
     timeout_seconds=MOST_SECONDS,
-    on_completion=COUNTED,
-    on_failure=COUNTED,
-    on_crashed=COUNTED,
-    on_cancellation=COUNTED,
+    **HOOKS,
 )
 def purge_participants(dry_run: bool = False) -> State:
     """Purges whoever is due, one after the other, and leaves a certificate of each; `dry_run` lists who waits.

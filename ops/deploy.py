@@ -11,17 +11,20 @@ from prefect.workers.process import ProcessWorker
 
 from core.config import REPOSITORY
 
-POOLS = ("processing",)
+POOL = "beiwe"
+# By urgency: the smaller the number, the sooner a worker takes a run of it.
+QUEUES = {"dispatch": 1, "processing": 2, "maintenance": 3}
 
 
 def deploy() -> None:
-    """Makes the work pools and the deployments; ends the process with what Prefect printed when that fails."""
+    """Makes the work pool, its queues and the deployments; ends the process with what Prefect printed if that fails."""
     with get_client(sync_client=True) as client:
         template = ProcessWorker.get_default_base_job_template()
-        for pool in POOLS:
-            client.create_work_pool(
-                WorkPoolCreate(name=pool, type="process", base_job_template=template), overwrite=True
-            )
+        client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template), overwrite=True)
+        known = {queue.name for queue in client.read_work_queues(work_pool_name=POOL)}
+        for queue, priority in QUEUES.items():
+            if queue not in known:
+                client.create_work_queue(queue, priority=priority, work_pool_name=POOL)
     prefect = str(Path(sys.executable).with_name("prefect"))
     command = [prefect, "--no-prompt", "deploy", "--all", "--prefect-file", str(REPOSITORY / "prefect.yaml")]
     environment = os.environ | {"BEIWE_HOME": str(REPOSITORY)}

@@ -17,11 +17,10 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.deployments import run_deployment
 
-from ops.deploy import deploy
+from ops.deploy import POOL, deploy
 
-POOL = "processing"
 DISPATCHER = "process-uploads/process-uploads"
-RUNS_AT_ONCE = "3"  # the dispatcher, and two runs that process
+RUNS_AT_ONCE = "5"  # the dispatcher, two runs that process, and two of maintenance
 LOOK_EVERY_SECONDS = "2"
 WAIT_SECONDS = 120
 

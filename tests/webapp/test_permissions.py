@@ -17,7 +17,10 @@ PHONE, KEY, PUBLIC = "phone", "key", "public"
 
 @dataclass(frozen=True)
 class Page:
-    """A route of the portal: `kind` is `anybody`, `login`, `study` or `site` (site administrators only). `passed`: the answer beyond its door."""
+    """A route of the portal: `kind` is `anybody`, `login`, `study` or `site` (site administrators only).
+
+    `passed`: the answer beyond its door.
+    """
 
     kind: str
     path: str

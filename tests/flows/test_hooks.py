@@ -1,0 +1,78 @@
+"""What happens when a run ends: it is counted, and somebody is told of a failure (OPS-32)."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from flask import Flask
+from prefect import flow
+from prefect.testing.utilities import prefect_test_harness
+
+from core.config import get_settings
+from core.database import db
+from core.tallies import all_tallies
+from flows.hooks import HOOKS
+
+
+@pytest.fixture(scope="module")
+def prefect() -> Iterator[None]:
+    with prefect_test_harness(server_startup_timeout=60):
+        yield
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, str]]]:
+    """What arrives at ALERT_URL."""
+    arrived: list[dict[str, str]] = []
+
+    class Ear(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            arrived.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Ear)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setenv("ALERT_URL", f"http://127.0.0.1:{server.server_port}/hook")
+    get_settings.cache_clear()
+    yield arrived
+    server.shutdown()
+    thread.join(5)
+
+
+@flow(name="breaks", **HOOKS)
+def breaks() -> None:
+    raise ValueError("what it worked on")
+
+
+@flow(name="works", **HOOKS)
+def works() -> None:
+    pass
+
+
+def test_a_failure_is_told_and_counted_and_a_success_only_counted(
+    prefect: None, app: Flask, told: list[dict[str, str]]
+):
+    """OPS-32; and OPS-21: the alert says which run it was, not what it worked on."""
+    works()
+    with pytest.raises(ValueError, match="what it worked on"):
+        breaks()
+    assert len(told) == 1
+    assert told[0]["text"].startswith("breaks: the run ")
+    assert "what it worked on" not in told[0]["text"]
+    assert all_tallies(db.session()) == {("flow_runs", "breaks/failed"): 1, ("flow_runs", "works/completed"): 1}
+
+
+def test_an_address_that_does_not_answer_changes_nothing(prefect: None, app: Flask, monkeypatch: pytest.MonkeyPatch):
+    """OPS-32: the run's own state stays, and it is counted."""
+    monkeypatch.setenv("ALERT_URL", "http://127.0.0.1:9/hook")
+    get_settings.cache_clear()
+    with pytest.raises(ValueError, match="what it worked on"):
+        breaks()
+    assert all_tallies(db.session()) == {("flow_runs", "breaks/failed"): 1}
