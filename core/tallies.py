@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core.models import Tally
@@ -25,20 +24,21 @@ class Counted(StrEnum):
     """By outcome."""
 
 
+_ADD = sa.text(
+    "INSERT INTO tallies (name, label, total) SELECT :name, * FROM unnest(CAST(:labels AS text[]), "
+    "CAST(:totals AS bigint[])) ON CONFLICT (name, label) DO UPDATE SET total = tallies.total + EXCLUDED.total"
+)
+
+
 def add_tallies(session: Session, name: Counted, numbers: Mapping[str, int]) -> None:
     """Adds to the totals of these labels, in one statement; the caller commits, soon, since others wait for the rows.
 
     Labels are taken in order, so that two who add at once never wait for each other in a circle. Never a person's id.
     """
-    rows = [{"name": name.value, "label": label, "total": total} for label, total in sorted(numbers.items()) if total]
-    if not rows:
-        return
-    statement = insert(Tally).values(rows)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[Tally.name, Tally.label], set_={"total": Tally.total + statement.excluded.total}
-        )
-    )
+    counted = [(label, number) for label, number in sorted(numbers.items()) if number]
+    if counted:
+        labels, totals = zip(*counted, strict=True)
+        session.execute(_ADD, {"name": name.value, "labels": list(labels), "totals": list(totals)})
 
 
 def all_tallies(session: Session) -> dict[tuple[str, str], int]:

@@ -1,5 +1,6 @@
 """Downtime (OPS-30, PHONE-16): while the switch is on, all but a few requests hear 503; phones keep their data then."""
 
+import logging
 import time
 from threading import Lock
 
@@ -11,6 +12,7 @@ from core.models import SwitchName
 from core.switches import is_on
 
 CACHE_SECONDS = 20
+log = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = 300
 # Load balancers, and what a site administrator needs to turn the switch off again.
 ALWAYS_SERVED = frozenset({
@@ -30,15 +32,16 @@ class DowntimeSwitch:
 
     def is_on(self) -> bool:
         """As it was a moment ago, also while the database cannot tell."""
-        with self._lock:
-            if time.monotonic() >= self._look_at:
+        if time.monotonic() >= self._look_at and self._lock.acquire(blocking=False):  # one looks, nobody waits
+            try:
+                with db.engine.connect() as connection:  # apart from the request's own transaction
+                    self._is_on = is_on(connection, SwitchName.DOWNTIME)
+            except SQLAlchemyError as error:
+                log.warning("the switch for downtime cannot be seen: %s", type(error).__name__)
+            finally:
                 self._look_at = time.monotonic() + CACHE_SECONDS
-                try:
-                    with db.engine.connect() as connection:  # apart from the request's own transaction
-                        self._is_on = is_on(connection, SwitchName.DOWNTIME)
-                except SQLAlchemyError:
-                    pass
-            return self._is_on
+                self._lock.release()
+        return self._is_on
 
     def forget(self) -> None:
         """Looks anew at the next request."""

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from werkzeug.exceptions import ClientDisconnected
+
 START_SECONDS = 30
 LEAST_BYTES_PER_SECOND = 4_096
 LOOK_SECONDS = 1.0
@@ -81,8 +83,8 @@ class _WatchedBody:
         self._is_waiting = True
         try:
             data: bytes = read(size)
-        except OSError:  # the connection broke
-            data = b""
+        except Exception as error:  # the connection broke, or its framing; never the body's end
+            raise ClientDisconnected from error
         finally:
             self._is_waiting = False
         self._received += len(data)

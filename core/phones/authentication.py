@@ -1,7 +1,7 @@
 """Whether a phone gets in (PHONE-20 to PHONE-30), and what it says of device, versions and zone (PHONE-120, 122)."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache
 
@@ -17,6 +17,8 @@ from core.zones import known_zones
 
 CREDENTIALS = ("patient_id", "password", "device_id")
 VERSION_CHARACTERS = 32
+DEVICE_ID_CHARACTERS = 256
+BETWEEN_CHANGES = timedelta(minutes=1)
 VERSIONS = {
     "version_code": "last_version_code", "version_name": "last_version_name", "os_version": "last_os_version"
 }  # fmt: skip
@@ -41,14 +43,17 @@ def authenticate(session: Session, fields: Mapping[str, str], level: Level, now:
     Stores the phone's device id, versions and zone in the session; the caller commits. `password` is the device hash;
     `device_id` is not a credential and replaces the stored one (PHONE-22).
     """
-    participant = participant_with_study(session, _patient_id(fields))
+    patient_id = _patient_id(fields)
+    # The row that every request of a phone takes first, so that none of two waits for the other crosswise, and what is
+    # then read stays so.
+    mine = sa.select(Participant.id).where(Participant.patient_id == patient_id).scalar_subquery()
+    row = sa.select(ParticipantActivity.participant_id).where(ParticipantActivity.participant_id == mine)
+    session.execute(row.with_for_update(key_share=True))
+    participant = participant_with_study(session, patient_id)
     if not _password_is_right(participant, fields["password"], level):
         raise Refused
     if participant is None or participant.is_locked_out:
         raise Refused
-    # The row that every request of a phone takes first, so that none of two waits for the other crosswise.
-    row = sa.select(ParticipantActivity.participant_id).where(ParticipantActivity.participant_id == participant.id)
-    session.execute(row.with_for_update(key_share=True))
     activity, versions = participant.activity, _versions(fields)
     has_changed = any(getattr(activity, column) != version for column, version in versions.items())
     for column, version in versions.items():
@@ -137,13 +142,24 @@ def _remember(
 ) -> None:
     if has_new_versions:
         note_versions(session, participant, now)
-    if participant.device_id != fields["device_id"]:  # setting an equal value would cost a flush
+    device_id = fields["device_id"][:DEVICE_ID_CHARACTERS]
+    if participant.device_id != device_id:  # setting an equal value would cost a flush
         if participant.device_id:
-            event = ParticipantEvent(participant_id=participant.id, at=now, kind=EventKind.DEVICE_CHANGED)
-            event.detail = {"device_id": fields["device_id"]}
-            session.add(event)
-        participant.device_id = fields["device_id"]
+            _note_change_of_device(session, participant, device_id, now)
+        participant.device_id = device_id
     if zone := fields.get("timezone"):
         known = zone if zone in known_zones() else None
         if participant.timezone_name != known:
             participant.timezone_name = known
+
+
+def _note_change_of_device(session: Session, participant: Participant, device_id: str, now: datetime) -> None:
+    """An event, once a minute at most: two phones with one id take turns (PHONE-22)."""
+    recent = sa.exists().where(
+        ParticipantEvent.participant_id == participant.id, ParticipantEvent.kind == EventKind.DEVICE_CHANGED.value,
+        ParticipantEvent.at > now - BETWEEN_CHANGES,
+    )  # fmt: skip
+    if not session.scalar(sa.select(recent)):
+        event = ParticipantEvent(participant_id=participant.id, at=now, kind=EventKind.DEVICE_CHANGED)
+        event.detail = {"device_id": device_id}
+        session.add(event)

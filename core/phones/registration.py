@@ -21,6 +21,7 @@ IDENTIFIER_FIELDS = {
 TOLD_PHONE = ("device_id", "device_os", "os_version", "brand", "manufacturer", "model", "beiwe_version")
 REQUIRED = ("phone_number", "new_password")
 MOST_SECONDS_LATER = 60
+PATH_CONSTRAINTS = ("uq_upload_queue_path", "pk_stored_objects")
 
 
 class RegistrationRefused(Exception):
@@ -56,10 +57,18 @@ def register_phone(
                 rebuild_events(desk.session, participant.study, now, participant_ids=[participant.id])
                 desk.session.commit()
                 return
-        except IntegrityError:  # the same request came twice at once, and the other one took this second
+        except IntegrityError as error:
             desk.session.rollback()
+            if constraint_of(error) not in PATH_CONSTRAINTS:
+                raise
+            # the same request came twice at once, and the other one took this second
             participant_with_study(desk.session, fields["patient_id"].strip().lower())  # loads it anew
     raise RegistrationRefused("too many registrations at once")
+
+
+def constraint_of(error: IntegrityError) -> str | None:
+    """The name of the constraint that was violated."""
+    return getattr(getattr(error.orig, "diag", None), "constraint_name", None)
 
 
 def identifiers_csv(patient_id: str, fields: Mapping[str, str]) -> bytes:

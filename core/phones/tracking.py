@@ -1,7 +1,7 @@
 """What is remembered of each request of a phone, beyond the time of it (PHONE-120 to PHONE-125).
 
-Costs a request one statement when the phone reports something, one more when its versions changed, and two more where
-the participant is watched closely.
+Costs a request one statement when the phone reports something, one more each when it lists pushes it received and when
+its versions changed, and two more where the participant is watched closely.
 """
 
 import json
@@ -14,7 +14,7 @@ import zstandard
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core.models import AppVersion, Participant, PhoneReport, PushReceipt, StatusReport
+from core.models import AppVersion, Participant, PhoneReport, StatusReport
 
 REPORTS = {
     "notification_uuids": "notification_report", "active_survey_ids": "active_survey_ids",
@@ -37,15 +37,20 @@ def remember_reports(
         newest = insert(PhoneReport).values(participant_id=participant.id, updated_at=now, **told)
         renewed = {column: newest.excluded[column] for column in (*told, "updated_at")}
         keep = newest.on_conflict_do_update(index_elements=["participant_id"], set_=renewed)
-        if receipts := receipts_in(told.get("notification_report", "")):
-            rows = [{"participant_id": participant.id, "uuid": receipt, "received_at": now} for receipt in receipts]
-            keep = keep.add_cte(insert(PushReceipt).values(rows).on_conflict_do_nothing().cte("receipts"))
         session.execute(keep)
+        if receipts := receipts_in(fields.get("notification_uuids", "")):
+            session.execute(_RECEIPTS, {"participant_id": participant.id, "uuids": receipts, "now": now})
     if participant.is_watched_closely:
         _keep_status(session, participant, endpoint, now)
 
 
-def receipts_in(report: str) -> list[UUID]:
+_RECEIPTS = sa.text(
+    "INSERT INTO push_receipts (participant_id, uuid, received_at) "
+    "SELECT :participant_id, unnest(CAST(:uuids AS uuid[])), :now ON CONFLICT DO NOTHING"
+)
+
+
+def receipts_in(report: str) -> list[str]:
     """The uuids in a JSON list of texts, each once and in order, so that no two requests wait for each other crosswise.
 
     Whatever is no such list, or no uuid in it, is passed over (PHONE-123).
@@ -57,7 +62,7 @@ def receipts_in(report: str) -> list[UUID]:
     except (ValueError, RecursionError):
         return []
     uuids = {found for item in items if isinstance(item, str) and (found := _uuid(item))}
-    return sorted(uuids)[:MOST_RECEIPTS]
+    return sorted(map(str, uuids))[:MOST_RECEIPTS]
 
 
 def note_versions(session: Session, participant: Participant, now: datetime) -> None:

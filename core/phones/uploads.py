@@ -7,6 +7,7 @@ contents and gets them (PHONE-82).
 
 import hashlib
 import logging
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from mmap import mmap
@@ -40,6 +41,7 @@ from core.streams.paths import below_participant
 Rows = tuple[sa.Insert, dict[str, Any]]
 """A statement that adds rows, and its values."""
 log = logging.getLogger(__name__)
+WAITS_FOR_A_ROW, WAIT_SECONDS = 8, 0.25
 
 
 @dataclass(frozen=True)
@@ -157,15 +159,34 @@ def place_raw_object(desk: UploadDesk, path: str, contents: bytes) -> StoredByte
         return desk.store.create(path, contents)
     except ObjectExists:
         known = desk.session.get(StoredObject, path + SUFFIX)
-        if known is not None and _is_same(known, contents):
-            return STORED
         # Without its row, a crash or a request still under way left the object there.
         if known is None and desk.store.read(path)[0] == contents:
             return desk.store.adopt(path, contents)
+        known = known or _row_that_comes(desk.session, path + SUFFIX)
+        if known is not None and _is_same(known, contents):
+            return STORED
         waits = sa.and_(QueuedUpload.path == path, QueuedUpload.state == QueueState.WAITING.value)
         if desk.session.scalar(sa.select(QueuedUpload.id).where(waits)):
             return STILL_QUEUED
-        return desk.store.create(f"{path}-duplicate-{new_identifier(10)}", contents)
+        return _create_own(desk.store, f"{path}-duplicate-{new_identifier(10)}", contents)
+
+
+def _row_that_comes(session: Session, path: str) -> StoredObject | None:
+    """The row of an object that another request has just written and is about to commit; None after a moment."""
+    for _ in range(WAITS_FOR_A_ROW):
+        session.commit()  # no transaction is open meanwhile, and the next look is a new one
+        time.sleep(WAIT_SECONDS)
+        if row := session.get(StoredObject, path):
+            return row
+    return None
+
+
+def _create_own(store: SealedStore, path: str, contents: bytes) -> StoredBytes:
+    """Creates an object whose name we drew: if it is there, the store has done so at a try whose answer got lost."""
+    try:
+        return store.create(path, contents)
+    except ObjectExists:
+        return store.adopt(path, contents)
 
 
 def rows_of_upload(participant: Participant, stored: StoredBytes) -> Rows:
@@ -218,10 +239,7 @@ def _kept_aside(
     received = upload.file[:]
     folder = f"PROBLEM_UPLOADS/{desk.store.study_id}/{participant.patient_id}"
     path = f"{folder}/{name_kept_aside(upload.file_name)}{new_identifier(10)}"
-    try:
-        stored = desk.store.create(path, received)
-    except ObjectExists:  # of our own making: a try whose answer got lost
-        stored = desk.store.adopt(path, received)
+    stored = _create_own(desk.store, path, received)
     errors = [{"line": e.line, "kind": e.kind.value} for e in decrypted.line_errors] if decrypted else None
     problem = insert(ProblemUpload).values(
         participant_id=participant.id, received_name=upload.file_name, object_path=path,

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core.models import Chunk, DailyStatistics, Participant
+from core.models import Participant
 from core.models.daily_statistics import BYTES_OF
 from core.streams import SPECS
 
@@ -25,25 +25,38 @@ def recompute_days(session: Session, participant: Participant, days: set[date] |
     """
     if days is not None and not days:
         return
-    mine = DailyStatistics.participant_id == participant.id
-    stale = sa.delete(DailyStatistics).where(mine)
-    session.execute(stale if days is None else stale.where(DailyStatistics.day.in_(days)))
     zone = participant.study.zone
-    day = sa.cast(sa.func.timezone(zone.key, Chunk.time_bin), sa.Date)
-    sums = [
-        sa.func.sum(Chunk.size_bytes).filter(Chunk.stream == SPECS[stream].number).label(name)
-        for stream, name in BYTES_OF.items()
-    ]
-    # Naming the streams lets the index on participant, stream and time answer, however much there is of other days.
-    numbers = [spec.number for spec in SPECS.values()]
-    totals = sa.select(sa.literal(participant.id), day, sa.literal(participant.study_id), *sums).where(
-        Chunk.participant_id == participant.id, Chunk.stream.in_(numbers)
-    )
+    parameters: dict[str, Any] = {"participant": participant.id, "study": participant.study_id, "zone": zone.key}
+    which = ""
     if days is not None:
         first, last = (_midnight(d, zone) for d in (min(days), max(days) + timedelta(days=1)))
-        totals = totals.where(Chunk.time_bin >= first, Chunk.time_bin < last, day.in_(days))
-    columns = ["participant_id", "day", "study_id", *BYTES_OF.values()]
-    session.execute(insert(DailyStatistics).from_select(columns, totals.group_by(day)))
+        parameters |= {"days": sorted(days), "first": first, "last": last}
+        which = " AND day = ANY(:days)"
+    session.execute(sa.text(f"{_DELETE}{which}"), parameters)
+    session.execute(_SUMS_OF_DAYS if days is not None else _SUMS_OF_ALL, parameters)
+
+
+_DELETE = "DELETE FROM daily_statistics WHERE participant_id = :participant"
+
+
+def _sums(condition: str) -> sa.TextClause:
+    sums = [
+        f"sum(size_bytes) FILTER (WHERE stream = {SPECS[stream].number}) AS {name}" for stream, name in BYTES_OF.items()
+    ]
+    # Naming the streams lets the index on participant, stream and time answer, however much there is of other days.
+    numbers = ", ".join(str(spec.number) for spec in SPECS.values())
+    statement = [
+        "INSERT INTO daily_statistics (participant_id, day, study_id,", ", ".join(BYTES_OF.values()), ")",
+        "SELECT :participant, CAST(timezone(:zone, time_bin) AS date) AS day, :study,", ", ".join(sums),
+        "FROM chunks WHERE participant_id = :participant AND stream IN (", numbers, ")", condition, "GROUP BY day",
+    ]  # fmt: skip
+    return sa.text(" ".join(statement))
+
+
+_SUMS_OF_ALL = _sums("")
+_SUMS_OF_DAYS = _sums(
+    " AND time_bin >= :first AND time_bin < :last AND CAST(timezone(:zone, time_bin) AS date) = ANY(:days)"
+)
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

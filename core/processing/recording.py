@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core.database import db
 from core.models import Chunk, Participant, QueuedUpload, QueueState, StoredObject, Survey, UploadRecord
 from core.processing.chunk_writing import KnownChunk, WrittenChunk
 from core.processing.model import BinnedBatch, ChunkKey
@@ -15,6 +16,8 @@ from core.storage.sealed import SUFFIX
 from core.streams import SPECS, BadFileTime, chunk_path, stream_by_number, stream_of_path
 from core.streams.paths import below_participant, file_time
 
+# Tables, not models: rows go in by the hundred, and no object is wanted for each.
+_CHUNKS, _OBJECTS = (db.metadata.tables[model.__tablename__] for model in (Chunk, StoredObject))
 MOST_ATTEMPTS = 10
 LONGEST_PAUSE = timedelta(hours=6)
 
@@ -67,13 +70,13 @@ class Recorder:
             (by_path if is_survey_unknown else derived).append(row)
         columns = ("size_bytes", "md5", "sha1", "updated_at")
         if derived:
-            statement = insert(Chunk)
+            statement = insert(_CHUNKS)
             conflict = [Chunk.participant_id, Chunk.stream, Chunk.time_bin, sa.text("coalesce(survey_id, 0)")]
             self._upsert(statement, conflict, columns, derived, Chunk.path.is_(None))
         self._upsert_by_path(by_path, columns)
         objects = [{**c.stored.row(**self.owners), "updated_at": now} for c in written if c.stored]
         if objects:
-            statement = insert(StoredObject)
+            statement = insert(_OBJECTS)
             self._upsert(
                 statement,
                 [StoredObject.path],
@@ -160,7 +163,7 @@ class Recorder:
 
     def _upsert_by_path(self, rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
         if rows:
-            self._upsert(insert(Chunk), [Chunk.participant_id, Chunk.path], columns, rows, Chunk.path.is_not(None))
+            self._upsert(insert(_CHUNKS), [Chunk.participant_id, Chunk.path], columns, rows, Chunk.path.is_not(None))
 
     def _upsert(
         self, statement: Any, conflict: list[Any], columns: Sequence[str], rows: list[dict[str, Any]], where: Any = None

@@ -99,8 +99,11 @@ def _day_texts(days: Integers) -> npt.NDArray[np.void]:
 
 @cache
 def _clock_texts() -> npt.NDArray[np.void]:
-    texts = [f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}".encode() for second in range(86400)]
-    return np.array(texts, dtype="S8").view("V8")
+    second = np.arange(86400)
+    texts = np.full((86400, 8), ord(":"), dtype=np.uint8)
+    for place, pair in ((0, second // 3600), (3, second // 60 % 60), (6, second % 60)):
+        texts[:, place], texts[:, place + 1] = ord("0") + pair // 10, ord("0") + pair % 10
+    return texts.view("V8").reshape(-1)
 
 
 @cache

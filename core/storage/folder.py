@@ -34,7 +34,7 @@ class FolderStore:
 
     def read(self, key: str) -> tuple[Iterator[bytes], str]:
         try:
-            file = self._path(key).open("rb")
+            file = self._path(key).open("rb", buffering=0)
         except FileNotFoundError:
             self._require_root()
             raise ObjectMissing(key) from None
@@ -126,7 +126,7 @@ class FolderStore:
         parts = key.split("/")
         if parts[0] == DRAFTS or any(part in ("", ".", "..") or "\0" in part for part in parts):
             raise ValueError(f"not a key of the store: {key!r}")
-        return self.root.joinpath(*parts)
+        return Path(f"{self.root}/{key}")
 
     def _make_once(self) -> None:
         """Makes the folder, and a mark beside it: once made, it is not made anew where its disk is not mounted."""
@@ -140,10 +140,12 @@ class FolderStore:
     def _sync(self, folder: Path) -> None:
         """Makes the folder's entries durable, and its own entry and those of the folders above it, once a process."""
         _sync_folder(folder)
+        new = []
         while folder != self.root and folder not in self._synced:
-            self._synced.add(folder)
+            new.append(folder)
             folder = folder.parent
             _sync_folder(folder)
+        self._synced.update(new)  # not before: another thread relies on it
 
     def _sweep_drafts(self) -> None:
         """Drafts that a killed process left long ago."""

@@ -15,7 +15,7 @@ from core.storage.store import ObjectVersion
 
 PIECE_BYTES = 1 << 20
 MISSING = {"NoSuchKey", "404", "NotFound"}
-CONDITION_FAILED = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
+CONDITION_FAILED = {"PreconditionFailed", "412"}
 # A phone waits 15 s for its answer (PHONE-13), so everything here ends within 12 s (STORE-8).
 RETRIES = {"total_max_attempts": 3, "mode": "standard"}
 CONNECT_SECONDS, READ_SECONDS = 1, 2

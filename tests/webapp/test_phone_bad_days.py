@@ -1,6 +1,7 @@
 """Bad networks, large files, full disks, impatient phones (PHONE-10, PHONE-64 row 12, OPS-4)."""
 
 import errno
+import io
 import socket
 import threading
 import time
@@ -9,12 +10,15 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from werkzeug.exceptions import ClientDisconnected
 
 from core.config import Settings
 from core.database import db
 from core.models import ParticipantActivity, ProblemUpload, QueuedUpload, RefusedUpload
+from core.phones import uploads
+from core.storage import SealedStore, StoreUnavailable
 from tests.factories import Factory, phone_fields
-from tests.webapp.test_phone_uploads import GPS, NAME, PATIENT, contents_of, count, send
+from tests.webapp.test_phone_uploads import GPS, NAME, OTHER, PATIENT, contents_of, count, send
 from webapp import create_app
 from webapp.patience import Patience
 from webapp.phone import forms, rates, spool, uploading
@@ -214,3 +218,90 @@ def test_the_time_of_an_upload_is_noted_also_for_a_refused_file(app: Flask, fact
     assert send(app, participant, b"", "rList-1.csv").text == "file obviously invalid."
     activity = db.session.get(ParticipantActivity, participant.id, populate_existing=True)
     assert activity is not None and activity.last_upload_at is not None
+
+
+def test_a_body_of_unknown_length_is_not_taken(app: Flask, factory: Factory):
+    """PHONE-63: where it broke off cannot be told from its end; apps always send a length."""
+    participant = factory.participant(patient_id=PATIENT)
+    body = b"".join(f"{k}={v}&".encode() for k, v in phone_fields(participant, file_name=NAME).items()) + b"file=" + GPS
+    answer = app.test_client().post(
+        "/upload", input_stream=io.BytesIO(body), headers={"Transfer-Encoding": "chunked"},
+        content_type="application/x-www-form-urlencoded", environ_overrides={"wsgi.input_terminated": True},
+    )  # fmt: skip
+    assert answer.status_code == 411
+    assert count(QueuedUpload) == 0
+
+
+def test_a_connection_that_breaks_is_not_the_end_of_a_body():
+    """PHONE-63: what the server under us raises becomes a client that went away."""
+
+    class Broken:
+        def read(self, _: int) -> bytes:
+            raise ConnectionResetError
+
+    ours, theirs = socket.socketpair()
+    environ = {"gunicorn.socket": ours, "CONTENT_LENGTH": "10", "wsgi.input": Broken()}
+    with pytest.raises(ClientDisconnected):
+        Patience(lambda env, _: [env["wsgi.input"].read(10)])(environ, None)
+    ours.close()
+    theirs.close()
+
+
+def test_a_cheap_request_costs_little(app: Flask):
+    """PHONE-10: bodies that no app sends, before anybody is known: thousands of fields, of parts, of files."""
+    client, large = app.test_client(), 5 << 20
+    fields = b"a=&" * (large // 3)
+    assert client.post("/upload", data=fields, content_type="application/x-www-form-urlencoded").status_code == 403
+    part = b'--b\r\nContent-Disposition: form-data; name="%d"%s\r\n\r\n%s\r\n'
+    for head, contents in ((b"", b"x" * 100_000), (b'; filename="x"', b"x"), (b'; filename="x"', b"x" * 100_000)):
+        body = b"".join(part % (n, head, contents) for n in range(60)) + b"--b--\r\n"
+        begin = len(list(Path("/proc/self/fd").iterdir()))
+        answer = client.post("/upload", data=body, content_type="multipart/form-data; boundary=b")
+        assert answer.status_code in (403, 413)
+        assert len(list(Path("/proc/self/fd").iterdir())) <= begin + 3
+
+
+def test_two_files_of_one_name_at_the_same_moment_are_not_both_queued(
+    app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch
+):
+    """PHONE-83: the second waits a moment for the rows of the first, and then comes back later."""
+    participant = factory.participant(patient_id=PATIENT)
+    really, answers = uploads.rows_of_upload, []
+
+    def slow_rows(*arguments: Any) -> Any:
+        monkeypatch.setattr(uploads, "rows_of_upload", really)
+        thread = threading.Thread(target=second)
+        thread.start()
+        time.sleep(0.5)  # the first's object is there, and its rows are not
+        threads.append(thread)
+        return really(*arguments)
+
+    def second() -> None:
+        with app.app_context():
+            answers.append(send(app, participant, OTHER).text)
+
+    threads: list[threading.Thread] = []
+    monkeypatch.setattr(uploads, "rows_of_upload", slow_rows)
+    assert send(app, participant, GPS).text == "upload successful."
+    threads[0].join(10)
+    assert answers == ["file already present, upload again later (your bug!)"]
+    assert count(QueuedUpload) == 1
+
+
+def test_a_registration_that_cannot_be_answered_changes_no_password(
+    app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch
+):
+    """PHONE-32, PHONE-37: the key is read first, and the temporary password works at the next try."""
+    participant = factory.participant(platform=None)
+    fields = phone_fields(participant, phone_number="x", new_password="another")
+    really = SealedStore.read
+
+    def read(self: SealedStore, path: str, *more: Any) -> Any:
+        if path.endswith("_public"):
+            raise StoreUnavailable("down")
+        return really(self, path, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SealedStore, "read", read)
+        assert app.test_client().post("/register_user", data=fields).status_code == 503
+    assert app.test_client().post("/register_user", data=fields).status_code == 200

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, Response, current_app, g, request
-from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
+from flask import Blueprint, Response, abort, current_app, g, request
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, TimeoutError
 
 from core.crypto.seal import SealBroken
 from core.database import db
@@ -14,7 +14,7 @@ from core.models import Participant
 from core.phones.authentication import Level, Refused, admit, authenticate
 from core.phones.tracking import remember_reports
 from core.phones.uploads import TOO_LARGE, Answer, UploadDesk
-from core.storage import StoreUnavailable
+from core.storage.errors import StoreError
 from core.streams import Platform
 from webapp.phone.forms import BodyTooLarge, PhoneForm, read_phone_form
 from webapp.phone.rates import REQUESTS, WITH_PASSWORD, TooManyRequests, count_request
@@ -42,7 +42,9 @@ def phone_route(path: str, *, methods: Sequence[str] = ("GET", "POST")) -> Calla
 
 @phone.before_request
 def limit_body() -> None:
-    """Only uploads are large (OPS-4)."""
+    """Only uploads are large (OPS-4). Apps say how long a body is (PHONE-7); without that, its end could be a break."""
+    if request.content_length is None and "Transfer-Encoding" in request.headers:
+        abort(411)
     if request.endpoint != "phone.upload":
         request.max_content_length = MOST_FORM_BYTES
 
@@ -120,10 +122,11 @@ def too_large(_: BodyTooLarge) -> Response:
 
 @phone.errorhandler(TooMuchAtOnce)
 @phone.errorhandler(OSError)
-@phone.errorhandler(StoreUnavailable)
+@phone.errorhandler(StoreError)
 @phone.errorhandler(SealBroken)
 @phone.errorhandler(OperationalError)
 @phone.errorhandler(InterfaceError)
+@phone.errorhandler(IntegrityError)
 @phone.errorhandler(TimeoutError)
 def keep_your_file(error: Exception) -> Response:
     """Store, database or disk fail, or have no room: the phone keeps its file and comes back (PHONE-64 row 12)."""

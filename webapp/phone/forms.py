@@ -2,6 +2,7 @@
 
 import mmap
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain
@@ -10,15 +11,19 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from flask import Request
 from werkzeug.datastructures import Headers
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import MultiPartParser
 
 from webapp.phone.multipart import parse_multipart
-from webapp.phone.spool import PIECE_BYTES, mapped, pieces_of, spool_file, spooled
+from webapp.phone.spool import PIECE_BYTES, contents_of, pieces_of, spool_file, spooled
 
 # Larger bodies go to disk while they come in, so that a slow phone holds no memory.
 MOST_BYTES_IN_MEMORY = 4 << 20
 # A large body's fields stand in front of its file, within this.
 HEAD_BYTES = 1 << 20
+# What no app sends is read too, within bounds: a percent-encoded file, and parts of any sort.
+MOST_ENCODED_BYTES = 128 << 20
+MOST_FIELDS, MOST_PARTS, MOST_PART_BYTES = 200, 50, 2 << 20
 # A field `file` at the very start or behind another; in an Android upload it is the last one.
 _FILE_FIELD = re.compile(rb"(?:^|&)file=")
 
@@ -75,13 +80,12 @@ def _form_in_memory(request: Request) -> PhoneForm:
         return parse_urlencoded(body)
     if form := parse_multipart(body, _boundary(request)):
         return PhoneForm(*form)
-    general = _parts(request, BytesIO(body))
-    return PhoneForm(general.fields, None if general.file is None else general.file[:])
+    return _parts(request, BytesIO(body), BytesIO)
 
 
 def _spooled_form(request: Request) -> PhoneForm:
     if _is_multipart(request):
-        return _parts(request, request.stream)
+        return _parts(request, request.stream, spool_file)
     head = b""
     while len(head) < HEAD_BYTES and not _FILE_FIELD.search(head):
         if not (piece := request.stream.read(PIECE_BYTES)):
@@ -89,7 +93,11 @@ def _spooled_form(request: Request) -> PhoneForm:
         head += piece
     match = _FILE_FIELD.search(head)
     start = head[match.end() :] if match else b""
-    if match is None or (b"\n" not in start and b"%" in start):  # no app's body; a form library encodes the file
+    if match is None:
+        return PhoneForm(_fields(head), None)
+    if b"\n" not in start and b"%" in start:  # no app's body: a form library encodes the file
+        if (request.content_length or 0) > MOST_ENCODED_BYTES:
+            raise RequestEntityTooLarge
         return parse_urlencoded(head + request.stream.read())
     file = spooled(chain((start,), pieces_of(request.stream)))
     return PhoneForm(_fields(head[: match.start()]), file)
@@ -102,24 +110,28 @@ class _Parts(MultiPartParser):
         return "latin-1"
 
 
-def _parts(request: Request, stream: IO[bytes]) -> PhoneForm:
-    """A body of parts of any sort, whose file goes to disk as it comes in."""
+def _parts(request: Request, stream: IO[bytes], make_file: Callable[[], IO[bytes]]) -> PhoneForm:
+    """A body of parts of any sort, whose file goes to where `make_file` says as it comes in."""
+    made: list[IO[bytes]] = []
 
     def new_file(**_: Any) -> IO[bytes]:
-        return spool_file()
+        if made:
+            raise ValueError("more than one file")
+        made.append(make_file())
+        return made[0]
 
-    parser = _Parts(new_file, max_form_memory_size=request.max_form_memory_size, max_form_parts=1_000)
+    parser = _Parts(new_file, max_form_memory_size=MOST_PART_BYTES, max_form_parts=MOST_PARTS)
     try:
         form, files = parser.parse(stream, _boundary(request).encode(), request.content_length)
+        texts = {name: values[-1].encode("latin-1") for name, values in form.lists()}
+        text = texts.pop("file", None)
+        fields = {name: value.decode("utf-8", "replace") for name, value in texts.items()}
+        return PhoneForm(fields, contents_of(made[0]) if "file" in files else text)
     except ValueError:  # no parts in it that could be told apart
         return PhoneForm({}, None)
-    texts = {name: values[-1].encode("latin-1") for name, values in form.lists()}
-    text = texts.pop("file", None)
-    fields = {name: value.decode("utf-8", "replace") for name, value in texts.items()}
-    if "file" in files:
-        with files["file"].stream as file:
-            return PhoneForm(fields, mapped(file))
-    return PhoneForm(fields, text)
+    finally:
+        for file in made:
+            file.close()
 
 
 def _form_of_head(request: Request, head: bytes) -> PhoneForm:
@@ -153,4 +165,9 @@ def _fields(body: bytes) -> dict[str, str]:
         encoding = "utf-8"
     except UnicodeDecodeError:
         encoding = "latin-1"
-    return dict(parse_qsl(body.decode(encoding), keep_blank_values=True, encoding=encoding, errors="replace"))
+    text = body.decode(encoding)
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, encoding=encoding, errors="replace", max_num_fields=MOST_FIELDS)
+    except ValueError:
+        return {}
+    return dict(pairs)

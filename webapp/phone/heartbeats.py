@@ -7,6 +7,8 @@ from core.database import db
 from core.models import Heartbeat
 from webapp.phone.door import admitted, phone_route
 
+MOST_MESSAGE_CHARACTERS = 10_000
+
 
 @phone_route("/mobile-heartbeat")
 def mobile_heartbeat() -> Response:
@@ -15,7 +17,7 @@ def mobile_heartbeat() -> Response:
     db.session.execute(
         insert(Heartbeat).values(
             participant_id=participant.id, at=participant.activity.last_heartbeat_at,
-            message=form.fields.get("message"),
+            message=form.fields.get("message", "")[:MOST_MESSAGE_CHARACTERS] or None,
         )
     )  # fmt: skip
     db.session.commit()

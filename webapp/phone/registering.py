@@ -19,17 +19,17 @@ from webapp.stores import sealed_store
 def register_user() -> Response:
     """PHONE-31 to PHONE-38."""
     participant, form = authenticated(Level.REGISTRATION)
-    register_phone(desk_of(participant), participant, form.fields, request_platform(), now())
+    # What can fail comes first: a phone that has registered has a new password, and must hear of it.
     key = sealed_store(participant.study).read(public_key_path(participant.study.object_id, participant.patient_id))[0]
-    return json_answer(
-        {
-            "client_public_key": client_public_key(key),
-            "device_settings": settings_of(participant).for_phones(),
-            **firebase_files_for_phone(db.session(), request_platform()),
-            "study_name": participant.study.name,
-            "study_id": participant.study.object_id,
-        }
-    )
+    answer = {
+        "client_public_key": client_public_key(key),
+        "device_settings": settings_of(participant).for_phones(),
+        **firebase_files_for_phone(db.session(), request_platform()),
+        "study_name": participant.study.name,
+        "study_id": participant.study.object_id,
+    }
+    register_phone(desk_of(participant), participant, form.fields, request_platform(), now())
+    return json_answer(answer)
 
 
 @phone_route("/set_password")

@@ -3,6 +3,7 @@
 import mmap
 import tempfile
 from collections.abc import Iterator
+from io import BytesIO
 from typing import IO
 
 from webapp.stores import settings
@@ -22,11 +23,13 @@ def spooled(pieces: Iterator[bytes]) -> mmap.mmap | bytes:
     with spool_file() as file:
         for piece in pieces:
             file.write(piece)
-        return mapped(file)
+        return contents_of(file)
 
 
-def mapped(file: IO[bytes]) -> mmap.mmap | bytes:
-    """The contents of a file, which may be closed and deleted meanwhile."""
+def contents_of(file: IO[bytes]) -> mmap.mmap | bytes:
+    """What is in a file, which may be closed and deleted meanwhile."""
+    if isinstance(file, BytesIO):
+        return file.getvalue()
     file.flush()
     if not file.seek(0, 2):
         return b""

@@ -118,7 +118,7 @@ def _registering() -> list[Case]:
              who=when.IN_EASY_STUDY),
         case("second call with the temporary password", REFUSED, EMPTY, "PHONE-38",
              who=when.registered_with_a_new_password),
-        case("participant has no keys", both(500), ANYTHING, "PHONE-93", who=when.without_keys),
+        case("participant has no keys", both(503), REASON, "PHONE-93", who=when.without_keys),
         case("object store down", both(503), REASON, "PHONE-17", during=when.store_is_down),
     ]  # fmt: skip
 
