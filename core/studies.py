@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -32,6 +33,7 @@ def create_study(
         name=checked_name(name),
         timezone_name=checked_zone(timezone_name),
         encryption_key=encryption_key or new_study_key(),
+        imported_at=datetime.now(UTC) if encryption_key else None,  # a key that was there before has objects
         app_settings=AppSettings(),
     )
     apply_app_settings(study.app_settings, app_settings or {})

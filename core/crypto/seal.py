@@ -12,6 +12,7 @@ inside only under keys that end in `.zst`.
 """
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -65,6 +66,28 @@ def seal(plain: Iterable[bytes], context: SealContext, level: int) -> Iterator[b
     yield cipher.encrypt(_nonce(number, is_last=True), waiting or b"", associated)
 
 
+def seal_whole(plain: bytes, context: SealContext, level: int) -> bytes:
+    """The same for contents in memory, in half the time for small ones: no stream is set up."""
+    header = MAGIC + VERSION + os.urandom(SALT_BYTES)
+    cipher, associated = _cipher(context, header), _associated(context, header)
+    frame = _compressor(level).compress(plain)
+    segments = [frame[start : start + SEGMENT_BYTES] for start in range(0, len(frame), SEGMENT_BYTES)]
+    last = len(segments) - 1
+    sealed = [cipher.encrypt(_nonce(n, is_last=n == last), segment, associated) for n, segment in enumerate(segments)]
+    return b"".join([header, *sealed])
+
+
+def unseal_whole(sealed: bytes, context: SealContext) -> bytes:
+    """The contents of an object under our seal that is in memory. Raises SealBroken."""
+    frame = b"".join(_verified((sealed,), context))
+    try:
+        if zstandard.frame_content_size(frame) >= 0:
+            return _decompressor().decompress(frame, allow_extra_data=False)
+    except zstandard.ZstdError:
+        pass  # several frames, or a broken one, of which the stream says what is wrong
+    return b"".join(_decompressed((frame,), context.path))
+
+
 def unseal(sealed: Iterable[bytes], context: SealContext) -> Iterator[bytes]:
     """The contents of an object under our seal, in pieces, each verified before it is given. Raises SealBroken."""
     return _decompressed(_verified(sealed, context), context.path)
@@ -81,6 +104,23 @@ def unseal_legacy(sealed: Iterable[bytes], context: SealContext, *, is_compresse
     """The contents of an object of the existing platform, in pieces. A wrong key shows only through zstd."""
     decrypted = _cfb8_decrypted(sealed, context)
     return _decompressed(decrypted, context.path) if is_compressed else decrypted
+
+
+_kept = threading.local()  # contexts of zstd, which are costly to make and of one thread each
+
+
+def _compressor(level: int) -> zstandard.ZstdCompressor:
+    if getattr(_kept, "level", None) != level:
+        _kept.level, _kept.compressor = level, zstandard.ZstdCompressor(level=level)
+    compressor: zstandard.ZstdCompressor = _kept.compressor
+    return compressor
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    if not hasattr(_kept, "decompressor"):
+        _kept.decompressor = zstandard.ZstdDecompressor()
+    decompressor: zstandard.ZstdDecompressor = _kept.decompressor
+    return decompressor
 
 
 def _verified(sealed: Iterable[bytes], context: SealContext) -> Iterator[bytes]:

@@ -18,6 +18,7 @@ from core.models.phone_history import (
 from core.models.purge import Purge
 from core.models.push_credentials import CredentialKind, PushCredential
 from core.models.push_token import PushService, PushToken
+from core.models.reprocessing import ReprocessingJob, ReprocessingProgress
 from core.models.researcher import ApiKey, Researcher, StudyRole
 from core.models.schedule import (
     AttemptKind,
@@ -70,6 +71,8 @@ __all__ = [
     "QueuedUpload",
     "Refusal",
     "RefusedUpload",
+    "ReprocessingJob",
+    "ReprocessingProgress",
     "Researcher",
     "Schedule",
     "ScheduledEvent",

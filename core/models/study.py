@@ -27,7 +27,10 @@ def new_study_key() -> str:
 
 
 class Study(Model):
-    """A study. Never deleted: hiding keeps everything and stops it (PORTAL-92)."""
+    """A study. Never deleted: hiding keeps everything and stops it (PORTAL-92).
+
+    `imported_at` is set where its objects may be those of the existing platform, some under keys without `.zst`.
+    """
 
     __tablename__ = "studies"
 
@@ -40,6 +43,7 @@ class Study(Model):
     is_stopped_by_hand: Mapped[bool] = mapped_column(server_default=sa.false())
     hidden_at: Mapped[At | None]
     has_easy_enrollment: Mapped[bool] = mapped_column(server_default=sa.false())
+    imported_at: Mapped[At | None]
     created_at: Mapped[CreatedAt]
 
     app_settings: Mapped[AppSettings] = relationship(lazy="raise_on_sql", passive_deletes=True)

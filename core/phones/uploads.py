@@ -156,13 +156,13 @@ def place_raw_object(desk: UploadDesk, path: str, contents: bytes) -> StoredByte
     that name wait; later other contents get a name of their own.
     """
     try:
-        return desk.store.create(path, contents)
+        return desk.store.create_raw(path, contents)
     except ObjectExists:
-        known = desk.session.get(StoredObject, path + SUFFIX)
+        known = _known(desk.session, path)
         # Without its row, a crash or a request still under way left the object there.
         if known is None and desk.store.read(path)[0] == contents:
             return desk.store.adopt(path, contents)
-        known = known or _row_that_comes(desk.session, path + SUFFIX)
+        known = known or _row_that_comes(desk.session, path)
         if known is not None and _is_same(known, contents):
             return STORED
         waits = sa.and_(QueuedUpload.path == path, QueuedUpload.state == QueueState.WAITING.value)
@@ -171,12 +171,17 @@ def place_raw_object(desk: UploadDesk, path: str, contents: bytes) -> StoredByte
         return _create_own(desk.store, f"{path}-duplicate-{new_identifier(10)}", contents)
 
 
+def _known(session: Session, path: str) -> StoredObject | None:
+    """The row of the object at this path, under its key or the old plain one."""
+    return session.get(StoredObject, path + SUFFIX) or session.get(StoredObject, path)
+
+
 def _row_that_comes(session: Session, path: str) -> StoredObject | None:
     """The row of an object that another request has just written and is about to commit; None after a moment."""
     for _ in range(WAITS_FOR_A_ROW):
         session.commit()  # no transaction is open meanwhile, and the next look is a new one
         time.sleep(WAIT_SECONDS)
-        if row := session.get(StoredObject, path):
+        if row := _known(session, path):
             return row
     return None
 

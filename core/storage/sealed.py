@@ -11,10 +11,19 @@ from itertools import chain
 from typing import Any
 
 from core.config import Settings
-from core.crypto.seal import SealBroken, SealContext, is_our_seal, seal, seal_legacy, unseal, unseal_legacy
+from core.crypto.seal import (
+    SealBroken,
+    SealContext,
+    is_our_seal,
+    seal_legacy,
+    seal_whole,
+    unseal,
+    unseal_legacy,
+    unseal_whole,
+)
 from core.models.stored_object import SealKind
 from core.models.study import Study
-from core.storage.errors import ObjectMissing
+from core.storage.errors import ObjectExists, ObjectMissing
 from core.storage.store import ObjectStore
 
 SUFFIX = ".zst"
@@ -49,11 +58,18 @@ class SealedStore:
         self.study_key = study.storage_key
         self.level = settings.data_compression_level
         self.seal_kind = SealKind(settings.seal)
+        self.has_plain_keys = study.imported_at is not None
 
     def create(self, path: str, contents: bytes) -> StoredBytes:
         """Seals and writes a new object. Raises ObjectExists, StoreUnavailable."""
         sealed = self._sealed(path, contents)
         return self._stored(path, contents, sealed, self.store.create(path + SUFFIX, sealed))
+
+    def create_raw(self, path: str, contents: bytes) -> StoredBytes:
+        """The same for an upload: in an imported study an object under the old plain key counts as well (STORE-10)."""
+        if self.has_plain_keys and self._is_there(path):
+            raise ObjectExists(path)
+        return self.create(path, contents)
 
     def replace(self, path: str, contents: bytes, etag: str) -> StoredBytes:
         """Seals and replaces the object that was read with this ETag. Raises ObjectChanged, StoreUnavailable."""
@@ -62,12 +78,15 @@ class SealedStore:
 
     def adopt(self, path: str, contents: bytes) -> StoredBytes:
         """The values of an object that was found with these contents and without a row (PHONE-82)."""
-        pieces, etag = self.store.read(path + SUFFIX)
+        key = path + SUFFIX
+        if self.has_plain_keys and not self._is_there(key):
+            key = path
+        pieces, etag = self.store.read(key)
         start = next(pieces, b"")
         size = len(start) + sum(map(len, pieces))
         kind = SealKind.OURS if is_our_seal(start) else SealKind.LEGACY
         sha1 = hashlib.sha1(contents, usedforsecurity=False).digest()
-        return StoredBytes(path + SUFFIX, len(contents), size, sha1, etag, kind)
+        return StoredBytes(key, len(contents), size, sha1, etag, kind)
 
     def read(self, path: str, expected_seal: str | None = None) -> tuple[bytes, str | None]:
         """Contents, and the ETag to replace it with (None for an object under the old plain key, STORE-2).
@@ -75,33 +94,57 @@ class SealedStore:
         Raises ObjectMissing, SealBroken, StoreUnavailable. `expected_seal` is what the object's row says: legacy
         bytes where the row says ours are a broken seal (STORE-4).
         """
-        pieces, etag = self.open(path, expected_seal)
-        return b"".join(pieces), etag
+        context = self._context(path)
+        sealed, etag, is_plain_key = self._fetched(path)
+        whole = b"".join(sealed)
+        if not is_plain_key and is_our_seal(whole):
+            return unseal_whole(whole, context), etag
+        return b"".join(self._unsealed(iter((whole,)), path, expected_seal, is_plain_key=is_plain_key)), etag
 
     def open(self, path: str, expected_seal: str | None = None) -> tuple[Iterator[bytes], str | None]:
         """As `read`, with the contents in pieces: memory stays bounded whatever the object's size."""
-        context = self._context(path)
+        sealed, etag, is_plain_key = self._fetched(path)
+        return self._unsealed(sealed, path, expected_seal, is_plain_key=is_plain_key), etag
+
+    def _fetched(self, path: str) -> tuple[Iterator[bytes], str | None, bool]:
+        """The object as stored, its ETag, and whether it stands under the old plain key (STORE-2)."""
+        self._context(path)
         try:
-            sealed, etag = self.store.read(path + SUFFIX)
+            return *self.store.read(path + SUFFIX), False
         except ObjectMissing:
-            try:
-                sealed, _ = self.store.read(path)
-                return unseal_legacy(sealed, context, is_compressed=False), None
-            except ObjectMissing:  # or compressed between the two looks
-                sealed, etag = self.store.read(path + SUFFIX)
+            if not self.has_plain_keys:
+                raise
+        try:
+            return self.store.read(path)[0], None, True
+        except ObjectMissing:  # or compressed between the two looks
+            return *self.store.read(path + SUFFIX), False
+
+    def _unsealed(
+        self, sealed: Iterator[bytes], path: str, expected_seal: str | None, *, is_plain_key: bool
+    ) -> Iterator[bytes]:
+        context = self._context(path)
+        if is_plain_key:
+            return unseal_legacy(sealed, context, is_compressed=False)
         start = next(sealed, b"")
         whole = chain((start,), sealed)
         if is_our_seal(start):
-            return unseal(whole, context), etag
+            return unseal(whole, context)
         if expected_seal == SealKind.OURS:
             raise SealBroken(f"{path}: its row says it carries our seal, and it does not")
-        return unseal_legacy(whole, context, is_compressed=True), etag
+        return unseal_legacy(whole, context, is_compressed=True)
+
+    def _is_there(self, key: str) -> bool:
+        try:
+            next(self.store.read(key)[0], None)
+        except ObjectMissing:
+            return False
+        return True
 
     def _sealed(self, path: str, contents: bytes) -> bytes:
         context = self._context(path)
         if self.seal_kind is SealKind.LEGACY:
             return seal_legacy(contents, self.study_key, self.level)
-        return b"".join(seal((contents,), context, self.level))
+        return seal_whole(contents, context, self.level)
 
     def _stored(self, path: str, contents: bytes, sealed: bytes, etag: str) -> StoredBytes:
         sha1 = hashlib.sha1(contents, usedforsecurity=False).digest()

@@ -127,7 +127,7 @@ def test_a_survey_known_to_the_study_is_named_in_the_registry(app: Flask, factor
 def test_a_late_file_is_merged_into_a_chunk_of_the_existing_platform(app: Flask, factory: Factory):
     """PROC-32, STORE-2, STORE-3: legacy seal, under the compressed key and under the plain one."""
     for suffix in (".zst", ""):
-        participant = factory.participant()
+        participant = factory.participant(factory.study(encryption_key="k" * 32))
         path = f"CHUNKED_DATA/{participant.study.object_id}/{participant.patient_id}/accelerometer/{HOUR}"
         old = b"timestamp,UTC time,accuracy,x,y,z\n1700002800000,2023-11-14T23:00:00.000,3,1,1,1"
         object_store().create(path + suffix, _legacy(old, participant.study.storage_key, is_compressed=bool(suffix)))

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from core import purging
 from core.crypto.passwords import verify_password
 from core.database import db
-from core.models import Participant, ParticipantEvent, Purge, StoredObject, Survey, SurveyVersion
+from core.models import Participant, ParticipantEvent, Purge, ReprocessingJob, StoredObject, Survey, SurveyVersion
 from core.models.participant import participant_with_study
 from core.participant_rows import KEPT, tables_of_participants
 from core.processing.claims import Scope, claimed_participant
@@ -93,6 +93,9 @@ def values_for(table: sa.Table, study_id: int) -> dict[str, Any]:
     references = {"study_id": study_id, "survey_id": survey.id, "survey_version_id": version, "intervention_id": None}
     if "intervention_id" in table.c:
         references["intervention_id"] = Factory().intervention(survey_study(survey), f"i{datetime.now()}").id
+    if "job_id" in table.c:
+        job = sa.insert(ReprocessingJob).values(study_id=study_id).returning(ReprocessingJob.id)
+        references["job_id"] = db.session.scalar(job)
     checked = {"kind": "manual", "service": "fcm", "reason": "junk name", "detail": {"device_id": "d0"}}
     if table.name == "participant_events":
         checked["kind"] = "registered"

@@ -32,7 +32,7 @@ class Killed(BaseException):
 
 @pytest.fixture
 def participant(factory: Factory) -> Participant:
-    return factory.participant()
+    return factory.participant(factory.study(encryption_key="k" * 32))
 
 
 def uncompressed(study: Study, contents: bytes) -> bytes:

@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import boto3
@@ -26,7 +27,10 @@ from core.storage.folder import FolderStore
 from core.storage.s3 import CONNECT_SECONDS, READ_SECONDS, RETRIES, S3Store
 
 BUCKET = "participants"
-STUDY = Study(id=1, object_id="Qm4vT8sZ1nB6xK2wR9cJ5hLp", name="s", encryption_key="k" * 32)
+STUDY = Study(
+    id=1, object_id="Qm4vT8sZ1nB6xK2wR9cJ5hLp", name="s", encryption_key="k" * 32,
+    imported_at=datetime(2026, 1, 1, tzinfo=UTC),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

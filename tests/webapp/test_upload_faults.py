@@ -7,6 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography.hazmat.decrepit.ciphers.modes import CFB8
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -148,3 +151,26 @@ def test_an_orphan_with_other_contents_of_that_name_is_not_overwritten(
     assert queued.path.startswith(f"{raw_path(participant)}-duplicate-")
     assert contents_of(factory, participant, raw_path(participant)) == b"other contents"
     assert orphans() == [f"{raw_path(participant)}.zst"]
+
+
+def test_an_object_of_the_existing_platform_under_its_plain_key_is_not_masked(app: Flask, factory: Factory):
+    """STORE-10, PHONE-81: in an imported study the key without `.zst` is looked at as well."""
+    participant = factory.participant(factory.study(encryption_key="k" * 32), patient_id=PATIENT)
+    path = raw_path(participant)
+    encryptor = Cipher(AES256(participant.study.storage_key), CFB8(bytes(16))).encryptor()
+    object_store().create(path, bytes(16) + encryptor.update(b"older contents"))
+    assert send(app, participant, GPS).text == "upload successful."
+    queued = db.session.scalars(db.select(QueuedUpload)).one()
+    assert queued.path.startswith(f"{path}-duplicate-")
+    assert contents_of(factory, participant, path) == b"older contents"
+
+
+def test_the_same_contents_under_the_plain_key_get_their_rows(app: Flask, factory: Factory):
+    """STORE-10, PHONE-82."""
+    participant = factory.participant(factory.study(encryption_key="k" * 32), patient_id=PATIENT)
+    path = raw_path(participant)
+    encryptor = Cipher(AES256(participant.study.storage_key), CFB8(bytes(16))).encryptor()
+    object_store().create(path, bytes(16) + encryptor.update(PLAINTEXT))
+    assert send(app, participant, GPS).text == "upload successful."
+    assert send(app, participant, GPS).text == "upload successful."
+    assert db.session.scalars(db.select(QueuedUpload.path)).all() == [path]
