@@ -3,6 +3,7 @@
 import asyncio
 import re
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -60,9 +61,13 @@ class ApnsSender:
         if not DEVICE_TOKEN.fullmatch(token):
             return Outcome(Fate.UNREGISTERED, "BadDeviceToken")
         try:
-            return asyncio.run(asyncio.wait_for(self._send(token, message), SEND_SECONDS))
+            with ThreadPoolExecutor(1) as own:  # a caller may be inside an event loop, as flows are
+                return own.submit(self._run, token, message).result()
         except (TimeoutError, MaxAttemptsExceeded, ConnectionClosed, OSError, H2Error):
             return Outcome(Fate.UNREACHABLE, "The push service does not answer.")
+
+    def _run(self, token: str, message: Message) -> Outcome:
+        return asyncio.run(asyncio.wait_for(self._send(token, message), SEND_SECONDS))
 
     async def _send(self, token: str, message: Message) -> Outcome:
         request = NotificationRequest(token, _payload(message), push_type=PushType.ALERT, priority=int(PRIORITY_HIGH))
