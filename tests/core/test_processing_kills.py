@@ -27,7 +27,7 @@ from tests.core.test_processing_batch import forget_rows, queue
 from tests.factories import Factory
 from webapp.stores import object_store, settings
 
-KILLS = int(os.environ.get("KILLS", "200"))
+KILLS = int(os.environ.get("KILLS", "100"))
 SEED = int(os.environ.get("KILL_SEED", "1"))
 HOUR_MS = 3_600_000
 START_MS = 1_700_002_800_000

@@ -1,6 +1,5 @@
 """Chunks made anew and data audited on a real, temporary Prefect server (OPS-20 to OPS-24)."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +7,6 @@ import pytest
 from flask import Flask
 from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
-from prefect.testing.utilities import prefect_test_harness
 
 import flows.infrastructure
 from core.database import db
@@ -25,12 +23,6 @@ from flows.sweeping import NoSuchStudy
 from tests.core.test_data_audit import add_chunk
 from tests.core.test_processing_batch import HEADER, process, queue
 from tests.factories import Factory
-
-
-@pytest.fixture(scope="module")
-def prefect() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=60):
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -8,18 +8,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from flask import Flask
 from prefect import flow
-from prefect.testing.utilities import prefect_test_harness
 
 from core.config import get_settings
 from core.database import db
 from core.tallies import all_tallies
 from flows.hooks import HOOKS
-
-
-@pytest.fixture(scope="module")
-def prefect() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=60):
-        yield
 
 
 @pytest.fixture

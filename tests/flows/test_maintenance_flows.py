@@ -1,7 +1,6 @@
 """Purges, audits, compression and pruning on a real, temporary Prefect server (OPS-20 to OPS-24)."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,7 +12,6 @@ from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
-from prefect.testing.utilities import prefect_test_harness
 
 import flows.infrastructure
 from core import purging
@@ -34,12 +32,6 @@ from tests.core.test_processing_batch import HEADER, queue
 from tests.core.test_resealing import put_legacy, put_plain
 from tests.factories import Factory
 from webapp.stores import object_store
-
-
-@pytest.fixture(scope="module")
-def prefect() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=60):
-        yield
 
 
 @pytest.fixture(autouse=True)

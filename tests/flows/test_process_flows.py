@@ -1,13 +1,11 @@
 """The processing flows on a real, temporary Prefect server (OPS-20 to OPS-24)."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
 from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
-from prefect.testing.utilities import prefect_test_harness
 from sqlalchemy.exc import IntegrityError
 
 import flows.infrastructure
@@ -25,12 +23,6 @@ from flows.process_participants import process_participants
 from flows.process_uploads import process_uploads, runs_wanted
 from tests.core.test_processing_batch import HEADER, queue
 from tests.factories import Factory
-
-
-@pytest.fixture(scope="module")
-def prefect() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=60):
-        yield
 
 
 @pytest.fixture(autouse=True)

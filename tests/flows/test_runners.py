@@ -1,10 +1,7 @@
 """The same flow on threads, on processes and on a Dask cluster of two workers (OPS-20)."""
 
-from collections.abc import Iterator
-
 import pytest
 from flask import Flask
-from prefect.testing.utilities import prefect_test_harness
 
 import flows.infrastructure
 from core.config import ConfigurationError, get_settings, load_settings
@@ -16,12 +13,6 @@ from tests.core.test_processing_batch import HEADER, queue
 from tests.factories import Factory
 
 PARTICIPANTS, FILES = 6, 5
-
-
-@pytest.fixture(scope="module")
-def prefect() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=60):
-        yield
 
 
 @pytest.mark.parametrize("runner", ["threads", "processes", "dask"])
