@@ -89,7 +89,7 @@ def _noting(column: str) -> sa.Executable:
         name: sa.func.coalesce(sa.bindparam(name, type_=sa.Text), activity.c[name]) for name in VERSIONS.values()
     }
     # An upload's second transaction is waited for, and with it this one: the log is written in order.
-    sync = sa.func.set_config("synchronous_commit", "off" if column == "last_upload_at" else "on", True)
+    unsynced = [sa.func.set_config("synchronous_commit", "off", True)] if column == "last_upload_at" else []
     is_new = sa.or_(*(before.c[name].is_distinct_from(activity.c[name]) for name in VERSIONS.values()))
     change = (
         sa.update(ParticipantActivity)
@@ -102,7 +102,7 @@ def _noting(column: str) -> sa.Executable:
             participant.c.purge_asked_at.is_(None),
             participant.c.purged_at.is_(None),
         )
-        .returning(*participant.c, *study.c, *activity.c, is_new.label("has_new_versions"), sync)
+        .returning(*participant.c, *study.c, *activity.c, is_new.label("has_new_versions"), *unsynced)
         .execution_options(synchronize_session=False)
     )
     return (

@@ -17,16 +17,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
-import core.processing.batch as batch
-import core.storage.sealed as sealed
 from core.database import db, get_engine
 from core.models import QueuedUpload
 from core.models.participant import participant_with_study
 from core.phones.uploads import rows_of_upload
+from core.processing import batch, chunk_writing
 from core.processing.run import Scope, process_everything
-from core.storage import open_store
+from core.storage import open_store, sealed
 from core.streams import SPECS, Platform, stream_of_path
 from tests.benchmarks.measure import report, resident_now_mb, resident_peak_mb
 from tests.benchmarks.serving import migrated, study_with_participants
@@ -127,8 +127,6 @@ def shares() -> dict[str, float]:
         begin = time.perf_counter()
         process_everything(db.engine, object_store(), settings(), Scope())
         total = time.perf_counter() - begin
-    seal = times.pop("all of unseal and unzip"), times.pop("all of zip and seal")
-    times["unseal and unzip"], times["zip and seal"] = seal
     times["rest"] = total - sum(times.values())
     return {name: 100 * seconds / total for name, seconds in sorted(times.items())} | {"seconds": total}
 
@@ -136,36 +134,19 @@ def shares() -> dict[str, float]:
 @contextmanager
 def measured(times: dict[str, float]) -> Iterator[None]:
     """Clocks around the steps, with one thread instead of several."""
+    store = type(object_store())
     places: list[tuple[Any, str, str]] = [
-        (type(object_store()), "read", "fetch"), (type(object_store()), "create", "put"),
-        (type(object_store()), "replace", "put"), (batch, "bin_files", "parse and sort into hours"),
-        (sealed, "seal", ""), (sealed, "unseal", ""),
+        (store, "read", "fetch"), (store, "create", "put"), (store, "replace", "put"),
+        (batch, "bin_files", "parse and sort into hours"), (chunk_writing, "merge_chunk", "merge"),
+        (sealed, "seal_whole", "zip and seal"), (sealed, "unseal_whole", "unseal and unzip"),
+        (sa.engine.default.DefaultDialect, "do_execute", "database statements"),
+        (sa.engine.default.DefaultDialect, "do_commit", "database statements"),
     ]  # fmt: skip
-    originals = [(owner, name, getattr(owner, name)) for owner, name, _ in places]
-    threads = batch.THREADS
-    batch.THREADS = 1
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch, "THREADS", 1)
         for owner, name, label in places:
-            if label:
-                setattr(owner, name, clocked(getattr(owner, name), times, label))
-        sealed.seal = drained(sealed.seal, times, "all of zip and seal")  # type: ignore[assignment]
-        sealed.unseal = drained(sealed.unseal, times, "all of unseal and unzip")  # type: ignore[assignment]
-        import core.processing.chunk_writing as chunk_writing
-
-        merge = chunk_writing.merge_chunk
-        chunk_writing.merge_chunk = clocked(merge, times, "merge")
-        sa.event.listen(sa.Engine, "before_cursor_execute", lambda *a: a[4].__setattr__("_began", time.perf_counter()))
-
-        def ended(*a: Any) -> None:
-            times["database statements"] += time.perf_counter() - a[4]._began
-
-        sa.event.listen(sa.Engine, "after_cursor_execute", ended)
+            patch.setattr(owner, name, clocked(getattr(owner, name), times, label))
         yield
-        chunk_writing.merge_chunk = merge
-    finally:
-        batch.THREADS = threads
-        for owner, name, original in originals:
-            setattr(owner, name, original)
 
 
 def clocked(function: Callable[..., Any], times: dict[str, float], label: str) -> Callable[..., Any]:
@@ -175,18 +156,6 @@ def clocked(function: Callable[..., Any], times: dict[str, float], label: str) -
             return function(*arguments, **more)
         finally:
             times[label] += time.perf_counter() - begin
-
-    return timed
-
-
-def drained(function: Callable[..., Any], times: dict[str, float], label: str) -> Callable[..., Any]:
-    """For functions that give pieces: the time of making them all."""
-
-    def timed(*arguments: Any, **more: Any) -> Iterator[bytes]:
-        begin = time.perf_counter()
-        pieces = list(function(*arguments, **more))
-        times[label] += time.perf_counter() - begin
-        return iter(pieces)
 
     return timed
 
