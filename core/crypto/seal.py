@@ -52,22 +52,8 @@ def is_our_seal(start: bytes) -> bool:
     return start.startswith(MAGIC)
 
 
-def seal(plain: Iterable[bytes], context: SealContext, level: int) -> Iterator[bytes]:
-    """The sealed object for the contents given in pieces; memory stays near two segments whatever their size."""
-    header = MAGIC + VERSION + os.urandom(SALT_BYTES)
-    cipher, associated = _cipher(context, header), _associated(context, header)
-    yield header
-    number, waiting = 0, None
-    for segment in _segments(_compressed(plain, level), SEGMENT_BYTES):
-        if waiting is not None:
-            yield cipher.encrypt(_nonce(number, is_last=False), waiting, associated)
-            number += 1
-        waiting = segment
-    yield cipher.encrypt(_nonce(number, is_last=True), waiting or b"", associated)
-
-
-def seal_whole(plain: bytes, context: SealContext, level: int) -> bytes:
-    """The same for contents in memory, in half the time for small ones: no stream is set up."""
+def seal(plain: bytes, context: SealContext, level: int) -> bytes:
+    """The sealed object for these contents."""
     header = MAGIC + VERSION + os.urandom(SALT_BYTES)
     cipher, associated = _cipher(context, header), _associated(context, header)
     frame = _compressor(level).compress(plain)
@@ -77,8 +63,13 @@ def seal_whole(plain: bytes, context: SealContext, level: int) -> bytes:
     return b"".join([header, *sealed])
 
 
+def unseal(sealed: Iterable[bytes], context: SealContext) -> Iterator[bytes]:
+    """The contents of an object under our seal, in pieces, each verified before it is given. Raises SealBroken."""
+    return _decompressed(_verified(sealed, context), context.path)
+
+
 def unseal_whole(sealed: bytes, context: SealContext) -> bytes:
-    """The contents of an object under our seal that is in memory. Raises SealBroken."""
+    """The same for an object in memory, in one call for each step: most objects are small. Raises SealBroken."""
     frame = b"".join(_verified((sealed,), context))
     try:
         if zstandard.frame_content_size(frame) >= 0:
@@ -86,11 +77,6 @@ def unseal_whole(sealed: bytes, context: SealContext) -> bytes:
     except zstandard.ZstdError:
         pass  # several frames, or a broken one, of which the stream says what is wrong
     return b"".join(_decompressed((frame,), context.path))
-
-
-def unseal(sealed: Iterable[bytes], context: SealContext) -> Iterator[bytes]:
-    """The contents of an object under our seal, in pieces, each verified before it is given. Raises SealBroken."""
-    return _decompressed(_verified(sealed, context), context.path)
 
 
 def seal_legacy(plain: bytes, study_key: bytes, level: int) -> bytes:
@@ -151,14 +137,6 @@ def _cfb8_decrypted(sealed: Iterable[bytes], context: SealContext) -> Iterator[b
     decryptor = Cipher(algorithms.AES256(context.study_key), CFB8(iv)).decryptor()
     for piece in pieces:
         yield decryptor.update(piece)
-
-
-def _compressed(plain: Iterable[bytes], level: int) -> Iterator[bytes]:
-    compressor = zstandard.ZstdCompressor(level=level).compressobj()
-    for piece in plain:
-        if out := compressor.compress(piece):
-            yield out
-    yield compressor.flush()
 
 
 def _decompressed(compressed: Iterable[bytes], path: str) -> Iterator[bytes]:

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.config import Settings
-from core.crypto.seal import SealBroken, SealContext, is_our_seal, seal, unseal, unseal_legacy
+from core.crypto.seal import SealBroken, SealContext, is_our_seal, seal, unseal, unseal_legacy, unseal_whole
 from core.models import Participant, SealKind, StoredObject
 from core.models.study import study_by_object_id
 from core.processing.locks import LockSpace, lock_key, try_lock, unlocked_after
@@ -229,8 +229,8 @@ class _Work:
     def _written(self, contents: bytes, level: int, etag: str | None) -> StoredBytes:
         """Seals and writes, and reads back what was written. `etag` is that of the object to replace."""
         key = self.context.path + SUFFIX
-        sealed = b"".join(seal((contents,), self.context, level))
-        if b"".join(unseal((sealed,), self.context)) != contents:
+        sealed = seal(contents, self.context, level)
+        if unseal_whole(sealed, self.context) != contents:
             raise SealBroken(f"{key}: what was sealed does not open to what it was; is this machine's memory sound?")
         etag = self.store.create(key, sealed) if etag is None else self.store.replace(key, sealed, etag)
         if b"".join(self.store.read(key)[0]) != sealed:

@@ -15,8 +15,8 @@ from core.crypto.seal import (
     SealBroken,
     SealContext,
     is_our_seal,
+    seal,
     seal_legacy,
-    seal_whole,
     unseal,
     unseal_legacy,
     unseal_whole,
@@ -144,7 +144,7 @@ class SealedStore:
         context = self._context(path)
         if self.seal_kind is SealKind.LEGACY:
             return seal_legacy(contents, self.study_key, self.level)
-        return seal_whole(contents, context, self.level)
+        return seal(contents, context, self.level)
 
     def _stored(self, path: str, contents: bytes, sealed: bytes, etag: str) -> StoredBytes:
         sha1 = hashlib.sha1(contents, usedforsecurity=False).digest()

@@ -138,7 +138,7 @@ def measured(times: dict[str, float]) -> Iterator[None]:
     places: list[tuple[Any, str, str]] = [
         (store, "read", "fetch"), (store, "create", "put"), (store, "replace", "put"),
         (batch, "bin_files", "parse and sort into hours"), (chunk_writing, "merge_chunk", "merge"),
-        (sealed, "seal_whole", "zip and seal"), (sealed, "unseal_whole", "unseal and unzip"),
+        (sealed, "seal", "zip and seal"), (sealed, "unseal_whole", "unseal and unzip"),
         (sa.engine.default.DefaultDialect, "do_execute", "database statements"),
         (sa.engine.default.DefaultDialect, "do_commit", "database statements"),
     ]  # fmt: skip
