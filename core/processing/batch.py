@@ -5,7 +5,6 @@ holds them changes nothing, and files leave the queue in the transaction that re
 """
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 
 import sqlalchemy as sa
@@ -23,6 +22,7 @@ from core.processing.report import ProcessingReport, refuse_many_missing
 from core.storage import ObjectStore, SealedStore
 from core.streams import SPECS, Platform, UnknownStream, stream_of_path
 from core.streams.paths import below_participant, file_time
+from core.threads import Threads
 
 THREADS = 4
 MISSING = "missing in the store"
@@ -45,14 +45,14 @@ def process_batch(session: Session, participant_id: int, store: ObjectStore, set
     seals = seals_of(session, [q.path for q in chunked])
     session.commit()  # no transaction is open while the store is read and written; the claim stays
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        fetched = fetch(pool.map, sealed, chunked, seals, folder)
+    with Threads(THREADS) as threads:
+        fetched = fetch(threads.map, sealed, chunked, seals, folder)
         refuse_many_missing(len(fetched.missing), len(queued))
         binned = bin_files(fetched.files, datetime.now(UTC))
         known = recorder.known_chunks(binned.groups)
         session.commit()
         writer = ChunkWriter(sealed, participant.patient_id, Platform(participant.os_type or Platform.ANDROID), known)
-        results = list(pool.map(lambda group: writer.write(*group), binned.groups.items()))
+        results = threads.map(writer.write, binned.groups.keys(), binned.groups.values())
 
     written = [r for r in results if isinstance(r, WrittenChunk)]
     failures = dict.fromkeys(fetched.missing, MISSING) | fetched.broken

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from core.bulk import is_one_of
 from core.crypto.seal import SealBroken
 from core.models import QueuedUpload, StoredObject
 from core.processing.model import RawFile
@@ -28,7 +29,8 @@ class Fetched:
 
 def seals_of(session: Session, paths: Sequence[str]) -> dict[str, str]:
     """The seal that each object's row says it carries, by path without `.zst` (STORE-4)."""
-    query = sa.select(StoredObject.path, StoredObject.seal).where(StoredObject.path.in_([p + SUFFIX for p in paths]))
+    named = is_one_of(StoredObject.path, [path + SUFFIX for path in paths])
+    query = sa.select(StoredObject.path, StoredObject.seal).where(named)
     return {row.path.removesuffix(SUFFIX): row.seal for row in session.execute(query)}
 
 

@@ -5,10 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core.database import db
+from core.bulk import given_rows, is_one_of, upsert
 from core.models import Chunk, Participant, QueuedUpload, QueueState, StoredObject, Survey, UploadRecord
 from core.processing.chunk_writing import KnownChunk, WrittenChunk
 from core.processing.model import BinnedBatch, ChunkKey
@@ -16,8 +15,6 @@ from core.storage.sealed import SUFFIX
 from core.streams import SPECS, BadFileTime, chunk_path, stream_by_number, stream_of_path
 from core.streams.paths import below_participant, file_time
 
-# Tables, not models: rows go in by the hundred, and no object is wanted for each.
-_CHUNKS, _OBJECTS = (db.metadata.tables[model.__tablename__] for model in (Chunk, StoredObject))
 MOST_ATTEMPTS = 10
 LONGEST_PAUSE = timedelta(hours=6)
 
@@ -43,11 +40,9 @@ class Recorder:
             self._surveys = {row.object_id: row.id for row in self.session.execute(query)}
         paths = {self._path(key): key for key in keys}
         registered = self._registered_paths(keys)
-        objects = sa.select(StoredObject.path, StoredObject.sha1, StoredObject.seal)
-        rows = {
-            row.path: row
-            for row in self.session.execute(objects.where(StoredObject.path.in_([path + SUFFIX for path in paths])))
-        }
+        named = is_one_of(StoredObject.path, [path + SUFFIX for path in paths])
+        objects = sa.select(StoredObject.path, StoredObject.sha1, StoredObject.seal).where(named)
+        rows = {row.path: row for row in self.session.execute(objects)}
         known = {}
         for path, key in paths.items():
             row = rows.get(path + SUFFIX)
@@ -69,23 +64,17 @@ class Recorder:
             }  # fmt: skip
             (by_path if is_survey_unknown else derived).append(row)
         columns = ("size_bytes", "md5", "sha1", "updated_at")
-        if derived:
-            statement = insert(_CHUNKS)
-            conflict = [Chunk.participant_id, Chunk.stream, Chunk.time_bin, sa.text("coalesce(survey_id, 0)")]
-            self._upsert(statement, conflict, columns, derived, Chunk.path.is_(None))
+        place = "(participant_id, stream, time_bin, coalesce(survey_id, 0)) WHERE path IS NULL"
+        upsert(self.session, Chunk, derived, conflict=place, replaced=columns)
         self._upsert_by_path(by_path, columns)
         objects = [{**c.stored.row(**self.owners), "updated_at": now} for c in written if c.stored]
-        if objects:
-            statement = insert(_OBJECTS)
-            self._upsert(
-                statement,
-                [StoredObject.path],
-                ("size_bytes", "size_stored_bytes", "sha1", "seal", "updated_at"),
-                objects,
-            )
+        sizes_and_seal = ("size_bytes", "size_stored_bytes", "sha1", "seal", "updated_at")
+        upsert(self.session, StoredObject, objects, conflict="(path)", replaced=sizes_and_seal)
 
     def record_unchunked(self, queued: Sequence[QueuedUpload]) -> dict[str, str]:
         """Registers files at their raw paths (PROC-39); gives those without a usable time in their name, and why."""
+        if not queued:
+            return {}
         now = datetime.now(UTC)
         failures: dict[str, str] = {}
         rows: list[dict[str, Any]] = []
@@ -106,7 +95,9 @@ class Recorder:
         """Takes files from the queue and notes in the upload log where their rows went (MODEL-105)."""
         if not done:
             return
-        self.session.execute(sa.delete(QueuedUpload).where(QueuedUpload.id.in_([q.id for q in done])))
+        untracked = {"synchronize_session": False}
+        leaving = sa.delete(QueuedUpload).where(is_one_of(QueuedUpload.id, [q.id for q in done]))
+        self.session.execute(leaving, execution_options=untracked)
         now = datetime.now(UTC)
         notes = []
         for q in done:
@@ -114,17 +105,15 @@ class Recorder:
             dropped = {reason.value: rows for reason, rows in report.rows_dropped.items()} if report else None
             notes.append(
                 {
-                    "of_path": q.path, "processed_at": now, "dropped_rows": dropped or None,
+                    "path": q.path, "processed_at": now, "dropped_rows": dropped or None,
                     "first_bin": report.first_time_bin if report else None,
                     "last_bin": report.last_time_bin if report else None,
                 }
             )  # fmt: skip
-        table = UploadRecord.__table__
-        assert isinstance(table, sa.Table)
-        update = sa.update(table).where(table.c.path == sa.bindparam("of_path"))
-        self.session.connection().execute(
-            update.values({name: sa.bindparam(name) for name in notes[0] if name != "of_path"}), notes
-        )
+        given = given_rows(UploadRecord, notes)
+        update = sa.update(UploadRecord).where(UploadRecord.path == given.c.path)
+        update = update.values({column.name: column for column in given.c if column.name != "path"})
+        self.session.execute(update, execution_options=untracked)
 
     def postpone(self, queued: Sequence[QueuedUpload], reasons: Mapping[str, str], for_good: Set[str]) -> None:
         """Lets failed files wait longer each time, and sets them aside after ten tries (PROC-53).
@@ -144,7 +133,8 @@ class Recorder:
             .outerjoin(Survey, Survey.id == Chunk.survey_id)
             .where(
                 Chunk.participant_id == self.participant.id,
-                sa.tuple_(Chunk.stream, Chunk.time_bin).in_({(SPECS[k.stream].number, k.time_bin) for k in keys}),
+                is_one_of(Chunk.stream, {SPECS[k.stream].number for k in keys}),
+                is_one_of(Chunk.time_bin, {k.time_bin for k in keys}),
             )
         )
         return {
@@ -156,22 +146,13 @@ class Recorder:
         }
 
     def _sha1s(self, paths: Sequence[str]) -> dict[str, bytes | None]:
-        query = sa.select(StoredObject.path, StoredObject.sha1).where(
-            StoredObject.path.in_([path + SUFFIX for path in paths])
-        )
+        named = is_one_of(StoredObject.path, [path + SUFFIX for path in paths])
+        query = sa.select(StoredObject.path, StoredObject.sha1).where(named)
         return {row.path.removesuffix(SUFFIX): row.sha1 for row in self.session.execute(query)}
 
     def _upsert_by_path(self, rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
-        if rows:
-            self._upsert(insert(_CHUNKS), [Chunk.participant_id, Chunk.path], columns, rows, Chunk.path.is_not(None))
-
-    def _upsert(
-        self, statement: Any, conflict: list[Any], columns: Sequence[str], rows: list[dict[str, Any]], where: Any = None
-    ) -> None:
-        updates = {name: statement.excluded[name] for name in columns}
-        self.session.execute(
-            statement.on_conflict_do_update(index_elements=conflict, index_where=where, set_=updates), rows
-        )
+        place = "(participant_id, path) WHERE path IS NOT NULL"
+        upsert(self.session, Chunk, rows, conflict=place, replaced=columns)
 
     def _path(self, key: ChunkKey) -> str:
         return chunk_path(self.study_id, self.participant.patient_id, key.stream, key.time_bin, key.survey_id)

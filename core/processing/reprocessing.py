@@ -6,7 +6,6 @@ was replaced is equal at the second look, and only its rows are put right.
 """
 
 from collections import Counter
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +25,7 @@ from core.processing.rebuilding import rebuild
 from core.processing.recording import Recorder
 from core.storage import ObjectChanged, ObjectMissing, ObjectStore, SealedStore
 from core.streams import SPECS, DataStream, Platform, chunk_path, stream_by_number
+from core.threads import Threads
 
 THREADS = 4
 PAGE_CHUNKS = 200
@@ -82,9 +82,9 @@ def _reprocess_stream(
     present, missing = find_raw_files(session, store, folder, stream)
     work = _Work(session, sealed, participant, job, _registered(session, participant, stream, hours))
     session.commit()
-    with ThreadPoolExecutor(THREADS) as pool:
+    with Threads(THREADS) as threads:
         reader = RawReader(
-            session, sealed, folder, stream, hours, datetime.now(UTC), settings, pool.map,
+            session, sealed, folder, stream, hours, datetime.now(UTC), settings, threads.map,
             reads_all=job.drops_rows, corrects_log=not job.is_dry_run,
         )  # fmt: skip
         for contents in rebuild(reader, present, work.platform):
@@ -92,7 +92,7 @@ def _reprocess_stream(
             drops_rows = job.drops_rows and not reader.unreadable
             while contents:  # which empties: nothing is held longer than it is needed
                 page = dict(contents.popitem() for _ in range(min(PAGE_CHUNKS, len(contents))))
-                work.compare(page, pool, drops_rows)
+                work.compare(page, threads, drops_rows)
     unbacked = sorted(work.registry.keys() - work.built)
     work.counts["unbacked"] = len(unbacked)
     work.counts["raw_files"] = len(present)
@@ -126,7 +126,7 @@ class _Work:
     def platform(self) -> Platform:
         return Platform(self.participant.os_type or Platform.ANDROID)
 
-    def compare(self, page: dict[ChunkKey, bytes], pool: Executor, drops_rows: bool) -> None:
+    def compare(self, page: dict[ChunkKey, bytes], threads: Threads, drops_rows: bool) -> None:
         """Puts these chunks right; registry, stored objects and daily quantities in one transaction."""
         recorder = Recorder(self.session, self.participant)
         known = recorder.known_chunks(page)
@@ -135,7 +135,7 @@ class _Work:
             self.sealed, self.participant.patient_id, self.platform, known, self.registry, drops_rows,
             self.job.is_dry_run,
         )  # fmt: skip
-        compared = list(pool.map(comparer.compare, page.keys(), page.values()))
+        compared = threads.map(comparer.compare, page.keys(), page.values())
         if written := [c.written for c in compared if c.written]:
             recorder.record_chunks(written)
             days = days_of((w.key.time_bin for w in written), self.participant.study.zone)

@@ -3,6 +3,7 @@
 import logging
 import time
 from datetime import UTC, datetime
+from threading import Event, Lock
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -16,6 +17,7 @@ from core.processing.claims import Scope, claimed_participant
 from core.processing.report import ProcessingReport
 from core.storage import ObjectChanged, ObjectStore
 from core.tallies import Counted, add_tallies
+from core.threads import Threads
 
 __all__ = ["ProcessingReport", "Scope", "mark_run", "process_everything", "process_for", "process_next"]
 log = logging.getLogger(__name__)
@@ -62,10 +64,23 @@ def process_for(
 
 
 def process_everything(engine: sa.Engine, store: ObjectStore, settings: Settings, scope: Scope) -> ProcessingReport:
-    """Works until nothing waits, in this thread (OPS-23). Raises StoreLooksWrong when most raw files are missing."""
-    report = ProcessingReport()
-    while (batch := process_next(engine, store, settings, scope)) is not None:
-        report.add(batch)
+    """Works until nothing waits, on PROCESSING_TASKS participants at once (OPS-23).
+
+    Raises StoreLooksWrong when most raw files are missing, and what `process_next` raises.
+    """
+    report, adding, has_failed = ProcessingReport(), Lock(), Event()
+
+    def work(_: int) -> None:
+        try:
+            while not has_failed.is_set() and (batch := process_next(engine, store, settings, scope)) is not None:
+                with adding:
+                    report.add(batch)
+        except BaseException:
+            has_failed.set()
+            raise
+
+    with Threads(settings.processing_tasks) as threads:
+        threads.map(work, range(settings.processing_tasks))
     mark_run(engine)
     return report
 

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 from core.storage.errors import ObjectChanged, ObjectExists, ObjectMissing, StoreUnavailable
@@ -15,6 +16,7 @@ from core.storage.store import ObjectVersion
 PIECE_BYTES = 1 << 20
 DRAFTS = ".drafts"
 DRAFT_SECONDS = 24 * 3600
+NO_PART = {"", ".", ".."}
 # A disk with less is full; on a small one, with less than a hundredth of it.
 LEAST_FREE_BYTES = 256 << 20
 
@@ -26,7 +28,7 @@ class FolderStore:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root, self._root = root, str(root)
         self.drafts = root / DRAFTS
         self._make_once()
         self._synced: set[Path] = set()  # folders whose own entry is known to be durable
@@ -34,7 +36,7 @@ class FolderStore:
 
     def read(self, key: str) -> tuple[Iterator[bytes], str]:
         try:
-            file = self._path(key).open("rb", buffering=0)
+            file = FileIO(self._name(key))
         except FileNotFoundError:
             self._require_root()
             raise ObjectMissing(key) from None
@@ -123,10 +125,13 @@ class FolderStore:
                 yield key
 
     def _path(self, key: str) -> Path:
+        return Path(self._name(key))
+
+    def _name(self, key: str) -> str:
         parts = key.split("/")
-        if parts[0] == DRAFTS or any(part in ("", ".", "..") or "\0" in part for part in parts):
+        if parts[0] == DRAFTS or "\0" in key or not NO_PART.isdisjoint(parts):
             raise ValueError(f"not a key of the store: {key!r}")
-        return Path(f"{self.root}/{key}")
+        return f"{self._root}/{key}"
 
     def _make_once(self) -> None:
         """Makes the folder, and a mark beside it: once made, it is not made anew where its disk is not mounted."""

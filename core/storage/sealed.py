@@ -94,11 +94,10 @@ class SealedStore:
         Raises ObjectMissing, SealBroken, StoreUnavailable. `expected_seal` is what the object's row says: legacy
         bytes where the row says ours are a broken seal (STORE-4).
         """
-        context = self._context(path)
         sealed, etag, is_plain_key = self._fetched(path)
         whole = b"".join(sealed)
         if not is_plain_key and is_our_seal(whole):
-            return unseal_whole(whole, context), etag
+            return unseal_whole(whole, self._context(path)), etag
         return b"".join(self._unsealed(iter((whole,)), path, expected_seal, is_plain_key=is_plain_key)), etag
 
     def open(self, path: str, expected_seal: str | None = None) -> tuple[Iterator[bytes], str | None]:

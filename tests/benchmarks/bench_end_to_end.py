@@ -6,6 +6,7 @@ memory above the idle process; the same with two workers; with ten times the bac
 thread goes.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -14,14 +15,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from core.config import get_settings
 from core.database import db, get_engine
-from core.models import QueuedUpload
 from core.models.participant import participant_with_study
 from core.phones.uploads import rows_of_upload
 from core.processing import batch, chunk_writing
@@ -36,45 +39,58 @@ from webapp.stores import object_store, sealed_store, settings
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 TEN = 10
+FEW = 40
+READY = "ready\n"
 PLATFORMS = (Platform.ANDROID, Platform.IOS)
 
 
 def main() -> None:
     """Runs the benchmark, or with `--work` as one of its workers."""
     if "--work" in sys.argv:
-        work()
+        work(core=int(sys.argv[-1]))
         return
     with migrated():
-        size_mb, files = fill(days=1)
-        day = {platform: list(day_of(platform)) for platform in PLATFORMS}
-        begin = time.perf_counter()
-        for platform, members in day.items():
-            chunked = [m for m in members if SPECS[stream_of_path(m[0])].is_chunked]
-            reference.build([(path, data, platform) for path, data in chunked], {}, platform, NOW)
-        loop_seconds = time.perf_counter() - begin
-        del day
-        (alone,) = run_workers(1)
+        loop_seconds = seconds_of_plain_loop()
+        with workers(1) as one:
+            size_mb, files = fill()
+            (alone,) = run(one)
         report(
             "end to end, one worker", files=files, plaintext_mb=size_mb, mb_per_s=size_mb / alone["seconds"],
-            ratio=loop_seconds / alone["seconds"], cpu_seconds=alone["cpu_seconds"],
+            times_the_plain_loop=loop_seconds / alone["seconds"], cpu_seconds=alone["cpu_seconds"],
             mb_above_idle=alone["mb_above_idle"],
         )  # fmt: skip
-        size_mb, files = fill(days=1)
-        begin = time.perf_counter()
-        run_workers(2)
-        report("end to end, two workers", files=files, mb_per_s=size_mb / (time.perf_counter() - begin))
-        fill(days=1)
+        with workers(2) as two:
+            size_mb, files = fill(days=2)
+            both = run(two)
+        seconds = max(worker["seconds"] for worker in both)
+        report("end to end, two workers, twice the backlog", files=files, mb_per_s=size_mb / seconds)
+        fill()
         report("where one thread's time goes, in % of it", **shares())
         if "--ten" in sys.argv:
-            size_mb, files = fill(days=TEN)
-            (ten,) = run_workers(1)
+            with workers(1) as one:
+                size_mb, files = fill(days=TEN)
+                (ten,) = run(one)
             report(
                 "end to end, ten times the backlog", files=files, mb_per_s=size_mb / ten["seconds"],
                 times_the_seconds=ten["seconds"] / alone["seconds"], mb_above_idle=ten["mb_above_idle"],
             )  # fmt: skip
 
 
-def fill(days: int) -> tuple[float, int]:
+def seconds_of_plain_loop() -> float:
+    """What a plain loop over rows takes to make the day's chunks in memory: no store, no seal, no registry."""
+    days = [(platform, list(day_of(platform))) for platform in PLATFORMS]
+    begin = time.perf_counter()
+    for platform, files in days:
+        chunked = [(path, data, platform) for path, data in files if is_chunked(path)]
+        reference.build(chunked, {}, platform, NOW)
+    return time.perf_counter() - begin
+
+
+def is_chunked(path: str) -> bool:
+    return SPECS[stream_of_path(path)].is_chunked
+
+
+def fill(days: int = 1, most_files: int | None = None) -> tuple[float, int]:
     """Two new participants whose files wait; gives MB of plaintext that go to chunks, and the number of files."""
     study, new = study_with_participants(2)
     size = files = 0
@@ -84,48 +100,67 @@ def fill(days: int) -> tuple[float, int]:
         participant.os_type = platform.value
         db.session.commit()
         store = sealed_store(study)
-        for path, data in day_of(platform, days=days):
+        for path, data in islice(day_of(platform, days=days), most_files):
             stored = store.create(f"{study.object_id}/{participant.patient_id}/{path}", data)
             db.session.execute(*rows_of_upload(participant, stored))
-            size += len(data) * SPECS[stream_of_path(path)].is_chunked
+            size += len(data) * is_chunked(path)
             files += 1
         db.session.commit()
     return size / 1e6, files
 
 
-def run_workers(count: int) -> list[dict[str, float]]:
-    """So many worker processes, each on one core, until nothing waits."""
+@contextmanager
+def workers(count: int) -> Iterator[list[subprocess.Popen[str]]]:
+    """So many worker processes, each on one core, that have worked on a few files and wait to be told to go on."""
     command = [sys.executable, "-m", "tests.benchmarks.bench_end_to_end", "--work"]
-    processes = [
-        subprocess.Popen([*command, str(number)], stdout=subprocess.PIPE, text=True, env=os.environ)
-        for number in range(count)
-    ]
-    outputs = [process.communicate()[0] for process in processes]
-    if any(process.returncode for process in processes):
-        raise RuntimeError("a worker failed")
-    return [dict(zip(("seconds", "cpu_seconds", "mb_above_idle"), map(float, o.split()), strict=True)) for o in outputs]
+    processes = []
+    try:
+        for number in range(count):
+            fill(most_files=FEW)
+            process = subprocess.Popen([*command, str(number)], stdin=PIPE, stdout=PIPE, text=True)
+            processes.append(process)
+            assert process.stdout
+            if process.stdout.readline() != READY:
+                raise RuntimeError("a worker does not start")
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
-def work() -> None:
-    """One worker: prints its seconds, its processor time and its memory above what it had idle."""
-    os.sched_setaffinity(0, {int(sys.argv[-1]) % os.cpu_count()})  # type: ignore[operator]
-    from core.config import get_settings
+def run(processes: list[subprocess.Popen[str]]) -> list[dict[str, float]]:
+    """Lets the workers work until nothing waits."""
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("\n")
+        process.stdin.flush()
+    return [json.loads(process.communicate()[0]) for process in processes]
 
+
+def work(core: int) -> None:
+    """One worker: prints its seconds, its processor time and its memory above what it had when idle."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[core % len(cores)]})
     store = open_store(get_settings())
-    with get_engine().connect() as connection:
-        connection.execute(sa.select(sa.func.count()).select_from(QueuedUpload))
     Path("/proc/self/clear_refs").write_text("5")
-    idle, begin, spent = resident_now_mb(), time.perf_counter(), time.process_time()
+    idle = resident_now_mb()
     process_everything(get_engine(), store, get_settings(), Scope())
-    print(time.perf_counter() - begin, time.process_time() - spent, resident_peak_mb() - idle)
+    print(READY, end="", flush=True)
+    sys.stdin.readline()
+    begin, spent = time.perf_counter(), time.process_time()
+    process_everything(get_engine(), store, get_settings(), Scope())
+    seconds, cpu_seconds = time.perf_counter() - begin, time.process_time() - spent
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "mb_above_idle": resident_peak_mb() - idle}))
 
 
 def shares() -> dict[str, float]:
     """How the time of a single-threaded run divides."""
     times: dict[str, float] = defaultdict(float)
+    single = settings().model_copy(update={"processing_tasks": 1})
     with measured(times):
         begin = time.perf_counter()
-        process_everything(db.engine, object_store(), settings(), Scope())
+        process_everything(db.engine, object_store(), single, Scope())
         total = time.perf_counter() - begin
     times["rest"] = total - sum(times.values())
     return {name: 100 * seconds / total for name, seconds in sorted(times.items())} | {"seconds": total}

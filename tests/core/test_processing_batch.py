@@ -368,7 +368,7 @@ def test_a_single_missing_file_is_set_aside_at_once_and_put_back_by_a_command(ap
 
 def test_files_missing_from_many_participants_stop_the_run_too(app: Flask, factory: Factory):
     """PROC-52: a wrong bucket shows in few files of each."""
-    for _ in range(4):
+    for _ in range(6):
         participant = factory.participant()
         for ms in range(1700002800000, 1700002804000, 1000):
             object_store().delete(queue(factory, participant, f"accel/{ms}.csv", HEADER) + ".zst")

@@ -1,0 +1,54 @@
+"""Many rows or values in one statement: they travel as one array for each column, whatever their number."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from core.database import Model
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def is_one_of(column: InstrumentedAttribute[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
+    """`column = ANY (values)`: as IN, without a parameter and a piece of text for each value."""
+    return column == sa.any_(_array(column.type, list(values)))
+
+
+def given_rows(model: type[Model], rows: Rows) -> sa.TableValuedAlias:
+    """The rows as a table `given`, its columns named and typed as the model's; all rows have the keys of the first."""
+    columns = [model.__table__.c[name] for name in rows[0]]
+    arrays = [_array(column.type, [row[column.name] for row in rows]) for column in columns]
+    shape = [sa.column(column.name, column.type) for column in columns]
+    return sa.func.unnest(*arrays).table_valued(*shape, name="given").render_derived()
+
+
+def upsert(session: Session, model: type[Model], rows: Rows, *, conflict: str, replaced: Sequence[str]) -> None:
+    """Inserts rows; where `conflict`, the columns of a unique index, is there already, `replaced` columns are set."""
+    if rows:
+        names = tuple(rows[0])
+        statement = _upsert_statement(model, names, conflict, tuple(replaced))
+        session.execute(statement, {name: [row[name] for row in rows] for name in names})
+
+
+@cache
+def _upsert_statement(
+    model: type[Model], names: tuple[str, ...], conflict: str, replaced: tuple[str, ...]
+) -> sa.TextClause:
+    """As text: what SQLAlchemy makes of ON CONFLICT it makes anew each time."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    types = [model.__table__.c[name].type.compile(dialect).partition(" COLLATE")[0] for name in names]
+    arrays = [f"CAST(:{name} AS {item}[])" for name, item in zip(names, types, strict=True)]
+    statement = [
+        "INSERT INTO", model.__tablename__, "(", ", ".join(names), ") SELECT * FROM unnest(", ", ".join(arrays), ")",
+        "ON CONFLICT", conflict, "DO UPDATE SET", ", ".join(f"{name} = EXCLUDED.{name}" for name in replaced),
+    ]  # fmt: skip
+    return sa.text(" ".join(statement))
+
+
+def _array(item: sa.types.TypeEngine[Any], values: list[Any]) -> sa.Cast[Any]:
+    return sa.cast(sa.bindparam(None, values, type_=ARRAY(item)), ARRAY(item))

@@ -1,0 +1,47 @@
+"""Many small pieces of work on a few threads."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self, TypeVar
+
+Result = TypeVar("Result")
+
+
+class Threads:
+    """Threads that take items from one list as they get free: a future for each would cost as much as a small file.
+
+    For use as a context; leaving it waits for what is under way. A single thread is the caller's own.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._pool = ThreadPoolExecutor(count)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+    def map(self, function: Callable[..., Result], *arguments: Iterable[Any]) -> list[Result]:
+        """The function's results in the order of its arguments. What it raises is raised, and nothing more begins."""
+        items = list(zip(*arguments, strict=True))
+        results: list[Any] = [None] * len(items)
+        numbers = iter(range(len(items)))  # shared: taking the next one is atomic
+
+        def work() -> None:
+            try:
+                for number in numbers:
+                    results[number] = function(*items[number])
+            except BaseException:
+                for _ in numbers:
+                    pass
+                raise
+
+        if self.count == 1:
+            work()
+            return results
+        futures = [self._pool.submit(work) for _ in range(min(self.count, len(items)))]
+        for future in futures:
+            future.result()
+        return results
