@@ -1,12 +1,16 @@
 """Totals of work done by whatever process, in one small table; `/metrics` reads them (OPS-32)."""
 
+import logging
 from collections.abc import Mapping
 from enum import StrEnum
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from core.models import Tally
+
+log = logging.getLogger(__name__)
 
 
 class Counted(StrEnum):
@@ -22,6 +26,21 @@ class Counted(StrEnum):
     """By `flow/state`."""
     NOTIFICATIONS = "notifications"
     """By outcome."""
+    INTEGRITY_FAILURES = "integrity_failures"
+    """By `Integrity`."""
+
+
+class Integrity(StrEnum):
+    """What should be in the store and is not there, or does not open; counted each time it is met."""
+
+    RAW_MISSING = "raw missing"
+    RAW_DAMAGED = "raw damaged"
+    CHUNK = "chunk"
+    """In processing: missing though the registry has it, or damaged."""
+    DOWNLOAD = "download"
+    """A file of somebody's download, of whatever kind."""
+    PHONE = "phone"
+    """What a phone's request needs: the participant's key, or what was uploaded before."""
 
 
 _ADD = sa.text(
@@ -39,6 +58,19 @@ def add_tallies(session: Session, name: Counted, numbers: Mapping[str, int]) -> 
     if counted:
         labels, totals = zip(*counted, strict=True)
         session.execute(_ADD, {"name": name.value, "labels": list(labels), "totals": list(totals)})
+
+
+def add_tallies_at_once(engine: sa.Engine, name: Counted, numbers: Mapping[str, int]) -> None:
+    """The same in a transaction of its own. Counts that cannot be added are lost, with a line in the log; never raises.
+
+    For what is met in the middle of something else that must go on.
+    """
+    try:
+        with Session(engine) as session:
+            add_tallies(session, name, numbers)
+            session.commit()
+    except SQLAlchemyError as error:
+        log.warning("counts of %s are lost: %s", name.value, type(error).__name__)
 
 
 def all_tallies(session: Session) -> dict[tuple[str, str], int]:

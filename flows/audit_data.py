@@ -43,7 +43,6 @@ class AuditedRange:
     retries=3,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=is_infrastructure_error,
-    tags=["audit"],
 )
 def audit_range(study: int | None, after: str, fix: bool) -> AuditedRange:
     """The next 500 participants."""

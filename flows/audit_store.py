@@ -40,7 +40,6 @@ class AuditedRange:
     retries=3,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=is_infrastructure_error,
-    tags=["audit"],
 )
 def audit_range(prefix: str, after: str, requeue: bool) -> AuditedRange:
     """The next 10,000 keys."""

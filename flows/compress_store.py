@@ -40,7 +40,6 @@ class ResealedRange:
     retries=3,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=is_infrastructure_error,
-    tags=["compress"],
 )
 def compress_range(prefix: str, after: str, dry_run: bool) -> ResealedRange:
     """The next 2,000 keys."""

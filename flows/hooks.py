@@ -1,11 +1,16 @@
-"""What every flow does when a run ends, however it ends: count it (OPS-32), and tell somebody of a failure."""
+"""What every flow does when a run ends, however it ends: count it (OPS-32), and tell somebody of a failure.
 
+Objects that are missing or damaged are told of by themselves: a run that met some goes on, and may end well.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 import urllib3
 from prefect import get_run_logger
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
+from prefect.runtime import flow_run
 
 from core.config import get_settings
 from core.database import open_session
@@ -22,23 +27,36 @@ def count_run(flow: Flow[..., Any], _run: FlowRun, state: State[Any]) -> None:
 
 
 def tell_of_failure(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
-    """Posts one sentence as JSON, `{"text": …}`, to ALERT_URL where one is set; chat services take that form.
+    """Names flow, run and state, never what the run worked on."""
+    tell(f"{flow.name}: the run {run.name} ended as {state.name}. Its log is in the Prefect UI, run {run.id}.")
 
-    It names flow, run and state, never what the run worked on.
-    """
+
+def tell_of_integrity(met: Mapping[str, int]) -> None:
+    """To be called once by a run that may have met objects that are missing or damaged, with their numbers by kind."""
+    kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(met.items()) if number)
+    if kinds:
+        tell(
+            f"INTEGRITY, {flow_run.flow_name}: the run {flow_run.name} met objects that are missing or damaged: "
+            f"{kinds}. Nothing was passed over: their files stay queued, or are set aside. Which, and why: the table "
+            f"failed-uploads of run {flow_run.id} in the Prefect UI, and log lines that begin with integrity: "
+            "(docs/operating.md, Objects that are missing or damaged)."
+        )
+
+
+def tell(text: str) -> None:
+    """Posts it as JSON, `{"text": …}`, to ALERT_URL where one is set; chat services take that form. Never raises."""
     address = get_settings().alert_url
     if address is None:
         return
-    text = f"{flow.name}: the run {run.name} ended as {state.name}. Its log is in the Prefect UI, run {run.id}."
     try:
         answer = urllib3.request(
             "POST", address.get_secret_value(), json={"text": text}, timeout=ALERT_SECONDS, retries=2
         )
     except urllib3.exceptions.HTTPError as error:
-        get_run_logger().warning("nobody was told of the failure: %s", type(error).__name__)
+        get_run_logger().warning("nobody was told: %s", type(error).__name__)
         return
     if answer.status >= 400:
-        get_run_logger().warning("nobody was told of the failure: the alert's address answered %s", answer.status)
+        get_run_logger().warning("nobody was told: the alert's address answered %s", answer.status)
 
 
 HOOKS: dict[str, Any] = {

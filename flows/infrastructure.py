@@ -17,7 +17,7 @@ INFRASTRUCTURE_ERRORS = (OperationalError, InterfaceError, TimeoutError, StoreUn
 @lru_cache
 def get_store() -> ObjectStore:
     """The process's object store, checked once for what it must be able to do (STORE-11)."""
-    store = open_store(get_settings())
+    store = open_store(get_settings(), is_for_workers=True)
     store.check()
     return store
 

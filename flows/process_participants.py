@@ -4,12 +4,13 @@ A run works in tasks of some seconds of batches each, on threads or processes of
 PROCESSING_RUNNER says. Which participant a batch is about is decided where it runs, by claims in the database.
 """
 
+import itertools
 import time
 from datetime import UTC, datetime
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
-from prefect.futures import PrefectFuture
+from prefect.futures import PrefectFuture, as_completed
 from prefect.tasks import exponential_backoff
 
 from core.config import get_settings
@@ -18,11 +19,11 @@ from core.processing.claims import is_anything_waiting
 from core.processing.presence import counted_run
 from core.processing.report import StoreLooksWrong
 from core.processing.run import ProcessingReport, Scope, process_for
-from flows.hooks import HOOKS
+from flows.hooks import HOOKS, tell_of_integrity
 from flows.infrastructure import get_store, is_infrastructure_error
 from flows.runners import runner_of
 
-WORK_SECONDS = 10  # of a task: long against what the engine spends on one, short against a run
+WORK_SECONDS = 30  # of a task: long against what the engine spends on one, short against a run
 MOST_SECONDS = 300
 LINGER_SECONDS = 20  # for uploads that come meanwhile: a new run costs seconds of CPU to start
 LOOK_SECONDS = 1
@@ -30,14 +31,13 @@ MOST_FAILURES_LISTED = 100
 MOST_DEFECTS = 5
 
 
-@task(
+@task(  # without tags, as all our tasks: before each tagged one Prefect asks for limits, which takes two seconds
     name="process batches",
     task_run_name="batches {number}",
     retries=3,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=is_infrastructure_error,
     timeout_seconds=20 * 60,
-    tags=["processing"],
 )
 def process_batches(number: int) -> ProcessingReport | None:
     """Batches of whoever was served least recently, for some seconds; None when nobody waits any more."""
@@ -64,6 +64,7 @@ def process_participants(most_seconds: int = MOST_SECONDS, linger_seconds: int =
     """
     with counted_run(get_engine()):
         report, defects = process(most_seconds, linger_seconds)
+    tell_of_integrity(report.integrity)
     show(report)
     if defects:
         raise defects[0]
@@ -71,43 +72,53 @@ def process_participants(most_seconds: int = MOST_SECONDS, linger_seconds: int =
 
 
 def process(most_seconds: int, linger_seconds: int) -> tuple[ProcessingReport, list[Exception]]:
-    """Tasks of batches, a few at once; the totals, and what went wrong."""
+    """Tasks of batches, a few at once, a new one as soon as one ends; the totals, and what went wrong."""
     end = time.monotonic() + most_seconds
     report, defects = ProcessingReport(), []
-    quiet_since = time.monotonic()
-    number = 0
-    while time.monotonic() < end and len(defects) < MOST_DEFECTS:
-        with open_session() as session:
-            is_waiting = is_anything_waiting(session, Scope())
-        if not is_waiting:
-            if time.monotonic() - quiet_since >= linger_seconds:
-                break
+    quiet_since, numbers, is_work_left = time.monotonic(), itertools.count(1), True
+    running: list[PrefectFuture[ProcessingReport | None]] = []
+    while True:
+        # When most files are missing, every further batch would mark more of them (PROC-52).
+        is_over = time.monotonic() >= end or len(defects) >= MOST_DEFECTS or any_looks_wrong(defects)
+        if is_work_left and not is_over and anything_waits():
+            running += [process_batches.submit(next(numbers)) for _ in range(len(running), tasks_at_once())]
+        if not running:
+            if is_over or time.monotonic() - quiet_since >= linger_seconds:
+                return report, defects
             time.sleep(LOOK_SECONDS)
+            is_work_left = True
             continue
-        futures: list[PrefectFuture[ProcessingReport | None]] = [
-            process_batches.submit(number + n + 1) for n in range(get_settings().processing_tasks)
-        ]
-        number += len(futures)
-        results = [future.result(raise_on_failure=False) for future in futures]
-        defects += [result for result in results if isinstance(result, Exception)]
-        done = [result for result in results if isinstance(result, ProcessingReport)]
-        try:
-            for batch in done:
-                report.add(batch)
-        except StoreLooksWrong as error:
-            defects.append(error)
-        if any(isinstance(defect, StoreLooksWrong) for defect in defects):
-            break  # every further batch would mark more files (PROC-52)
-        if done:
+        ended = next(as_completed(running))
+        running.remove(ended)
+        result = ended.result(raise_on_failure=False)
+        is_work_left = result is not None  # None: others hold the claims on all that waits
+        if isinstance(result, Exception):
+            defects.append(result)
+        elif isinstance(result, ProcessingReport):
             quiet_since = time.monotonic()
-        else:
-            time.sleep(LOOK_SECONDS)  # others hold the claims on all that waits
-    return report, defects
+            try:
+                report.add(result)
+            except StoreLooksWrong as error:
+                defects.append(error)
+
+
+def anything_waits() -> bool:
+    with open_session() as session:
+        return is_anything_waiting(session, Scope())
+
+
+def any_looks_wrong(defects: list[Exception]) -> bool:
+    return any(isinstance(defect, StoreLooksWrong) for defect in defects)
+
+
+def tasks_at_once() -> int:
+    return get_settings().processing_tasks
 
 
 def show(report: ProcessingReport) -> None:
     """The run's artifacts: counts, rows dropped by reason, files that failed with their reason (OPS-21)."""
     counts = report.counts() | {f"rows dropped: {reason}": rows for reason, rows in report.rows_dropped.items()}
+    counts |= {f"integrity: {kind}": met for kind, met in (+report.integrity).items()}
     create_table_artifact(
         key="processed-uploads",
         table=[{"what": what, "count": count} for what, count in counts.items()],

@@ -34,7 +34,7 @@ PAGE_RUNS = 100
 MOST_SECONDS = 2 * 3600
 
 
-@task(name="prune flow runs", task_run_name="flow runs, page {number}", tags=["pruning"])
+@task(name="prune flow runs", task_run_name="flow runs, page {number}")
 def prune_page(number: int, states: list[StateType], before: datetime) -> int:
     """Deletes a page of runs that ended before then, with their artifacts; gives how many. Their logs go with them."""
     with get_client(sync_client=True) as client:
@@ -54,7 +54,6 @@ def prune_page(number: int, states: list[StateType], before: datetime) -> int:
     retries=3,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=is_infrastructure_error,
-    tags=["pruning"],
 )
 def prune_histories() -> dict[str, int]:
     """Deletes rows that the settings do not keep; gives how many, by table. None are deleted without a setting."""

@@ -23,7 +23,6 @@ CERTIFICATE = "purge-certificate"
     retries=3,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=is_infrastructure_error,
-    tags=["purge"],
 )
 def purge_participant(number: int) -> PurgeCertificate | None:
     """The purge whose turn it is; None where another run is purging, or uploads are being worked on."""

@@ -29,7 +29,6 @@ MOST_LISTED = 100
     retries=3,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=is_infrastructure_error,
-    tags=["reprocess"],
 )
 def reprocess(job_id: int, participant_id: int, patient_id: str) -> bool:
     """Every stream that is not done; False where the participant is being worked on by others."""

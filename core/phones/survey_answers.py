@@ -101,7 +101,7 @@ def _read(store: SealedStore, file: AnswerFile) -> AnswerFile:
     try:
         return replace(file, answers=answers_in(store.read(file.path)[0]))
     except (ObjectMissing, SealBroken) as error:
-        log.error("an answer file cannot be shown: %s %s", type(error).__name__, file.path)
+        log.error("integrity: an answer file cannot be shown: %s %s", type(error).__name__, file.path)
         return file
 
 

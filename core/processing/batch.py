@@ -4,6 +4,7 @@ Killed at any instruction and run again, it ends in the same chunks and rows: me
 holds them changes nothing, and files leave the queue in the transaction that registers their chunks.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 
@@ -22,6 +23,7 @@ from core.processing.report import ProcessingReport, refuse_many_missing
 from core.storage import ObjectStore, SealedStore
 from core.streams import SPECS, Platform, UnknownStream, stream_of_path
 from core.streams.paths import below_participant, file_time
+from core.tallies import Integrity
 from core.threads import Threads
 
 THREADS = 4
@@ -55,9 +57,10 @@ def process_batch(session: Session, participant_id: int, store: ObjectStore, set
         results = threads.map(writer.write, binned.groups.keys(), binned.groups.values())
 
     written = [r for r in results if isinstance(r, WrittenChunk)]
+    troubles = [r for r in results if isinstance(r, ChunkTrouble)]
     failures = dict.fromkeys(fetched.missing, MISSING) | fetched.broken
     failures |= {folder + p.path: p.reason for p in binned.problems if p.is_failed}
-    failures |= _files_of_troubled_chunks(binned, [r for r in results if isinstance(r, ChunkTrouble)], folder)
+    failures |= _files_of_troubled_chunks(binned, troubles, folder)
     recorder.record_chunks(written)
     unregistered = recorder.record_unchunked(unchunked)
     failures |= unregistered
@@ -71,6 +74,10 @@ def process_batch(session: Session, participant_id: int, store: ObjectStore, set
         size_bytes=sum(q.size_bytes for q in queued), chunks_written=sum(w.stored is not None for w in written),
         chunks_unchanged=sum(w.stored is None for w in written),
         unchunked=sum(q.path not in failures for q in unchunked), failures=failures,
+        integrity=Counter({
+            Integrity.RAW_MISSING: len(fetched.missing), Integrity.RAW_DAMAGED: len(fetched.broken),
+            Integrity.CHUNK: len(troubles),
+        }),
     )  # fmt: skip
     for file in binned.reports.values():
         report.rows_kept += file.rows_kept

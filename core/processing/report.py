@@ -15,7 +15,8 @@ class StoreLooksWrong(Exception):
 class ProcessingReport:
     """Counts of batches, files (of which missing in the store), bytes of plaintext, chunks and rows, and failures.
 
-    `rows_dropped` counts by reason; `failures` maps the paths of files that stay queued to why.
+    `rows_dropped` counts by reason; `failures` maps the paths of files that stay queued to why. `integrity` counts
+    objects that are missing or damaged, by `core.tallies.Integrity`.
     """
 
     participants: set[int] = field(default_factory=set)
@@ -29,6 +30,7 @@ class ProcessingReport:
     rows_kept: int = 0
     rows_dropped: Counter[str] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)
+    integrity: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "ProcessingReport") -> None:
         """Adds another report's counts. Raises StoreLooksWrong when most files of both together are missing."""
@@ -37,6 +39,7 @@ class ProcessingReport:
         self.participants |= other.participants
         self.rows_dropped.update(other.rows_dropped)
         self.failures |= other.failures
+        self.integrity.update(other.integrity)
         refuse_many_missing(self.missing, self.files)
 
     def counts(self) -> dict[str, int]:
@@ -44,7 +47,7 @@ class ProcessingReport:
         totals = {name: getattr(self, name) for name in SUMMED}
         return {
             "participants": len(self.participants), **totals, "rows_dropped": self.rows_dropped.total(),
-            "failed": len(self.failures),
+            "failed": len(self.failures), "integrity": self.integrity.total(),
         }  # fmt: skip
 
 

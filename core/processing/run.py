@@ -95,6 +95,7 @@ def tally(engine: sa.Engine, report: ProcessingReport) -> None:
             add_tallies(session, Counted.CHUNKS_WRITTEN, {"": report.chunks_written})
             add_tallies(session, Counted.FILES_PROCESSED, {"": report.files - len(report.failures)})
             add_tallies(session, Counted.ROWS_DROPPED, report.rows_dropped)
+            add_tallies(session, Counted.INTEGRITY_FAILURES, report.integrity)
             session.commit()
     except SQLAlchemyError as error:
         log.warning("a batch's counts are lost: %s", type(error).__name__)

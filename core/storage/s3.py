@@ -1,37 +1,79 @@
 """Objects in S3 or an S3-compatible store."""
 
+import logging
 import secrets
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from core.config import Settings
-from core.storage.errors import ObjectChanged, ObjectExists, ObjectMissing, StoreUnavailable
+from core.storage.errors import ObjectChanged, ObjectExists, ObjectMissing, StoreError, StoreUnavailable
+from core.storage.s3_parts import Body, read_to_the_end, unfinished, write_in_parts
 from core.storage.store import ObjectVersion
+from core.storage.time_budget import require, spending
 
-PIECE_BYTES = 1 << 20
+log = logging.getLogger(__name__)
+LARGE_BYTES = 16 << 20
 MISSING = {"NoSuchKey", "404", "NotFound"}
 CONDITION_FAILED = {"PreconditionFailed", "412"}
-# A phone waits 15 s for its answer (PHONE-13), so everything here ends within 12 s (STORE-8).
-RETRIES = {"total_max_attempts": 3, "mode": "standard"}
-CONNECT_SECONDS, READ_SECONDS = 1, 2
+IS_NEW = {"IfNoneMatch": "*"}
+# Each request, download or task asks with so many threads of its own and the one that it runs in.
+THREADS_EACH = 4 + 1
+PROBES = 1
+CONTINUE_SECONDS = 1  # botocore asks whether to send a body, and after so long without an answer sends it
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds for a connection, and then for an answer, or the next piece of one; tries of each request."""
+
+    connect_seconds: float
+    read_seconds: float
+    tries: int
+
+    @property
+    def try_seconds(self) -> float:
+        """The longest that a try takes whose bytes flow."""
+        return self.connect_seconds + CONTINUE_SECONDS + self.read_seconds
+
+
+# A phone waits 15 s for its answer (PHONE-13); nobody waits for a worker's, and large buckets may be slow (STORE-8).
+FOR_PHONES = Patience(connect_seconds=1, read_seconds=2, tries=3)
+FOR_WORKERS = Patience(connect_seconds=3, read_seconds=10, tries=4)
+
+
+def connections_wanted(settings: Settings) -> int:
+    """Connections that a process may need at once: a web server's threads, or the tasks of a run."""
+    return max(settings.web_threads, settings.processing_tasks) * THREADS_EACH + PROBES
 
 
 class S3Store:
-    """An ObjectStore in one bucket, with conditional writes (`If-None-Match`, `If-Match`)."""
+    """An ObjectStore in one bucket, with conditional writes (`If-None-Match`, `If-Match`).
 
-    def __init__(self, client: Any, bucket: str) -> None:
+    `keeps_at_completion` are the conditions that the store looks at when the parts of an object are joined, known
+    after `check`: an object is only written in parts where its condition counts.
+    """
+
+    def __init__(self, client: Any, bucket: str, patience: Patience = FOR_PHONES) -> None:
         self.client = client
         self.bucket = bucket
+        self.patience = patience
+        self.keeps_at_completion: frozenset[str] = frozenset()
+        client.meta.events.register("before-send.s3", self._try_only_in_time)
+        client.meta.events.register_first("needs-retry.s3", self._try_only_in_time)
 
     @classmethod
-    def from_settings(cls, settings: Settings, pool_size: int = 32) -> "S3Store":
+    def from_settings(cls, settings: Settings, patience: Patience = FOR_PHONES) -> "S3Store":
         config = Config(
-            connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries=RETRIES, max_pool_connections=pool_size,
+            connect_timeout=patience.connect_seconds, read_timeout=patience.read_seconds,
+            retries={"total_max_attempts": patience.tries, "mode": "standard"},
+            max_pool_connections=connections_wanted(settings),
             request_checksum_calculation="when_required", response_checksum_validation="when_required",
         )  # fmt: skip
         keys = {}
@@ -44,27 +86,43 @@ class S3Store:
             "s3", endpoint_url=settings.s3_endpoint, region_name=settings.s3_region_name, config=config, **keys
         )
         assert settings.s3_bucket
-        return cls(client, settings.s3_bucket)
+        return cls(client, settings.s3_bucket, patience)
 
     def read(self, key: str) -> tuple[Iterator[bytes], str]:
         with _translated(key):
             answer = self.client.get_object(Bucket=self.bucket, Key=key)
 
         def pieces() -> Iterator[bytes]:
-            with _translated(key):
-                yield from answer["Body"].iter_chunks(PIECE_BYTES)
+            with _translated(key, condition=StoreUnavailable):  # replaced meanwhile: half of each is no object
+                yield from read_to_the_end(self.client, self.bucket, key, answer, self.patience.try_seconds)
 
         return pieces(), answer["ETag"]
 
     def create(self, key: str, data: bytes) -> str:
+        if len(data) >= LARGE_BYTES and self._is_there(key):  # not known otherwise before all of it is sent
+            raise ObjectExists(key)
         with _translated(key, condition=ObjectExists):
-            etag: str = self.client.put_object(Bucket=self.bucket, Key=key, Body=data, IfNoneMatch="*")["ETag"]
-        return etag
+            return self._write(key, data, IS_NEW)
 
     def replace(self, key: str, data: bytes, etag: str) -> str:
         with _translated(key, condition=ObjectChanged):
-            new: str = self.client.put_object(Bucket=self.bucket, Key=key, Body=data, IfMatch=etag)["ETag"]
-        return new
+            return self._write(key, data, {"IfMatch": etag})
+
+    def _write(self, key: str, data: bytes, condition: dict[str, str]) -> str:
+        """In parts where it is large: a slow link repeats a part, not the whole, and no part's answer takes long."""
+        if len(data) >= LARGE_BYTES and self.keeps_at_completion.issuperset(condition):
+            return write_in_parts(self.client, self.bucket, key, data, condition, self.patience.try_seconds)
+        body = Body(data, self.patience.try_seconds)
+        etag: str = self.client.put_object(Bucket=self.bucket, Key=key, Body=body, **condition)["ETag"]
+        return etag
+
+    def _is_there(self, key: str) -> bool:
+        try:
+            with _translated(key):
+                self.client.head_object(Bucket=self.bucket, Key=key)
+        except ObjectMissing:
+            return False
+        return True
 
     def delete(self, key: str) -> None:
         with _translated(key):
@@ -79,7 +137,10 @@ class S3Store:
                 yield from (item["Key"] for item in page.get("Contents", ()))
 
     def versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        """Also parts of objects that were never joined: what a killed process had sent is somebody's data as well."""
         with _translated(prefix):
+            for key, upload_id in unfinished(self.client, self.bucket, prefix):
+                yield ObjectVersion(key, None, is_live=False, upload_id=upload_id)
             pages = self.client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
             for page in pages:
                 kept = [ObjectVersion(v["Key"], v["VersionId"], v["IsLatest"]) for v in page.get("Versions", ())]
@@ -87,13 +148,22 @@ class S3Store:
                 yield from kept + marks
 
     def delete_versions(self, versions: Sequence[ObjectVersion]) -> None:
-        if not versions:
+        for v in versions:
+            if v.upload_id:
+                self._give_up(v.key, v.upload_id)
+        named = [
+            {"Key": v.key, **({"VersionId": v.version_id} if v.version_id else {})} for v in versions if not v.upload_id
+        ]
+        if not named:
             return
-        named = [{"Key": v.key, **({"VersionId": v.version_id} if v.version_id else {})} for v in versions]
         with _translated(versions[0].key):
             answer = self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": named, "Quiet": True})
         for failed in answer.get("Errors", ()):
             raise StoreUnavailable(f"{failed.get('Key')}: {failed.get('Code')}")
+
+    def _give_up(self, key: str, upload_id: str) -> None:
+        with _translated(key), suppress(self.client.exceptions.NoSuchUpload):
+            self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
 
     def probe(self) -> None:
         try:
@@ -103,38 +173,63 @@ class S3Store:
             raise StoreUnavailable("the bucket is not there") from None
 
     def check(self) -> None:
-        """Tries a conditional write: a store that ignores the condition would let two workers overwrite each other."""
+        """Tries conditional writes: a store that ignores the condition would let two workers overwrite each other."""
         key = f"LOGS/check-{secrets.token_hex(8)}"
         etag = self.create(key, b"1")
+        unmet = (IS_NEW, {"IfMatch": '"0"'})
         try:
-            writes: list[Callable[[], str]] = [
-                lambda: self.create(key, b"2"),
-                lambda: self.replace(key, b"2", '"0"'),
-            ]
-            for write in writes:
-                try:
-                    write()
-                except (ObjectExists, ObjectChanged):
-                    continue
+            if not all(self._refuses(key, condition, in_parts=False) for condition in unmet):
                 raise StoreUnavailable(
                     f"the store behind bucket {self.bucket} ignores conditional writes (If-None-Match, If-Match), "
                     "without which chunks could be lost; use one that supports them"
                 )
             self.replace(key, b"3", etag)
+            kept = [condition for condition in unmet if self._refuses(key, condition, in_parts=True)]
         finally:
             self.delete(key)
+        self.keeps_at_completion = frozenset().union(*kept)
+        if len(kept) < len(unmet):
+            log.warning(
+                "the store behind bucket %s ignores conditions when parts are joined: large objects are sent whole",
+                self.bucket,
+            )
+
+    def _refuses(self, key: str, unmet: dict[str, str], *, in_parts: bool) -> bool:
+        """Whether the store refuses to write over this object on a condition that is not met."""
+        try:
+            with _translated(key):
+                if in_parts:
+                    write_in_parts(self.client, self.bucket, key, b"2", unmet, self.patience.try_seconds)
+                else:
+                    self._write(key, b"2", unmet)
+        except ObjectChanged:
+            return True
+        except StoreUnavailable:
+            if not in_parts:
+                raise
+            log.warning("parts of an object cannot be joined", exc_info=True)
+        return False
+
+    def _try_only_in_time(
+        self, response: tuple[Any, Any] | None = None, caught_exception: Exception | None = None, **event: Any
+    ) -> None:
+        """Before a request is sent, and before one that failed is tried again. Raises TimeIsUp."""
+        has_failed = caught_exception is not None or (response is not None and response[0].status_code >= 500)
+        if "request" in event or has_failed:
+            require(self.patience.try_seconds)
 
 
 @contextmanager
-def _translated(key: str, condition: type[Exception] = ObjectChanged) -> Iterator[None]:
+def _translated(key: str, condition: type[StoreError] = ObjectChanged) -> Iterator[None]:
     try:
-        yield
+        with spending():
+            yield
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code"))
         if code in MISSING:
             raise ObjectMissing(key) from None
         if code in CONDITION_FAILED:
             raise condition(key) from None
-        raise StoreUnavailable(f"{key}: {code}") from error
-    except (BotoCoreError, OSError) as error:
+        raise StoreUnavailable(f"{key}: {code} ({error.operation_name})") from error
+    except (BotoCoreError, HTTPError, OSError) as error:
         raise StoreUnavailable(f"{key}: {type(error).__name__}") from error

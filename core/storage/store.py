@@ -11,12 +11,13 @@ from core.config import Settings
 class ObjectVersion:
     """One version of an object, or the mark of its deletion. `version_id` is None in a store that keeps no versions.
 
-    `is_live` says that it is what a read gives.
+    `is_live` says that it is what a read gives. With an `upload_id` it is parts of an object that were never joined.
     """
 
     key: str
     version_id: str | None
     is_live: bool
+    upload_id: str | None = None
 
 
 class ObjectStore(Protocol):
@@ -26,7 +27,10 @@ class ObjectStore(Protocol):
     """
 
     def read(self, key: str) -> tuple[Iterator[bytes], str]:
-        """The object in pieces, and its ETag. Raises ObjectMissing before the first piece."""
+        """The object in pieces, and its ETag. Raises ObjectMissing before the first piece.
+
+        Pieces are the whole object, or raise: one that cannot be read to its end never looks shorter than it is.
+        """
 
     def create(self, key: str, data: bytes) -> str:
         """Writes a new object, durable on return, and gives its ETag. Raises ObjectExists and leaves that one alone."""
@@ -56,12 +60,15 @@ class ObjectStore(Protocol):
         """Raises StoreUnavailable, with a reason that anybody may read, when it cannot be used now; cheap (OPS-32)."""
 
 
-def open_store(settings: Settings) -> ObjectStore:
-    """S3 where a bucket is configured, else a folder under VAR_DIR."""
-    if settings.s3_bucket:
-        from core.storage.s3 import S3Store  # boto3 takes half a second to import
+def open_store(settings: Settings, *, is_for_workers: bool = False) -> ObjectStore:
+    """S3 where a bucket is configured, else a folder under VAR_DIR.
 
-        return S3Store.from_settings(settings)
+    Workers wait longer for a slow store, and try more often: a phone waits for its answer (STORE-8).
+    """
+    if settings.s3_bucket:
+        from core.storage.s3 import FOR_PHONES, FOR_WORKERS, S3Store  # boto3 takes half a second to import
+
+        return S3Store.from_settings(settings, FOR_WORKERS if is_for_workers else FOR_PHONES)
     from core.storage.folder import FolderStore
 
     return FolderStore(settings.var_dir / "objects")

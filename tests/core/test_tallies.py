@@ -11,9 +11,11 @@ from sqlalchemy.orm import Session
 from core.database import db
 from core.models import Tally
 from core.processing import run
-from core.tallies import Counted, add_tallies, all_tallies
-from tests.core.test_processing_batch import HEADER, process, queue
+from core.processing.report import ProcessingReport
+from core.tallies import Counted, Integrity, add_tallies, add_tallies_at_once, all_tallies
+from tests.core.test_processing_batch import HEADER, HOUR, process, queue
 from tests.factories import Factory
+from webapp.stores import object_store
 
 
 def add(numbers: dict[str, int]) -> None:
@@ -39,6 +41,25 @@ def test_many_who_add_at_once_lose_nothing_and_never_wait_in_a_circle(app: Flask
     assert set(all_tallies(db.session()).values()) == {len(orders)}
 
 
+def test_what_is_met_on_the_way_is_counted_at_once_and_never_in_the_way(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """OPS-32: whatever becomes of the transaction of who met it, and where the database does not answer."""
+    add_tallies_at_once(db.engine, Counted.INTEGRITY_FAILURES, {Integrity.DOWNLOAD: 2})
+    db.session.rollback()
+    assert all_tallies(db.session()) == {("integrity_failures", "download"): 2}
+    add_tallies_at_once(sa.create_engine("postgresql://127.0.0.1:9/none"), Counted.INTEGRITY_FAILURES, {"download": 1})
+    assert "counts of integrity_failures are lost" in caplog.text
+
+
+def test_reports_add_up_what_was_missing_or_damaged():
+    """OPS-21."""
+    total = ProcessingReport()
+    for report in (ProcessingReport(integrity=Counter(chunk=2)), ProcessingReport(integrity=Counter(chunk=1, other=1))):
+        total.add(report)
+    assert (total.integrity, total.counts()["integrity"]) == (Counter(chunk=3, other=1), 4)
+
+
 def test_processing_counts_what_it_did(app: Flask, factory: Factory):
     """OPS-32: by whatever process, here the one of a command."""
     participant = factory.participant()
@@ -50,6 +71,26 @@ def test_processing_counts_what_it_did(app: Flask, factory: Factory):
     assert tallies.pop(("files_processed", "")) == 2
     assert tallies == {("rows_dropped", reason): rows for reason, rows in report.rows_dropped.items()}
     assert report.rows_dropped.total() == 1
+
+
+def test_processing_counts_what_is_missing_or_damaged(app: Flask, factory: Factory):
+    """OPS-32: each time it is met; STORE-4, PROC-52."""
+    participant = factory.participant()
+    row = b"1700002801000,3,1,1,1"
+    paths = [queue(factory, participant, f"accel/170000280000{n}.csv", HEADER + row) for n in range(3)]
+    process()
+    chunk = f"CHUNKED_DATA/{participant.study.object_id}/{participant.patient_id}/accelerometer/{HOUR}.zst"
+    _, etag = object_store().read(chunk)
+    object_store().replace(chunk, b"damaged", etag)
+    paths = [queue(factory, participant, f"accel/170000281000{n}.csv", HEADER + row) for n in range(3)]
+    object_store().delete(paths[0] + ".zst")
+    _, etag = object_store().read(paths[1] + ".zst")
+    object_store().replace(paths[1] + ".zst", b"damaged", etag)
+    report = process()
+    assert report.counts()["integrity"] == len(report.failures) == 3
+    tallies = all_tallies(db.session())
+    met = {label: total for (name, label), total in tallies.items() if name == "integrity_failures"}
+    assert met == {"raw missing": 1, "raw damaged": 1, "chunk": 1}
 
 
 def test_a_batch_whose_counts_cannot_be_added_is_done_all_the_same(

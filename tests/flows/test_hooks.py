@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -11,7 +12,9 @@ from prefect import flow
 
 from core.config import get_settings
 from core.database import db
-from core.tallies import all_tallies
+from core.processing.report import ProcessingReport
+from core.tallies import Integrity, all_tallies
+from flows import process_participants
 from flows.hooks import HOOKS
 
 
@@ -69,3 +72,32 @@ def test_an_address_that_does_not_answer_changes_nothing(prefect: None, app: Fla
     with pytest.raises(ValueError, match="what it worked on"):
         breaks()
     assert all_tallies(db.session()) == {("flow_runs", "breaks/failed"): 1}
+
+
+MET = Counter({Integrity.RAW_DAMAGED: 2, Integrity.CHUNK: 1, Integrity.RAW_MISSING: 0})
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+def test_damaged_objects_are_told_of_once_in_words_of_their_own_however_the_run_ends(
+    prefect: None, app: Flask, told: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch, ends_well: bool
+):
+    """OPS-32: how many of which kind, and where to look; OPS-21: not whose."""
+    defects = [] if ends_well else [ValueError("a defect")]
+    report = ProcessingReport(files=3, failures={"s/patient1/gps/1.csv": "altered"}, integrity=MET)
+    monkeypatch.setattr(process_participants, "process", lambda *_: (report, defects))
+    process_participants.process_participants(return_state=True)
+    of_integrity, *others = (message["text"] for message in told)
+    assert of_integrity.startswith("INTEGRITY, process-participants: the run process participants ")
+    assert "damaged: 1 chunk, 2 raw damaged. " in of_integrity
+    assert "failed-uploads" in of_integrity and "patient1" not in of_integrity
+    assert [text.partition(":")[0] for text in others] == ([] if ends_well else ["process-participants"])
+
+
+def test_a_run_that_met_no_damaged_object_tells_nobody(
+    prefect: None, app: Flask, told: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+):
+    """OPS-32: a file of an unknown stream fails, and is nothing to be alarmed about."""
+    report = ProcessingReport(files=1, failures={"s/patient1/gps/1.csv": "unknown stream"})
+    monkeypatch.setattr(process_participants, "process", lambda *_: (report, []))
+    assert process_participants.process_participants()["integrity"] == 0
+    assert told == []

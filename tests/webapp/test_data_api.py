@@ -14,6 +14,7 @@ from core.access import Role
 from core.crypto.seal import seal_legacy
 from core.database import db
 from core.models import Chunk, DataAccessRecord, Participant, StoredObject, Study
+from core.tallies import all_tallies
 from tests.core.test_processing_batch import HEADER, process, queue
 from tests.factories import Factory
 from webapp.stores import object_store
@@ -271,13 +272,14 @@ def damage(path: str) -> None:
 def test_a_damaged_object_of_any_size_is_listed_and_the_others_come(
     app: Flask, study: Study, participant, key, monkeypatch: pytest.MonkeyPatch, small_bytes: int
 ):
-    """DATA-25: it must not break the zip, or the study could never be downloaded again."""
+    """DATA-25: it must not break the zip, or the study could never be downloaded again. OPS-32: it is counted."""
     monkeypatch.setattr("core.downloads.members.SMALL_BYTES", small_bytes)
     path = f"CHUNKED_DATA/{study.object_id}/{participant.patient_id}/accelerometer/2023-11-14T23:00:00.csv"
     damage(path)
     files = unzip(ask(app, "/get-data/v1", key, study_id=study.object_id))
     assert json.loads(files["problems.json"]) == [{"path": path, "problem": "damaged in the store"}]
     assert len(files) == 6
+    assert all_tallies(db.session())["integrity_failures", "download"] == 1
 
 
 def test_an_old_object_put_back_in_place_of_a_new_one_is_noticed(app: Flask, study: Study, participant, key):

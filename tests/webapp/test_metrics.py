@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from core.config import REPOSITORY, ConfigurationError, Settings, load_settings
 from core.database import db
 from core.models import ProcessingStatus, QueuedUpload, QueueState
-from core.tallies import Counted, add_tallies
+from core.tallies import Counted, Integrity, add_tallies
 from ops import shared_counts
 from tests.core.test_processing_batch import HEADER, process, queue
 from tests.factories import Factory, phone_fields
@@ -178,6 +178,16 @@ def test_work_of_other_processes_is_shown(measured: Flask, factory: Factory):
     assert last_run and now["beiwe_last_processing_run_timestamp_seconds"] == pytest.approx(last_run.timestamp())
 
 
+def test_objects_that_are_missing_or_damaged_are_shown_by_kind_and_from_zero_on(measured: Flask):
+    """OPS-32: an alarm on their increase must see the first one."""
+    nothing = read(measured)
+    assert all(nothing[f'beiwe_integrity_failures_total{{kind="{kind}"}}'] == 0 for kind in Integrity)
+    add_tallies(db.session(), Counted.INTEGRITY_FAILURES, {Integrity.CHUNK: 1})
+    db.session.commit()
+    now = read(measured)
+    assert [kind for kind in Integrity if now[f'beiwe_integrity_failures_total{{kind="{kind}"}}']] == [Integrity.CHUNK]
+
+
 def test_the_pools_use_is_shown(measured: Flask, settings: Settings):
     """OPS-32."""
     db.session.remove()
@@ -214,7 +224,9 @@ def test_no_label_is_a_persons_id(measured: Flask, factory: Factory):
     text = measured.test_client().get("/metrics", headers=AUTHORIZED).text
     for secret in (participant.patient_id, study.object_id, study.name):
         assert secret not in text
-    assert set(re.findall(r'[{,](\w+)="', text)) <= {"endpoint", "status", "answer", "le", "state", "reason", "flow"}
+    assert set(re.findall(r'[{,](\w+)="', text)) <= {
+        "endpoint", "status", "answer", "le", "state", "reason", "flow", "kind",
+    }  # fmt: skip
 
 
 def test_every_figure_is_documented(measured: Flask):

@@ -3,9 +3,11 @@
 Never a 200 without object and rows, never an object that an audit does not find, and the phone's next try succeeds.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 from cryptography.hazmat.decrepit.ciphers.modes import CFB8
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -14,12 +16,16 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from core.crypto.seal import SealBroken
 from core.database import db
 from core.models import Participant, ProblemUpload, QueuedUpload, StoredObject, UploadRecord
 from core.phones import uploads
 from core.storage import SealedStore, StoreUnavailable
 from core.storage.audit import Mismatch, sweep
+from core.storage.s3 import Patience, S3Store
+from core.tallies import all_tallies
 from tests.factories import Factory
+from tests.fakes.s3 import FailingS3, Fault, is_write, running_s3
 from tests.webapp.test_phone_uploads import DEVICE_FILES, GPS, PATIENT, contents_of, count, raw_path, send
 from webapp.phone import door, uploading
 from webapp.stores import object_store
@@ -120,6 +126,38 @@ def test_what_fails_makes_the_phone_keep_its_file(
     assert count(QueuedUpload) == (place in COMMITTED)
     assert send(app, participant).text == "upload successful."
     assert_stored_once(factory, participant)
+
+
+def test_a_store_that_hangs_keeps_no_phone_waiting(
+    app: Flask, participant: Participant, monkeypatch: pytest.MonkeyPatch
+):
+    """STORE-8, PHONE-13: all tries of all that a request asks; the phone keeps its file."""
+    assert door.STORE_SECONDS == 12
+    send(app, participant)  # from now on its key is known without asking the store
+    monkeypatch.setattr(door, "STORE_SECONDS", 3)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tests")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "tests")
+    with running_s3(FailingS3()) as s3:
+        boto3.client("s3", endpoint_url=s3.address, region_name="us-east-1").create_bucket(Bucket="participants")
+        settings = app.extensions["beiwe_settings"].model_copy(
+            update={"s3_bucket": "participants", "s3_endpoint": s3.address, "s3_use_role": True}
+        )
+        app.extensions["beiwe_store"] = S3Store.from_settings(settings, Patience(0.3, 0.3, 9))
+        s3.faults = [Fault(is_write, times=99, hang=1)]
+        began = time.monotonic()
+        answer = send(app, participant, name=f"{PATIENT}_gps_1717236001000.csv")
+        assert time.monotonic() - began < 3.5
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "60")
+    assert [fault.times for fault in s3.faults] != [99]
+
+
+def test_a_broken_seal_in_the_way_of_an_upload_is_counted(
+    app: Flask, participant: Participant, monkeypatch: pytest.MonkeyPatch
+):
+    """OPS-32, PHONE-64: the phone keeps its file, and somebody is told."""
+    break_at(monkeypatch, "before the object is written", SealBroken("altered"))
+    assert send(app, participant).status_code == 503
+    assert all_tallies(db.session())["integrity_failures", "phone"] == 1
 
 
 @pytest.mark.parametrize("place", ["before the object is written", "after the object is written"])

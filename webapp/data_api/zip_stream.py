@@ -19,6 +19,7 @@ from core.downloads.members import Member, members
 from core.downloads.query import DataQuery
 from core.models import DataAccessRecord, Study
 from core.storage import ObjectMissing, ObjectStore, SealedStore
+from core.tallies import Counted, Integrity, add_tallies_at_once
 
 FETCHERS = 4
 MOST_AHEAD = 16
@@ -70,7 +71,8 @@ class ZipDownload:
             found = members(session, self.study, self.participants, self.query)
             for member, contents in self._fetched(found):
                 if isinstance(contents, Exception):
-                    log.error("download: %s is in the registry and cannot be read", member.path, exc_info=contents)
+                    log.error("integrity: %s is in the registry, a download misses it", member.path, exc_info=contents)
+                    add_tallies_at_once(self.engine, Counted.INTEGRITY_FAILURES, {Integrity.DOWNLOAD: 1})
                     problems.append({"path": member.path, "problem": _problem(contents)})
                     continue
                 yield from _member(archive, contents, member.name)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.database import db
 from core.models import ProcessingStatus, QueuedUpload, QueueState
-from core.tallies import Counted, all_tallies
+from core.tallies import Counted, Integrity, all_tallies
 
 log = logging.getLogger(__name__)
 MOST_MS = 2000
@@ -20,11 +20,15 @@ MOST_MS = 2000
 
 @dataclass(frozen=True)
 class Shown:
-    """How a tally is shown; its label holds the values of `labels`, separated by slashes."""
+    """How a tally is shown; its label holds the values of `labels`, separated by slashes.
+
+    Those in `always` are shown before any was counted, so that an alarm sees the first one.
+    """
 
     name: str
     help: str
     labels: tuple[str, ...] = ()
+    always: tuple[str, ...] = ()
 
 
 SHOWN = {
@@ -33,6 +37,12 @@ SHOWN = {
     Counted.ROWS_DROPPED: Shown("beiwe_rows_dropped", "Rows that processing dropped.", ("reason",)),
     Counted.FLOW_RUNS: Shown("beiwe_flow_runs", "Flow runs that ended.", ("flow", "state")),
     Counted.NOTIFICATIONS: Shown("beiwe_notifications", "Notifications, by what became of them.", ("outcome",)),
+    Counted.INTEGRITY_FAILURES: Shown(
+        "beiwe_integrity_failures",
+        "Objects that were missing or damaged when they were needed.",
+        ("kind",),
+        always=tuple(Integrity),
+    ),
 }
 
 
@@ -81,9 +91,9 @@ def _family(counted: Counted, shown: Shown, tallies: dict[tuple[str, str], int])
     if not shown.labels:
         family.add_metric([], tallies.get((counted.value, ""), 0))
         return family
-    for (name, label), total in sorted(tallies.items()):
-        if name == counted.value:
-            family.add_metric(label.split("/", len(shown.labels) - 1), total)
+    totals = dict.fromkeys(shown.always, 0) | {label: n for (name, label), n in tallies.items() if name == counted}
+    for label, total in sorted(totals.items()):
+        family.add_metric(label.split("/", len(shown.labels) - 1), total)
     return family
 
 

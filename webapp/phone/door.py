@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import wraps
 from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, g, request
@@ -15,7 +16,9 @@ from core.phones.authentication import Level, Refused, admit, authenticate
 from core.phones.tracking import remember_reports
 from core.phones.uploads import TOO_LARGE, Answer, UploadDesk
 from core.storage.errors import StoreError
+from core.storage.time_budget import store_time_limited_to
 from core.streams import Platform
+from core.tallies import Counted, Integrity, add_tallies_at_once
 from webapp.phone.forms import BodyTooLarge, PhoneForm, read_phone_form
 from webapp.phone.rates import REQUESTS, WITH_PASSWORD, TooManyRequests, count_request
 from webapp.stores import private_keys, sealed_store
@@ -23,6 +26,7 @@ from webapp.stores import private_keys, sealed_store
 phone = Blueprint("phone", __name__)
 RETRY_AFTER_SECONDS = "60"
 MOST_FORM_BYTES = 1 << 20
+STORE_SECONDS = 12  # of a request, whatever it asks of the store: a phone waits 15 s for its answer (STORE-8, PHONE-13)
 
 
 class TooMuchAtOnce(Exception):
@@ -33,8 +37,13 @@ def phone_route(path: str, *, methods: Sequence[str] = ("GET", "POST")) -> Calla
     """Registers an endpoint under `path` and, for iOS, under `path/ios` (PHONE-2); slashes are left to the URL map."""
 
     def register(view: Callable[[], Any]) -> Callable[[], Any]:
+        @wraps(view)
+        def in_time() -> Any:
+            with store_time_limited_to(STORE_SECONDS):
+                return view()
+
         for rule in (path, f"{path}/ios"):
-            phone.add_url_rule(rule, view_func=view, methods=methods)
+            phone.add_url_rule(rule, view_func=in_time, methods=methods)
         return view
 
     return register
@@ -132,6 +141,8 @@ def keep_your_file(error: Exception) -> Response:
     """Store, database or disk fail, or have no room: the phone keeps its file and comes back (PHONE-64 row 12)."""
     db.session.rollback()
     current_app.logger.error("phone request not served: %s", type(error).__name__, exc_info=error)
+    if isinstance(error, SealBroken):
+        add_tallies_at_once(db.engine, Counted.INTEGRITY_FAILURES, {Integrity.PHONE: 1})
     answer = text_answer(Answer(503, "not stored, try again later."))
     answer.headers["Retry-After"] = RETRY_AFTER_SECONDS
     return answer
