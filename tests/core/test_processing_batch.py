@@ -76,35 +76,46 @@ def registry_path(row: Chunk, participant: Participant, survey: str | None) -> s
     return chunk_path(study, patient, stream_by_number(row.stream), row.time_bin, survey)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_golden_cases_come_out_byte_for_byte_through_the_database(app: Flask, factory: Factory, case: str):
-    """PROC-20 to PROC-39: chunks, registry rows, stored objects and an empty queue."""
-    folder = VECTORS / "chunks" / case
-    manifest = json.loads((folder / "manifest.json").read_text())
-    participant = factory.participant(platform=Platform(manifest["os"]))
-    chunks_folder = f"CHUNKED_DATA/{participant.study.object_id}/{participant.patient_id}/"
-    raw_folder = f"{participant.study.object_id}/{participant.patient_id}/"
-    for number, _ in enumerate(manifest["batches"], start=1):
-        batch = folder / "input" / f"batch{number}"
-        for file in sorted(batch.rglob("*.*")):
-            queue(factory, participant, str(file.relative_to(batch)), file.read_bytes())
-        assert not process().failures
-    assert db.session.scalar(db.select(db.func.count(QueuedUpload.id))) == 0
+def manifest(case: str) -> dict[str, Any]:
+    """A golden case's platform, batches and registry."""
+    return json.loads((VECTORS / "chunks" / case / "manifest.json").read_text())
 
+
+def queue_golden_batch(factory: Factory, participant: Participant, case: str, number: int) -> None:
+    """Queues the raw files of a case's batch; a case with fewer batches has none."""
+    batch = VECTORS / "chunks" / case / "input" / f"batch{number}"
+    for file in sorted(batch.rglob("*.*")):
+        queue(factory, participant, str(file.relative_to(batch)), file.read_bytes())
+
+
+def assert_golden(factory: Factory, participant: Participant, case: str) -> None:
+    """Chunks byte for byte, registry, stored objects, upload log, queue."""
+    mine = {"participant_id": participant.id}
+    raw_folder = f"{participant.study.object_id}/{participant.patient_id}/"
     store = factory.store(participant.study)
     got: dict[str, Any] = {}
-    for row in db.session.scalars(db.select(Chunk)):
+    for row in db.session.scalars(db.select(Chunk).filter_by(**mine)):
         path = registry_path(row, participant, None)
-        name = path.removeprefix(chunks_folder).replace(raw_folder, "raw/")
+        name = path.removeprefix(f"CHUNKED_DATA/{raw_folder}").replace(raw_folder, "raw/")
         got[name] = (stream_by_number(row.stream).value, _md5(row.md5), row.size_bytes)
         contents = store.read(path)[0]
         stored = db.session.get(StoredObject, path + ".zst")
         assert (stored.size_bytes, stored.sha1) == (len(contents), hashlib.sha1(contents).digest())
         if row.md5:
-            assert contents == (folder / "expected" / name).read_bytes()
-    wanted = {r["path"]: (r["stream"], r["hash"], r["size"]) for r in manifest["registry"]}
-    assert got == wanted
-    assert all(record.processed_at for record in db.session.scalars(db.select(UploadRecord)))
+            assert contents == (VECTORS / "chunks" / case / "expected" / name).read_bytes()
+    assert got == {r["path"]: (r["stream"], r["hash"], r["size"]) for r in manifest(case)["registry"]}
+    assert all(record.processed_at for record in db.session.scalars(db.select(UploadRecord).filter_by(**mine)))
+    assert not db.session.scalars(db.select(QueuedUpload).filter_by(**mine)).all()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_golden_cases_come_out_byte_for_byte_through_the_database(app: Flask, factory: Factory, case: str):
+    """PROC-20 to PROC-39: chunks, registry rows, stored objects and an empty queue."""
+    participant = factory.participant(platform=Platform(manifest(case)["os"]))
+    for number, _ in enumerate(manifest(case)["batches"], start=1):
+        queue_golden_batch(factory, participant, case, number)
+        assert not process().failures
+    assert_golden(factory, participant, case)
 
 
 def _md5(digest: bytes | None) -> str:

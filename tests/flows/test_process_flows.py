@@ -16,12 +16,21 @@ from core.processing import run
 from core.processing.presence import counted_run, runs_present, sole_dispatcher
 from core.processing.report import ProcessingReport, StoreLooksWrong
 from core.storage import StoreUnavailable
+from core.streams import Platform
 from core.tallies import all_tallies
 from flows import process_participants as participants_flow
 from flows import process_uploads as uploads_flow
 from flows.process_participants import process_participants
 from flows.process_uploads import process_uploads, runs_wanted
-from tests.core.test_processing_batch import HEADER, queue
+from tests.core.test_processing_batch import (
+    CASES,
+    HEADER,
+    assert_golden,
+    forget_rows,
+    manifest,
+    queue,
+    queue_golden_batch,
+)
 from tests.factories import Factory
 
 
@@ -59,6 +68,18 @@ def test_a_run_turns_all_waiting_uploads_into_chunks_and_says_how_many(prefect: 
     tallies = all_tallies(db.session())
     assert tallies["flow_runs", "process-participants/completed"] == 1
     assert tallies["chunks_written", ""] == tallies["files_processed", ""] == 4
+
+
+def test_golden_cases_come_out_byte_for_byte_through_the_flow(prefect: None, app: Flask, factory: Factory):
+    """PROC-20 to PROC-39: all cases at once, a participant each."""
+    participants = {case: factory.participant(platform=Platform(manifest(case)["os"])) for case in CASES}
+    for number in range(1, 1 + max(len(manifest(case)["batches"]) for case in CASES)):
+        for case, participant in participants.items():
+            queue_golden_batch(factory, participant, case, number)
+        assert process_participants(linger_seconds=0)["failed"] == 0
+        forget_rows()
+    for case, participant in participants.items():
+        assert_golden(factory, participant, case)
 
 
 def test_the_store_failing_once_is_a_retry_and_nobodys_failed_upload(
