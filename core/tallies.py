@@ -43,34 +43,43 @@ class Integrity(StrEnum):
     """What a phone's request needs: the participant's key, or what was uploaded before."""
 
 
+Numbers = Mapping[Counted, Mapping[str, int]]
+"""What is to be added: by name and label. A label is never a person's id."""
+
 _ADD = sa.text(
-    "INSERT INTO tallies (name, label, total) SELECT :name, * FROM unnest(CAST(:labels AS text[]), "
-    "CAST(:totals AS bigint[])) ON CONFLICT (name, label) DO UPDATE SET total = tallies.total + EXCLUDED.total"
+    "INSERT INTO tallies (name, label, total) "
+    "SELECT * FROM unnest(CAST(:names AS text[]), CAST(:labels AS text[]), CAST(:totals AS bigint[])) "
+    "ON CONFLICT (name, label) DO UPDATE SET total = tallies.total + EXCLUDED.total"
 )
 
 
-def add_tallies(session: Session, name: Counted, numbers: Mapping[str, int]) -> None:
-    """Adds to the totals of these labels, in one statement; the caller commits, soon, since others wait for the rows.
+def add_tallies(session: Session, numbers: Numbers) -> None:
+    """Adds to the totals, in one statement; the caller commits, soon, since others wait for the rows.
 
-    Labels are taken in order, so that two who add at once never wait for each other in a circle. Never a person's id.
+    They are taken in order, so that two who add at once never wait for each other in a circle.
     """
-    counted = [(label, number) for label, number in sorted(numbers.items()) if number]
+    counted = sorted(
+        (name.value, label, number)
+        for name, by_label in numbers.items()
+        for label, number in by_label.items()
+        if number
+    )
     if counted:
-        labels, totals = zip(*counted, strict=True)
-        session.execute(_ADD, {"name": name.value, "labels": list(labels), "totals": list(totals)})
+        names, labels, totals = zip(*counted, strict=True)
+        session.execute(_ADD, {"names": list(names), "labels": list(labels), "totals": list(totals)})
 
 
-def add_tallies_at_once(engine: sa.Engine, name: Counted, numbers: Mapping[str, int]) -> None:
+def add_tallies_at_once(engine: sa.Engine, numbers: Numbers) -> None:
     """The same in a transaction of its own. Counts that cannot be added are lost, with a line in the log; never raises.
 
     For what is met in the middle of something else that must go on.
     """
     try:
         with Session(engine) as session:
-            add_tallies(session, name, numbers)
+            add_tallies(session, numbers)
             session.commit()
     except SQLAlchemyError as error:
-        log.warning("counts of %s are lost: %s", name.value, type(error).__name__)
+        log.warning("counts of %s are lost: %s", ", ".join(numbers), type(error).__name__)
 
 
 def all_tallies(session: Session) -> dict[tuple[str, str], int]:

@@ -22,7 +22,7 @@ ALERT_SECONDS = 5.0
 def count_run(flow: Flow[..., Any], _run: FlowRun, state: State[Any]) -> None:
     """Adds the run to its flow's; Prefect logs what this raises, and the run's own state stays as it is."""
     with open_session() as session:
-        add_tallies(session, Counted.FLOW_RUNS, {f"{flow.name}/{state.type.value.lower()}": 1})
+        add_tallies(session, {Counted.FLOW_RUNS: {f"{flow.name}/{state.type.value.lower()}": 1}})
         session.commit()
 
 

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from core.tallies import Counted, Numbers
+
 MANY_MISSING = 10
 SUMMED = ("batches", "files", "missing", "size_bytes", "chunks_written", "chunks_unchanged", "unchunked", "rows_kept")
 
@@ -49,6 +51,15 @@ class ProcessingReport:
             "participants": len(self.participants), **totals, "rows_dropped": self.rows_dropped.total(),
             "failed": len(self.failures), "integrity": self.integrity.total(),
         }  # fmt: skip
+
+    def tallies(self) -> Numbers:
+        """What the site's totals grow by (OPS-32)."""
+        return {
+            Counted.CHUNKS_WRITTEN: {"": self.chunks_written},
+            Counted.FILES_PROCESSED: {"": self.files - len(self.failures)},
+            Counted.ROWS_DROPPED: self.rows_dropped,
+            Counted.INTEGRITY_FAILURES: self.integrity,
+        }
 
 
 def refuse_many_missing(missing: int, files: int) -> None:

@@ -7,7 +7,6 @@ from threading import Event, Lock
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from core.config import Settings
@@ -16,7 +15,7 @@ from core.processing.batch import process_batch
 from core.processing.claims import Scope, claimed_participant
 from core.processing.report import ProcessingReport
 from core.storage import ObjectChanged, ObjectStore
-from core.tallies import Counted, add_tallies
+from core.tallies import add_tallies_at_once
 from core.threads import Threads
 
 __all__ = ["ProcessingReport", "Scope", "mark_run", "process_everything", "process_for", "process_next"]
@@ -37,7 +36,7 @@ def process_next(engine: sa.Engine, store: ObjectStore, settings: Settings, scop
         except ObjectChanged:  # the claim was lost, and its new holder does the work (STORE-11)
             session.rollback()
             return ProcessingReport({participant_id})
-    tally(engine, report)
+    add_tallies_at_once(engine, report.tallies())  # the batch is done, whatever becomes of its counts
     return report
 
 
@@ -83,22 +82,6 @@ def process_everything(engine: sa.Engine, store: ObjectStore, settings: Settings
         threads.map(work, range(settings.processing_tasks))
     mark_run(engine)
     return report
-
-
-def tally(engine: sa.Engine, report: ProcessingReport) -> None:
-    """Adds a batch's counts to the site's (OPS-32), in a short transaction of its own: all workers share these rows.
-
-    The batch is done: counts that cannot be added are lost, with a line in the log, and nothing fails.
-    """
-    try:
-        with Session(engine) as session:
-            add_tallies(session, Counted.CHUNKS_WRITTEN, {"": report.chunks_written})
-            add_tallies(session, Counted.FILES_PROCESSED, {"": report.files - len(report.failures)})
-            add_tallies(session, Counted.ROWS_DROPPED, report.rows_dropped)
-            add_tallies(session, Counted.INTEGRITY_FAILURES, report.integrity)
-            session.commit()
-    except SQLAlchemyError as error:
-        log.warning("a batch's counts are lost: %s", type(error).__name__)
 
 
 def mark_run(engine: sa.Engine) -> None:

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
+from core import tallies
 from core.database import db
 from core.models import Tally
-from core.processing import run
 from core.processing.report import ProcessingReport
 from core.tallies import Counted, Integrity, add_tallies, add_tallies_at_once, all_tallies
 from tests.core.test_processing_batch import HEADER, HOUR, process, queue
@@ -20,7 +20,7 @@ from webapp.stores import object_store
 
 def add(numbers: dict[str, int]) -> None:
     with Session(db.engine) as session:
-        add_tallies(session, Counted.ROWS_DROPPED, numbers)
+        add_tallies(session, {Counted.ROWS_DROPPED: numbers})
         session.commit()
 
 
@@ -45,10 +45,11 @@ def test_what_is_met_on_the_way_is_counted_at_once_and_never_in_the_way(
     app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     """OPS-32: whatever becomes of the transaction of who met it, and where the database does not answer."""
-    add_tallies_at_once(db.engine, Counted.INTEGRITY_FAILURES, {Integrity.DOWNLOAD: 2})
+    met = {Counted.INTEGRITY_FAILURES: {Integrity.DOWNLOAD: 2}}
+    add_tallies_at_once(db.engine, met)
     db.session.rollback()
     assert all_tallies(db.session()) == {("integrity_failures", "download"): 2}
-    add_tallies_at_once(sa.create_engine("postgresql://127.0.0.1:9/none"), Counted.INTEGRITY_FAILURES, {"download": 1})
+    add_tallies_at_once(sa.create_engine("postgresql://127.0.0.1:9/none"), met)
     assert "counts of integrity_failures are lost" in caplog.text
 
 
@@ -66,10 +67,10 @@ def test_processing_counts_what_it_did(app: Flask, factory: Factory):
     queue(factory, participant, "accel/1700002800000.csv", HEADER + b"1700002801000,3,1,1,1\nnot a time,3,1,1,1")
     queue(factory, participant, "accel/1700006400000.csv", HEADER + b"1700006401000,3,1,1,1")
     report = process()
-    tallies = all_tallies(db.session())
-    assert tallies.pop(("chunks_written", "")) == report.chunks_written == 2
-    assert tallies.pop(("files_processed", "")) == 2
-    assert tallies == {("rows_dropped", reason): rows for reason, rows in report.rows_dropped.items()}
+    totals = all_tallies(db.session())
+    assert totals.pop(("chunks_written", "")) == report.chunks_written == 2
+    assert totals.pop(("files_processed", "")) == 2
+    assert totals == {("rows_dropped", reason): rows for reason, rows in report.rows_dropped.items()}
     assert report.rows_dropped.total() == 1
 
 
@@ -88,8 +89,8 @@ def test_processing_counts_what_is_missing_or_damaged(app: Flask, factory: Facto
     object_store().replace(paths[1] + ".zst", b"damaged", etag)
     report = process()
     assert report.counts()["integrity"] == len(report.failures) == 3
-    tallies = all_tallies(db.session())
-    met = {label: total for (name, label), total in tallies.items() if name == "integrity_failures"}
+    totals = all_tallies(db.session())
+    met = {label: total for (name, label), total in totals.items() if name == "integrity_failures"}
     assert met == {"raw missing": 1, "raw damaged": 1, "chunk": 1}
 
 
@@ -101,10 +102,11 @@ def test_a_batch_whose_counts_cannot_be_added_is_done_all_the_same(
     def fail(*_: object) -> None:
         raise sa.exc.OperationalError("", {}, Exception("lock timeout"))
 
-    monkeypatch.setattr(run, "add_tallies", fail)
+    monkeypatch.setattr(tallies, "add_tallies", fail)
     queue(factory, factory.participant(), "accel/1700002800000.csv", HEADER + b"1700002801000,3,1,1,1")
     assert process().counts()["files"] == 1
-    assert "counts are lost" in caplog.text
+    assert "chunks_written" in caplog.text
+    assert "are lost" in caplog.text
     assert db.session.scalar(db.select(db.func.count()).select_from(Tally)) == 0
 
 

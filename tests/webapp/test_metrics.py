@@ -165,8 +165,8 @@ def test_work_of_other_processes_is_shown(measured: Flask, factory: Factory):
     row = b"1700002801000,3,1,1,1\nnot a time,3,1,1,1"
     queue(factory, factory.participant(), "accel/1700002800000.csv", HEADER + row)
     report = process()
-    add_tallies(db.session(), Counted.FLOW_RUNS, {"run-forest/failed": 2})
-    add_tallies(db.session(), Counted.NOTIFICATIONS, {"sent": 5})
+    add_tallies(db.session(), {Counted.FLOW_RUNS: {"run-forest/failed": 2}})
+    add_tallies(db.session(), {Counted.NOTIFICATIONS: {"sent": 5}})
     db.session.commit()
     now = read(measured)
     assert now["beiwe_chunks_written_total"] == now["beiwe_files_processed_total"] == 1
@@ -182,7 +182,7 @@ def test_objects_that_are_missing_or_damaged_are_shown_by_kind_and_from_zero_on(
     """OPS-32: an alarm on their increase must see the first one."""
     nothing = read(measured)
     assert all(nothing[f'beiwe_integrity_failures_total{{kind="{kind}"}}'] == 0 for kind in Integrity)
-    add_tallies(db.session(), Counted.INTEGRITY_FAILURES, {Integrity.CHUNK: 1})
+    add_tallies(db.session(), {Counted.INTEGRITY_FAILURES: {Integrity.CHUNK: 1}})
     db.session.commit()
     now = read(measured)
     assert [kind for kind in Integrity if now[f'beiwe_integrity_failures_total{{kind="{kind}"}}']] == [Integrity.CHUNK]

@@ -72,7 +72,7 @@ class ZipDownload:
             for member, contents in self._fetched(found):
                 if isinstance(contents, Exception):
                     log.error("integrity: %s is in the registry, a download misses it", member.path, exc_info=contents)
-                    add_tallies_at_once(self.engine, Counted.INTEGRITY_FAILURES, {Integrity.DOWNLOAD: 1})
+                    add_tallies_at_once(self.engine, {Counted.INTEGRITY_FAILURES: {Integrity.DOWNLOAD: 1}})
                     problems.append({"path": member.path, "problem": _problem(contents)})
                     continue
                 yield from _member(archive, contents, member.name)

@@ -142,7 +142,7 @@ def keep_your_file(error: Exception) -> Response:
     db.session.rollback()
     current_app.logger.error("phone request not served: %s", type(error).__name__, exc_info=error)
     if isinstance(error, SealBroken):
-        add_tallies_at_once(db.engine, Counted.INTEGRITY_FAILURES, {Integrity.PHONE: 1})
+        add_tallies_at_once(db.engine, {Counted.INTEGRITY_FAILURES: {Integrity.PHONE: 1}})
     answer = text_answer(Answer(503, "not stored, try again later."))
     answer.headers["Retry-After"] = RETRY_AFTER_SECONDS
     return answer
