@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 
 from core.crypto.seal import SealBroken
@@ -20,6 +21,9 @@ class KnownChunk:
     is_registered: bool
     sha1: bytes | None
     seal: str | None
+
+
+NOT_KNOWN = KnownChunk(is_registered=False, sha1=None, seal=None)
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,14 @@ class ChunkWriter:
 
     def write(self, key: ChunkKey, rows: NewRows) -> WrittenChunk | ChunkTrouble:
         """Merges and, when the contents change, writes. Raises ObjectChanged when another worker was faster."""
-        path = self.path(key)
-        known = self.known.get(key, KnownChunk(False, None, None))
+        path, known = self.path(key), self.known.get(key, NOT_KNOWN)
+        if known == NOT_KNOWN and not self.store.has_plain_keys:
+            with suppress(ObjectExists):  # one of a run that died before its rows were committed
+                contents = merge_chunk(key, self.platform, rows, None)
+                return _written(key, path, contents, self.store.create(path, contents), known)
+        return self._write_over(key, path, known, rows)
+
+    def _write_over(self, key: ChunkKey, path: str, known: KnownChunk, rows: NewRows) -> WrittenChunk | ChunkTrouble:
         existing: bytes | None
         try:
             existing, etag = self.store.read(path, known.seal)
@@ -71,11 +81,7 @@ class ChunkWriter:
             contents = merge_chunk(key, self.platform, rows, existing)
         except UnreadableChunk as error:
             return self._trouble(key, f"{path}: {error}")
-        stored = self._put(path, contents, existing, etag, known)
-        md5 = hashlib.md5(contents, usedforsecurity=False).digest()
-        sha1 = stored.sha1 if stored else known.sha1
-        assert sha1 is not None
-        return WrittenChunk(key, path, len(contents), md5, sha1, stored)
+        return _written(key, path, contents, self._put(path, contents, existing, etag, known), known)
 
     def _put(
         self, path: str, contents: bytes, existing: bytes | None, etag: str | None, known: KnownChunk
@@ -93,3 +99,10 @@ class ChunkWriter:
     def _trouble(self, key: ChunkKey, reason: str) -> ChunkTrouble:
         log.error("integrity: chunk cannot be merged: %s", reason)
         return ChunkTrouble(key, reason)
+
+
+def _written(key: ChunkKey, path: str, contents: bytes, stored: StoredBytes | None, known: KnownChunk) -> WrittenChunk:
+    md5 = hashlib.md5(contents, usedforsecurity=False).digest()
+    sha1 = stored.sha1 if stored else known.sha1
+    assert sha1 is not None
+    return WrittenChunk(key, path, len(contents), md5, sha1, stored)

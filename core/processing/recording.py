@@ -11,6 +11,7 @@ from core.bulk import given_rows, is_one_of, upsert
 from core.models import Chunk, Participant, QueuedUpload, QueueState, StoredObject, Survey, UploadRecord
 from core.processing.chunk_writing import KnownChunk, WrittenChunk
 from core.processing.model import BinnedBatch, ChunkKey
+from core.storage import ObjectChanged
 from core.storage.sealed import SUFFIX
 from core.streams import SPECS, BadFileTime, chunk_path, stream_by_number, stream_of_path
 from core.streams.paths import below_participant, file_time
@@ -92,12 +93,17 @@ class Recorder:
         return failures
 
     def finish(self, done: Sequence[QueuedUpload], binned: BinnedBatch, folder: str) -> None:
-        """Takes files from the queue and notes in the upload log where their rows went (MODEL-105)."""
+        """Takes files from the queue and notes in the upload log where their rows went (MODEL-105).
+
+        Raises ObjectChanged when another worker took some before: its chunks are newer than ours (PROC-51).
+        """
         if not done:
             return
         untracked = {"synchronize_session": False}
         leaving = sa.delete(QueuedUpload).where(is_one_of(QueuedUpload.id, [q.id for q in done]))
-        self.session.execute(leaving, execution_options=untracked)
+        left = self.session.execute(leaving, execution_options=untracked)
+        if left.rowcount != len(done):  # type: ignore[attr-defined]
+            raise ObjectChanged(folder)
         now = datetime.now(UTC)
         notes = []
         for q in done:

@@ -182,6 +182,27 @@ def _die(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
+def test_a_new_chunk_is_written_without_a_look_for_an_old_one(
+    app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch
+):
+    """PROC-32: half the requests to the store; one that is there without its rows is merged all the same."""
+    participant = factory.participant()
+    looked_for = []
+    read = SealedStore.read
+    monkeypatch.setattr(
+        SealedStore, "read", lambda self, path, *more: looked_for.append(path) or read(self, path, *more)
+    )
+    queue(factory, participant, "accel/1700002800000.csv", HEADER + b"1700002801000,3,1,1,1")
+    process()
+    assert not [path for path in looked_for if path.startswith("CHUNKED_DATA/")]
+
+    for model in (Chunk, StoredObject):
+        db.session.execute(db.delete(model))
+    queue(factory, participant, "accel/1700002802000.csv", HEADER + b"1700002803000,3,1,1,1")
+    assert not process().failures
+    assert chunk(factory, participant, f"accelerometer/{HOUR}").count(b"\n") == 2
+
+
 def test_a_chunk_that_the_registry_knows_and_the_store_lacks_is_never_started_anew(app: Flask, factory: Factory):
     """PROC-32: starting empty would lose the hour; the file stays queued with the reason."""
     participant = factory.participant()

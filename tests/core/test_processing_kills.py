@@ -1,9 +1,11 @@
 """Processing killed at random places, many times over: chunks, rows, queue end as if nothing had happened (PROC-50).
 
-`KILLS` and `KILL_SEED` in the environment say how often and where. A kill strikes before or after any statement,
-commit, read or write of an object; what the database does with a client that is gone happens then.
+`KILLS` and `KILL_SEED` in the environment say how often and where; the figures are printed (`pytest -s`). A kill
+strikes before or after any statement, commit, read or write of an object; what the database does with a client that is
+gone happens then.
 """
 
+import json
 import os
 import random
 from collections.abc import Iterator
@@ -31,6 +33,7 @@ KILLS = int(os.environ.get("KILLS", "100"))
 SEED = int(os.environ.get("KILL_SEED", "1"))
 HOUR_MS = 3_600_000
 START_MS = 1_700_002_800_000
+SURVEY = "5a1b2c3d4e5f6a7b8c9d0e1f"
 # Every place where a process can be killed with a difference: what it does to the world outside.
 EFFECTS = (
     (FolderStore, "read"), (FolderStore, "create"), (FolderStore, "replace"),
@@ -79,9 +82,8 @@ def upload_files(factory: Factory, participant: Participant) -> None:
         lines = [header, *rows[number * 3 : number * 3 + 9], "not a time,1,2,3,4"]
         queue(factory, participant, f"accel/{START_MS + number}.csv", "\n".join(lines).encode())
     queue(factory, participant, f"gps/{START_MS}.csv", f"timestamp,x\n{START_MS},1\n{START_MS + HOUR_MS},2".encode())
-    survey = "5a1b2c3d4e5f6a7b8c9d0e1f"
-    queue(factory, participant, f"surveyTimings/{survey}/{START_MS}.csv", f"timestamp,a,b\n{START_MS},c,d".encode())
-    queue(factory, participant, f"surveyAnswers/{survey}/{START_MS}.csv", b"question id\n1")
+    queue(factory, participant, f"surveyTimings/{SURVEY}/{START_MS}.csv", f"timestamp,a,b\n{START_MS},c,d".encode())
+    queue(factory, participant, f"surveyAnswers/{SURVEY}/{START_MS}.csv", b"question id\n1")
 
 
 def outcome(factory: Factory, participant: Participant) -> dict[str, Any]:
@@ -103,11 +105,11 @@ def outcome(factory: Factory, participant: Participant) -> dict[str, Any]:
     days = db.session.scalars(db.select(DailyStatistics).filter_by(**mine).order_by(DailyStatistics.day)).all()
     db.session.commit()
     keys = store.store.keys(f"CHUNKED_DATA{folder}")
-    registry = [(c.stream, c.time_bin, without_ids("/" + (c.path or "")), c.md5, c.size_bytes) for c in chunks]
+    registry = [(c.stream, c.time_bin, without_ids("/" + (c.path or "")), c.md5, c.sha1, c.size_bytes) for c in chunks]
     return {
         "contents": {without_ids(key): store.read(key.removesuffix(SUFFIX))[0] for key in keys},
         "registry": sorted(registry),
-        "objects": sorted((without_ids(o.path), o.sha1, o.size_bytes) for o in objects),
+        "objects": sorted((without_ids(o.path), o.sha1, o.seal, o.size_bytes) for o in objects),
         "log": [
             (without_ids("/" + r.path), bool(r.processed_at), r.first_bin, r.last_bin, r.dropped_rows) for r in records
         ],
@@ -124,7 +126,7 @@ def run(participant: Participant) -> None:
 def test_kills_at_random_places_change_nothing(app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch):
     """PROC-50, PROC-51: a run that is killed, and killed again while it is repeated, ends like one left alone."""
     monkeypatch.setattr(batch, "THREADS", 1)
-    few_files = settings().model_copy(update={"file_process_page_size": 4})
+    few_files = settings().model_copy(update={"file_process_page_size": 4, "processing_tasks": 1})
     app.extensions["beiwe_settings"] = few_files
     study, rng = factory.study(), random.Random(SEED)
     undisturbed = factory.participant(study, platform=Platform.ANDROID)
@@ -137,8 +139,9 @@ def test_kills_at_random_places_change_nothing(app: Flask, factory: Factory, mon
     assert expected["queue"] == []
     assert len(expected["contents"]) >= 5
 
-    kills = 0
+    kills = participants = 0
     while kills < KILLS:
+        participants += 1
         participant = factory.participant(study, platform=Platform.ANDROID)
         upload_files(factory, participant)
         for _ in range(rng.randrange(4, 12)):
@@ -151,3 +154,4 @@ def test_kills_at_random_places_change_nothing(app: Flask, factory: Factory, mon
             db.engine.dispose()  # its connections are gone, and what was under way in them
         run(participant)
         assert outcome(factory, participant) == expected, f"seed {SEED}, after {kills} kills"
+    print(json.dumps({"seed": SEED, "kills": kills, "participants": participants, "effects_of_a_run": effects}))

