@@ -68,12 +68,13 @@ def seal(plain: bytes, context: SealContext, level: int) -> bytes:
 
 def unseal(sealed: Iterable[bytes], context: SealContext) -> Iterator[bytes]:
     """The contents of an object under our seal, in pieces, each verified before it is given. Raises SealBroken."""
-    return _decompressed(_verified(sealed, context), context.path)
+    pieces = _segments(sealed, SEGMENT_BYTES + TAG_BYTES, first=HEADER_BYTES)
+    return _decompressed(_verified(pieces, context), context.path)
 
 
 def unseal_whole(sealed: bytes, context: SealContext) -> bytes:
     """The same for an object in memory, in one call for each step: most objects are small. Raises SealBroken."""
-    frame = b"".join(_verified((sealed,), context))
+    frame = b"".join(_verified(_cut(sealed), context))
     try:
         if zstandard.frame_content_size(frame) >= 0:
             return _decompressor().decompress(frame, allow_extra_data=False)
@@ -114,9 +115,16 @@ def _decompressor() -> zstandard.ZstdDecompressor:
     return decompressor
 
 
-def _verified(sealed: Iterable[bytes], context: SealContext) -> Iterator[bytes]:
-    reader = _segments(sealed, SEGMENT_BYTES + TAG_BYTES, first=HEADER_BYTES)
-    header = next(reader, b"")
+def _cut(sealed: bytes) -> Iterator[bytes | memoryview]:
+    """Header and sealed segments of an object in memory, without copying them."""
+    yield sealed[:HEADER_BYTES]
+    view = memoryview(sealed)
+    for start in range(HEADER_BYTES, len(sealed), SEGMENT_BYTES + TAG_BYTES):
+        yield view[start : start + SEGMENT_BYTES + TAG_BYTES]
+
+
+def _verified(reader: Iterator[bytes | memoryview], context: SealContext) -> Iterator[bytes]:
+    header = bytes(next(reader, b""))
     if len(header) != HEADER_BYTES or not header.startswith(MAGIC):
         raise SealBroken(f"{context.path}: no seal of ours")
     if header[len(MAGIC) : len(MAGIC) + 1] != VERSION:

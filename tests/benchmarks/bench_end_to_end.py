@@ -39,7 +39,7 @@ from webapp.stores import object_store, sealed_store, settings
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 TEN = 10
-FEW = 40
+FEW = 100
 READY = "ready\n"
 PLATFORMS = (Platform.ANDROID, Platform.IOS)
 
@@ -111,7 +111,7 @@ def fill(days: int = 1, most_files: int | None = None) -> tuple[float, int]:
 
 @contextmanager
 def workers(count: int) -> Iterator[list[subprocess.Popen[str]]]:
-    """So many worker processes, each on one core, that have worked on a few files and wait to be told to go on."""
+    """So many worker processes, each on one core, that have worked on two batches and wait to be told to go on."""
     command = [sys.executable, "-m", "tests.benchmarks.bench_end_to_end", "--work"]
     processes = []
     try:
