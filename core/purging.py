@@ -17,10 +17,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core.crypto.passwords import hash_participant_password
+from core.locks import LockSpace, lock_key, try_lock, unlocked_after
 from core.models import Participant, ParticipantEvent, Purge, StoredObject, Study
 from core.participant_rows import delete_rows, rows_left
 from core.phones.key_cache import private_key_path, public_key_path
-from core.processing.locks import LockSpace, lock_key, try_lock, unlocked_after
 from core.storage import ObjectStore, StoreUnavailable
 from core.storage.sealed import SHARED_PREFIXES, SUFFIX
 from core.storage.store import ObjectVersion

@@ -13,8 +13,8 @@ from prefect.tasks import exponential_backoff
 from core.config import get_settings
 from core.database import get_engine, open_session
 from core.models import ReprocessingJob
-from core.processing.reprocessing import reprocess_participant
-from core.processing.reprocessing_jobs import Order, end_job, findings, open_job, participants_left, totals
+from core.reprocessing.jobs import Order, end_job, findings, open_job, participants_left, totals
+from core.reprocessing.participant import reprocess_participant
 from flows.hooks import HOOKS
 from flows.infrastructure import get_store, is_infrastructure_error
 from flows.progress import Progress

@@ -11,13 +11,13 @@ from datetime import UTC, date, datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from core.chunks.binning import bin_files
+from core.chunks.model import BinnedBatch
 from core.config import Settings
 from core.models import Participant, QueuedUpload, QueueState
-from core.processing.binning import bin_files
 from core.processing.chunk_writing import ChunkTrouble, ChunkWriter, WrittenChunk
 from core.processing.daily_quantities import days_of, recompute_days
 from core.processing.fetching import fetch, seals_of
-from core.processing.model import BinnedBatch
 from core.processing.recording import Recorder
 from core.processing.report import ProcessingReport, refuse_many_missing
 from core.storage import ObjectStore, SealedStore

@@ -5,9 +5,9 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 
+from core.chunks.merge import UnreadableChunk, merge_chunk
+from core.chunks.model import ChunkKey, NewRows
 from core.crypto.seal import SealBroken
-from core.processing.merge import UnreadableChunk, merge_chunk
-from core.processing.model import ChunkKey, NewRows
 from core.storage import ObjectChanged, ObjectExists, ObjectMissing, SealedStore, StoredBytes
 from core.streams import Platform, chunk_path
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.processing.locks import LockSpace, lock_key, try_lock, unlocked_after
+from core.locks import LockSpace, lock_key, try_lock, unlocked_after
 
 CANDIDATES = 20
 MOST_COUNTED = 10_000

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.bulk import is_one_of
+from core.chunks.model import RawFile
 from core.crypto.seal import SealBroken
 from core.models import QueuedUpload, StoredObject
-from core.processing.model import RawFile
 from core.storage import ObjectMissing, SealedStore
 from core.storage.sealed import SUFFIX
 from core.streams import Platform

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from core.locks import LockSpace, lock_key, unlocked_after
 from core.models import Participant
-from core.processing.locks import LockSpace, lock_key, unlocked_after
 
 PATIENCE = "60s"
 _LOCK_NOT_AVAILABLE = "55P03"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.processing.locks import LockSpace, lock_key, try_lock, unlocked_after
+from core.locks import LockSpace, lock_key, try_lock, unlocked_after
 
 _RUN = lock_key(LockSpace.RUN)
 _DISPATCHER = lock_key(LockSpace.DISPATCHER)

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.bulk import given_rows, is_one_of, upsert
+from core.chunks.model import BinnedBatch, ChunkKey
 from core.models import Chunk, Participant, QueuedUpload, QueueState, StoredObject, Survey, UploadRecord
 from core.processing.chunk_writing import KnownChunk, WrittenChunk
-from core.processing.model import BinnedBatch, ChunkKey
 from core.storage import ObjectChanged
 from core.storage.sealed import SUFFIX
 from core.streams import SPECS, BadFileTime, chunk_path, stream_by_number, stream_of_path

@@ -22,9 +22,9 @@ from sqlalchemy.orm import Session
 
 from core.config import Settings
 from core.crypto.seal import SealBroken, SealContext, is_our_seal, seal, unseal, unseal_legacy, unseal_whole
+from core.locks import LockSpace, lock_key, try_lock, unlocked_after
 from core.models import Participant, SealKind, StoredObject
 from core.models.study import study_by_object_id
-from core.processing.locks import LockSpace, lock_key, try_lock, unlocked_after
 from core.storage.audit import NOT_DATA
 from core.storage.errors import ObjectChanged, ObjectExists, ObjectMissing
 from core.storage.sealed import SHARED_PREFIXES, SUFFIX, StoredBytes

@@ -7,7 +7,9 @@ that hold all of them, and peak memory beyond the files in MB.
 
 from datetime import UTC, datetime
 
-from core.processing import RawFile, bin_files, merge_chunk
+from core.chunks.binning import bin_files
+from core.chunks.merge import merge_chunk
+from core.chunks.model import RawFile
 from core.streams import Platform
 from tests.benchmarks.measure import best_seconds, growth_mb, inputs_for_memory, peak_memory_mb, report
 from tests.benchmarks.participant_day import participant_day

@@ -9,18 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.processing import (
-    BinnedBatch,
-    ChunkKey,
-    DropReason,
-    NewRows,
-    RawFile,
-    UnreadableChunk,
-    bin_files,
-    duplicates,
-    merge_chunk,
-)
-from core.processing.build import UnusableFolder, build_chunks
+from core.chunks import duplicates
+from core.chunks.binning import bin_files
+from core.chunks.build import UnusableFolder, build_chunks
+from core.chunks.merge import UnreadableChunk, merge_chunk
+from core.chunks.model import BinnedBatch, ChunkKey, DropReason, NewRows, RawFile
 from core.streams import DataStream, Platform
 from tests.reference import chunks as reference
 

@@ -14,10 +14,11 @@ from flask_migrate import downgrade, upgrade
 from core.crypto.seal import seal_legacy
 from core.database import db
 from core.models import Chunk, DailyStatistics, Participant, QueuedUpload, ReprocessingJob, StoredObject, UploadRecord
-from core.processing import comparing, holding, raw_files, rebuilding, reprocessing
+from core.processing import holding
 from core.processing.holding import held_participant
-from core.processing.reprocessing import reprocess_participant
-from core.processing.reprocessing_jobs import (
+from core.reprocessing import comparing, raw_files, rebuilding
+from core.reprocessing import participant as reprocessing
+from core.reprocessing.jobs import (
     JobRefused,
     Order,
     end_job,
@@ -26,6 +27,7 @@ from core.processing.reprocessing_jobs import (
     participants_left,
     totals,
 )
+from core.reprocessing.participant import reprocess_participant
 from core.streams import Platform
 from tests.core.test_processing_batch import HEADER, HOUR, _legacy, chunk, forget_rows, process, queue
 from tests.core.test_processing_kills import Countdown, Killed, killed_after, outcome, upload_files

@@ -14,7 +14,8 @@ from botocore.config import Config
 
 from core import participants
 from core.config import Settings, load_settings
-from core.processing import batch, reprocessing
+from core.processing import batch
+from core.reprocessing import participant as reprocessing
 from core.storage import ObjectChanged, ObjectExists, ObjectMissing, StoreUnavailable, open_store
 from core.storage.s3 import FOR_PHONES, FOR_WORKERS, THREADS_EACH, Patience, S3Store
 from core.storage.s3_parts import PART_BYTES

@@ -13,7 +13,7 @@ from core.database import db
 from core.models import Chunk, ReprocessingJob
 from core.processing import holding
 from core.processing.holding import held_participant
-from core.processing.reprocessing_jobs import JobRefused
+from core.reprocessing.jobs import JobRefused
 from core.storage import StoreUnavailable
 from flows import audit_data as audit_flow
 from flows import reprocess_study as reprocess_flow

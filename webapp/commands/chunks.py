@@ -29,7 +29,7 @@ def build(platform: str, existing_dir: Path | None, out_dir: Path, input_dir: Pa
     Files are laid out as stored: accel/1700000000000.csv, surveyTimings/<survey id>/1700000000000.csv. DIR of --out
     gets <stream>/<time>.csv, registry.json, and problems.json: what was dropped or failed.
     """
-    from core.processing.build import UnusableFolder, build_chunks
+    from core.chunks.build import UnusableFolder, build_chunks
 
     try:
         build_chunks(input_dir, existing_dir, out_dir, Platform(platform))

@@ -43,8 +43,7 @@ def reprocess_study_command(
     dry_run: bool, drops_rows: bool, is_json: bool,
 ) -> None:  # fmt: skip
     """Make the chunks of study OBJECT_ID anew from raw files. Goes on where it was stopped."""
-    from core.processing.reprocessing import reprocess_participant  # numpy takes its time to load
-    from core.processing.reprocessing_jobs import (
+    from core.reprocessing.jobs import (
         JobRefused,
         Order,
         end_job,
@@ -53,6 +52,7 @@ def reprocess_study_command(
         participants_left,
         totals,
     )
+    from core.reprocessing.participant import reprocess_participant  # numpy takes its time to load
 
     session = db.session()
     try:

@@ -5,10 +5,10 @@ import logging
 from dataclasses import dataclass
 from enum import StrEnum
 
+from core.chunks.merge import UnreadableChunk, merge_chunk
+from core.chunks.model import ChunkKey, NewRows
 from core.crypto.seal import SealBroken
 from core.processing.chunk_writing import KnownChunk, WrittenChunk
-from core.processing.merge import UnreadableChunk, merge_chunk
-from core.processing.model import ChunkKey, NewRows
 from core.storage import ObjectChanged, ObjectExists, ObjectMissing, SealedStore, StoredBytes
 from core.streams import Platform, chunk_path
 

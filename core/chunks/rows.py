@@ -6,8 +6,8 @@ from typing import Self
 import numpy as np
 
 from core.byte_rows import Bytes, Integers, copy_rows, starts_of, windows
-from core.processing.duplicates import first_occurrences
-from core.processing.times import LOOKAHEAD_BYTES, UTC_COLUMN_BYTES, FirstFields, read_first_fields, utc_columns
+from core.chunks.duplicates import first_occurrences
+from core.chunks.times import LOOKAHEAD_BYTES, UTC_COLUMN_BYTES, FirstFields, read_first_fields, utc_columns
 
 _LF = ord("\n")
 

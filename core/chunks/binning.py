@@ -7,8 +7,8 @@ from itertools import groupby
 import numpy as np
 
 from core.byte_rows import Flags, Integers
-from core.processing.fixes import Csv, UnreadableFile, read_csv
-from core.processing.model import (
+from core.chunks.fixes import Csv, UnreadableFile, read_csv
+from core.chunks.model import (
     BinnedBatch,
     ChunkKey,
     DropReason,
@@ -18,8 +18,8 @@ from core.processing.model import (
     RawFile,
     UnchunkedFile,
 )
-from core.processing.rows import Rows, text_with_utc_column
-from core.processing.times import MIN_DIGITS, FirstFields
+from core.chunks.rows import Rows, text_with_utc_column
+from core.chunks.times import MIN_DIGITS, FirstFields
 from core.streams import SPECS, BadFileTime, DataStream, UnknownStream, stream_of_path
 from core.streams.paths import EARLIEST, LATEST_AHEAD, file_time, survey_of_path
 

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.processing.binning import bin_files
-from core.processing.merge import UnreadableChunk, merge_chunk
-from core.processing.model import BinnedBatch, FileProblem, RawFile, UnchunkedFile
+from core.chunks.binning import bin_files
+from core.chunks.merge import UnreadableChunk, merge_chunk
+from core.chunks.model import BinnedBatch, FileProblem, RawFile, UnchunkedFile
 from core.streams import SPECS, DataStream, Platform
 
 REGISTRY_NAME, PROBLEMS_NAME = "registry.json", "problems.json"

@@ -9,9 +9,9 @@ hours are not used for that: they are what processing found at the time, and tha
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from core.processing.merge import merge_chunk
-from core.processing.model import ChunkKey, NewRows
-from core.processing.raw_files import RawReader
+from core.chunks.merge import merge_chunk
+from core.chunks.model import ChunkKey, NewRows
+from core.reprocessing.raw_files import RawReader
 from core.streams import Platform
 
 WINDOW_BYTES = 128 << 20

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from core.models import Participant, ReprocessingJob, ReprocessingProgress, Study
 from core.models.study import study_by_object_id
-from core.processing.reprocessing import COUNTS, streams_of
+from core.reprocessing.participant import COUNTS, streams_of
 from core.streams import SPECS, DataStream, stream_by_number
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from core.chunks.binning import bin_files
+from core.chunks.model import BinnedBatch
 from core.config import Settings
 from core.models import QueuedUpload, StoredObject, UploadRecord
-from core.processing.binning import bin_files
 from core.processing.fetching import fetch
-from core.processing.model import BinnedBatch
 from core.storage import ObjectStore, SealedStore
 from core.storage.audit import Mismatch, sweep
 from core.storage.sealed import SUFFIX

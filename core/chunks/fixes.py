@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from core.processing.model import RawFile
+from core.chunks.model import RawFile
 from core.streams import SPECS, DataStream, Fix, Platform
 from core.streams.paths import BadFileTime, name_digits, survey_of_path
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from core.processing.model import ChunkKey, NewRows
-from core.processing.rows import Rows
-from core.processing.times import MIN_DIGITS
+from core.chunks.model import ChunkKey, NewRows
+from core.chunks.rows import Rows
+from core.chunks.times import MIN_DIGITS
 from core.streams import SPECS, Platform
 
 

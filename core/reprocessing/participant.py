@@ -14,15 +14,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core.chunks.model import ChunkKey
 from core.config import Settings
 from core.models import Chunk, Participant, ReprocessingJob, ReprocessingProgress, Survey
-from core.processing.comparing import ChunkComparer, Compared, Outcome, Registered
 from core.processing.daily_quantities import days_of, recompute_days
 from core.processing.holding import held_participant
-from core.processing.model import ChunkKey
-from core.processing.raw_files import Hours, RawReader, find_raw_files
-from core.processing.rebuilding import rebuild
 from core.processing.recording import Recorder
+from core.reprocessing.comparing import ChunkComparer, Compared, Outcome, Registered
+from core.reprocessing.raw_files import Hours, RawReader, find_raw_files
+from core.reprocessing.rebuilding import rebuild
 from core.storage import ObjectChanged, ObjectMissing, ObjectStore, SealedStore
 from core.streams import SPECS, DataStream, Platform, chunk_path, stream_by_number
 from core.threads import Threads
