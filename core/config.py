@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     data_compression_level: int = Field(2, validation_alias="DATA_COMPRESSION_LEVEL", ge=-100, le=22)
 
     file_process_page_size: int = Field(100, validation_alias="FILE_PROCESS_PAGE_SIZE", ge=1)
-    process_batch_bytes: int = Field(32 << 20, validation_alias="PROCESS_BATCH_BYTES", ge=1)
+    process_batch_bytes: int = Field(16 << 20, validation_alias="PROCESS_BATCH_BYTES", ge=1)
     processing_runner: str = Field(
         "threads", validation_alias="PROCESSING_RUNNER", pattern=r"^(threads|processes|dask|(tcp|tls)://\S+)$"
     )
