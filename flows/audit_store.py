@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 
-from prefect import flow, task
+from prefect import State, flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
+from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
 from core.config import get_settings
@@ -62,7 +63,7 @@ def audit_range(prefix: str, after: str, requeue: bool) -> AuditedRange:
     timeout_seconds=MOST_SECONDS + 900,
     **HOOKS,
 )
-def audit_store(study_id: str | None = None, after: str = "", requeue: bool = False) -> dict[str, int | str]:
+def audit_store(study_id: str | None = None, after: str = "", requeue: bool = False) -> State:
     """Of one study (its 24-character id) or all, behind the key `after`; `requeue` takes orphaned uploads back.
 
     Ends after four hours with the key behind which the next run goes on.
@@ -79,8 +80,11 @@ def audit_store(study_id: str | None = None, after: str = "", requeue: bool = Fa
         is_whole, after = part.last is None, part.last or after
         progress.move(part.keys, f"{counts['objects_and_rows']:,} looked at, now at {after}")
     progress.end(f"{counts['objects_and_rows']:,} looked at")
-    show(counts, listed, "" if is_whole else after)
-    return {**counts, "go_on_after": "" if is_whole else after}
+    go_on = "The whole range was looked at." if is_whole else f"Not finished: go on after {after}"
+    show(counts, listed, go_on)
+    wrong = sum(counts[m.name.lower()] for m in Mismatch)
+    message = f"{counts['objects_and_rows']:,} objects and rows, {wrong:,} do not agree. {go_on}"
+    return Completed(message=message, data={**counts, "go_on_after": "" if is_whole else after})
 
 
 def add(part: AuditedRange, counts: Counter[str], listed: list[dict[str, str]]) -> None:
@@ -92,12 +96,12 @@ def add(part: AuditedRange, counts: Counter[str], listed: list[dict[str, str]]) 
     listed += part.found[: MOST_LISTED - len(listed)]
 
 
-def show(counts: Counter[str], listed: list[dict[str, str]], after: str) -> None:
+def show(counts: Counter[str], listed: list[dict[str, str]], go_on: str) -> None:
     """The run's artifacts: counts, and the first 100 findings (OPS-21)."""
     create_table_artifact(
         key="store-audit",
         table=[{"what": what, "count": count} for what, count in counts.items()],
-        description=f"Not finished: go on after {after}" if after else "The whole range was looked at.",
+        description=go_on,
     )
     if listed:
         create_table_artifact(

@@ -10,7 +10,7 @@ import urllib3
 from prefect import get_run_logger
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
-from prefect.runtime import flow_run
+from prefect.runtime import flow_run as current_run
 
 from core.config import get_settings
 from core.database import open_session
@@ -19,16 +19,21 @@ from core.tallies import Counted, add_tallies
 ALERT_SECONDS = 5.0
 
 
-def count_run(flow: Flow[..., Any], _run: FlowRun, state: State[Any]) -> None:
+# Prefect gives a hook its arguments by these names when the run's process was killed, and by position otherwise.
+
+
+def count_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Adds the run to its flow's; Prefect logs what this raises, and the run's own state stays as it is."""
     with open_session() as session:
         add_tallies(session, {Counted.FLOW_RUNS: {f"{flow.name}/{state.type.value.lower()}": 1}})
         session.commit()
 
 
-def tell_of_failure(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
+def tell_of_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Names flow, run and state, never what the run worked on."""
-    tell(f"{flow.name}: the run {run.name} ended as {state.name}. Its log is in the Prefect UI, run {run.id}.")
+    tell(
+        f"{flow.name}: the run {flow_run.name} ended as {state.name}. Its log is in the Prefect UI, run {flow_run.id}."
+    )
 
 
 def tell_of_integrity(met: Mapping[str, int]) -> None:
@@ -36,9 +41,9 @@ def tell_of_integrity(met: Mapping[str, int]) -> None:
     kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(met.items()) if number)
     if kinds:
         tell(
-            f"INTEGRITY, {flow_run.flow_name}: the run {flow_run.name} met objects that are missing or damaged: "
+            f"INTEGRITY, {current_run.flow_name}: the run {current_run.name} met objects that are missing or damaged: "
             f"{kinds}. Nothing was passed over: their files stay queued, or are set aside. Which, and why: the table "
-            f"failed-uploads of run {flow_run.id} in the Prefect UI, and log lines that begin with integrity: "
+            f"failed-uploads of run {current_run.id} in the Prefect UI, and log lines that begin with integrity: "
             "(docs/operating.md, Objects that are missing or damaged)."
         )
 

@@ -8,9 +8,10 @@ import itertools
 import time
 from datetime import UTC, datetime
 
-from prefect import flow, get_run_logger, task
+from prefect import State, flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.futures import PrefectFuture, as_completed
+from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
 from core.config import get_settings
@@ -21,6 +22,7 @@ from core.processing.report import StoreLooksWrong
 from core.processing.run import ProcessingReport, Scope, process_for
 from flows.hooks import HOOKS, tell_of_integrity
 from flows.infrastructure import get_store, is_infrastructure_error
+from flows.run_names import rename_run
 from flows.runners import runner_of
 
 WORK_SECONDS = 30  # of a task: long against what the engine spends on one, short against a run
@@ -29,6 +31,7 @@ LINGER_SECONDS = 20  # for uploads that come meanwhile: a new run costs seconds 
 LOOK_SECONDS = 1
 MOST_FAILURES_LISTED = 100
 MOST_DEFECTS = 5
+ALWAYS_COUNTED = ("participants", "files", "chunks_written", "failed")  # the Prefect UI shows ten rows of a table
 
 
 @task(  # without tags, as all our tasks: before each tagged one Prefect asks for limits, which takes two seconds
@@ -57,8 +60,8 @@ def process_batches(number: int) -> ProcessingReport | None:
     timeout_seconds=MOST_SECONDS * 4,
     **HOOKS,
 )
-def process_participants(most_seconds: int = MOST_SECONDS, linger_seconds: int = LINGER_SECONDS) -> dict[str, int]:
-    """Processes until nothing waits, or the time is over; its table says how much, and what failed.
+def process_participants(most_seconds: int = MOST_SECONDS, linger_seconds: int = LINGER_SECONDS) -> State:
+    """Processes until nothing waits, or the time is over; name, message and table say how much, and what failed.
 
     A batch that fails through a defect keeps its files queued and does not stop the others; the run fails at its end.
     """
@@ -66,9 +69,12 @@ def process_participants(most_seconds: int = MOST_SECONDS, linger_seconds: int =
         report, defects = process(most_seconds, linger_seconds)
     tell_of_integrity(report.integrity)
     show(report)
+    why = f"{type(defects[0]).__name__}, " if defects else ""
+    rename_run(f"process participants: {why}{summary(report)}")
     if defects:
         raise defects[0]
-    return report.counts()
+    name = None if report.files else "NothingWaiting"
+    return Completed(name=name, message=f"{summary(report)}.", data=report.counts())
 
 
 def process(most_seconds: int, linger_seconds: int) -> tuple[ProcessingReport, list[Exception]]:
@@ -115,19 +121,27 @@ def tasks_at_once() -> int:
     return get_settings().processing_tasks
 
 
+def summary(report: ProcessingReport) -> str:
+    """In a line what an operator asks first."""
+    counts = report.counts()
+    done = f"{counts['files']:,} files of {counts['participants']:,} participants, {counts['chunks_written']:,} chunks"
+    return f"{done}, {counts['failed']:,} failed" if counts["failed"] else done
+
+
 def show(report: ProcessingReport) -> None:
     """The run's artifacts: counts, rows dropped by reason, files that failed with their reason (OPS-21)."""
-    counts = report.counts() | {f"rows dropped: {reason}": rows for reason, rows in report.rows_dropped.items()}
+    counts = {what: count for what, count in report.counts().items() if count or what in ALWAYS_COUNTED}
+    counts |= {f"rows dropped: {reason}": rows for reason, rows in report.rows_dropped.items()}
     counts |= {f"integrity: {kind}": met for kind, met in (+report.integrity).items()}
     create_table_artifact(
         key="processed-uploads",
         table=[{"what": what, "count": count} for what, count in counts.items()],
-        description="What this run turned into chunks.",
+        description=f"{summary(report)}.",
     )
     if report.failures:
         listed = list(report.failures.items())[:MOST_FAILURES_LISTED]
         create_table_artifact(
             key="failed-uploads",
             table=[{"file": path, "reason": reason} for path, reason in listed],
-            description=f"{len(report.failures)} files stay queued and are tried again later.",
+            description=f"Files that stay queued and are tried again later, or were set aside: {len(report.failures)}.",
         )

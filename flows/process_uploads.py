@@ -27,6 +27,7 @@ from core.processing.claims import count_waiting
 from core.processing.presence import runs_present, sole_dispatcher
 from core.processing.run import mark_run
 from flows.hooks import HOOKS
+from flows.run_names import rename_run
 
 WORKERS_DEPLOYMENT = "process-participants"
 WATCH_SECONDS = 45
@@ -53,6 +54,7 @@ def process_uploads(watch_seconds: int = WATCH_SECONDS) -> State:
     if not waiting:
         return Completed(name="NothingWaiting", message="No upload waited.")
     get_run_logger().info("%s files wait, %s runs started", waiting, started)
+    rename_run(f"look for uploads: {waiting:,} waited, {started} runs started")
     return Completed(message=f"{waiting} files waited; {started} runs started.")
 
 

@@ -73,8 +73,12 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "PREFECT_HOME": str(prefect),
         "PREFECT_API_URL": settings.prefect_api_url or f"http://127.0.0.1:{settings.prefect_port}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P1D",  # nothing here acts on events, and they fill 100 MB a day
         "DO_NOT_TRACK": "1",
-        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_LOGGING_LEVEL": "INFO",  # what flows say goes to the Prefect UI, and warnings here as well
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "core",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PYTHONUNBUFFERED": "1",
         MARK: secrets.token_hex(8),

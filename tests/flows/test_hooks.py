@@ -5,10 +5,13 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from uuid import uuid4
 
 import pytest
 from flask import Flask
 from prefect import flow
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Crashed
 
 from core.config import get_settings
 from core.database import db
@@ -63,6 +66,15 @@ def test_a_failure_is_told_and_counted_and_a_success_only_counted(
     assert told[0]["text"].startswith("breaks: the run ")
     assert "what it worked on" not in told[0]["text"]
     assert all_tallies(db.session()) == {("flow_runs", "breaks/failed"): 1, ("flow_runs", "works/completed"): 1}
+
+
+def test_a_killed_run_is_told_and_counted_as_prefects_worker_does_it(app: Flask, told: list[dict[str, str]]):
+    """OPS-32: it gives hooks their arguments by name, not by position as a run does that ends by itself."""
+    run = FlowRun(id=uuid4(), name="killed", flow_id=uuid4())
+    for hook in HOOKS["on_crashed"]:
+        hook(flow=breaks, flow_run=run, state=Crashed(message="Process exited with status code: -9."))
+    assert told[0]["text"].startswith("breaks: the run killed ended as Crashed.")
+    assert all_tallies(db.session()) == {("flow_runs", "breaks/crashed"): 1}
 
 
 def test_an_address_that_does_not_answer_changes_nothing(prefect: None, app: Flask, monkeypatch: pytest.MonkeyPatch):
