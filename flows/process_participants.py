@@ -34,13 +34,14 @@ MOST_DEFECTS = 5
 ALWAYS_COUNTED = ("participants", "files", "chunks_written", "failed")  # the Prefect UI shows ten rows of a table
 
 
-@task(  # without tags, as all our tasks: before each tagged one Prefect asks for limits, which takes two seconds
+# Without tags, as all our tasks: before each tagged one Prefect asks for limits, which takes two seconds. Without a
+# time-out: Prefect cannot interrupt threads, and warns of it each time; store, database and flow have theirs.
+@task(
     name="process batches",
     task_run_name="batches {number}",
     retries=3,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=is_infrastructure_error,
-    timeout_seconds=20 * 60,
 )
 def process_batches(number: int) -> ProcessingReport | None:
     """Batches of whoever was served least recently, for some seconds; None when nobody waits any more."""

@@ -26,13 +26,6 @@ from tests.prefect_week.history import Line, Run, Shown, Step, TaskRun
 
 SCHEDULED_AHEAD = timedelta(minutes=100)
 WORKER = "ProcessWorker 7d0c1c2e-5b0f-4b5e-9a51-0a4f5f3a8f10"
-THREAD_TIMEOUT = (
-    "Timeout of {} seconds configured for this task, but the task is running in a worker thread. Timeouts in worker "
-    "threads cannot interrupt blocking operations like `time.sleep()`, network requests, or file I/O. The timeout will "
-    "only take effect after the blocking operation completes. Consider using an async task with `await` statements for "
-    "reliable timeout behavior. See https://docs.prefect.io/v3/how-to-guides/workflows/write-and-run#task-timeout-"
-    "behavior for more information."
-)
 
 Work = Callable[[], Any]
 """What a task's body comes to when it ends: gives its result, or raises."""
@@ -179,8 +172,6 @@ class Stage:
 
     def _try(self, task: Task[..., Any], done: TaskRun, work: Callable[[datetime], tuple[float, Work]]) -> Any:
         with self._writing_to(done.lines):
-            if task.timeout_seconds and self._run.flow == "process-participants":  # only its tasks run in threads
-                self._logger.warning(THREAD_TIMEOUT.format(task.timeout_seconds))
             seconds, body = work(self.now)
             self.sleep(seconds)
             try:
