@@ -36,6 +36,9 @@ def is_write(request: Request) -> bool:
     return request.method == "PUT" and request.path.count("/") > 1
 
 
+SETTLE_SECONDS = 30
+
+
 @dataclass
 class Fault:
     """What happens to the next `times` requests of a kind.
@@ -65,8 +68,25 @@ class FailingS3:
     def __post_init__(self) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._lock, self._joining = Lock(), Lock()
+        self._under_way = 0
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        with self._lock:
+            self._under_way += 1
+        try:
+            return self._respond(environ, start_response)
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+    def settle(self) -> None:
+        """Waits for requests whose client has gone: what hangs still happens."""
+        end = time.monotonic() + SETTLE_SECONDS
+        while self._under_way:
+            assert time.monotonic() < end, "requests to the store do not end"
+            time.sleep(0.01)
+
+    def _respond(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ, populate_request=False)
         fault = self._fault_of(request)
         with self._lock:
