@@ -298,10 +298,13 @@ def test_a_large_object_is_not_copied_to_be_sent(s3: FailingS3):
     store = S3Store(client, BUCKET)
     peaks = []
     for store.keeps_at_completion in (frozenset(), frozenset({"IfMatch"})):
-        tracemalloc.start()
-        store.replace("a/large", LARGE, '"1"')
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        tries = []
+        for _ in range(5):  # threads of other tests may allocate meanwhile
+            tracemalloc.start()
+            store.replace("a/large", LARGE, '"1"')
+            tries.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        peaks.append(min(tries))
     whole, in_parts = peaks
     assert whole < 4 << 20
     assert in_parts < PART_BYTES + (4 << 20)
