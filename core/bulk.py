@@ -24,7 +24,7 @@ def given_rows(model: type[Model], rows: Rows) -> sa.TableValuedAlias:
     columns = [model.__table__.c[name] for name in rows[0]]
     arrays = [_array(column.type, [row[column.name] for row in rows]) for column in columns]
     shape = [sa.column(column.name, column.type) for column in columns]
-    return sa.func.unnest(*arrays).table_valued(*shape, name="given").render_derived()
+    return sa.func.unnest(*arrays).table_valued(*shape).render_derived(name="given")
 
 
 def upsert(session: Session, model: type[Model], rows: Rows, *, conflict: str, replaced: Sequence[str]) -> None:

@@ -28,7 +28,7 @@ class FolderStore:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root, self._root = root, str(root)
+        self.root = root
         self.drafts = root / DRAFTS
         self._make_once()
         self._synced: set[Path] = set()  # folders whose own entry is known to be durable
@@ -131,7 +131,7 @@ class FolderStore:
         parts = key.split("/")
         if parts[0] == DRAFTS or "\0" in key or not NO_PART.isdisjoint(parts):
             raise ValueError(f"not a key of the store: {key!r}")
-        return f"{self._root}/{key}"
+        return f"{self.root}/{key}"
 
     def _make_once(self) -> None:
         """Makes the folder, and a mark beside it: once made, it is not made anew where its disk is not mounted."""
