@@ -1,7 +1,5 @@
 """New rows into the chunk of their hour (PROC-32 to PROC-36)."""
 
-import numpy as np
-
 from core.chunks.model import ChunkKey, NewRows
 from core.chunks.rows import Rows
 from core.chunks.times import MIN_DIGITS
@@ -31,8 +29,4 @@ def _merged(key: ChunkKey, old: bytes, new: NewRows) -> memoryview:
     fields = rows.first_fields()
     if not (fields.is_number & (fields.digits >= MIN_DIGITS)).all():
         raise UnreadableChunk(f"a row of the chunk {key.relative_path} does not start with a time")
-    times = fields.value
-    if np.any(times[1:] < times[:-1]):
-        order = np.argsort(times, kind="stable")
-        rows, times = rows.chosen(order), times[order]
-    return rows.chosen(rows.without_repeats(times)).text().data[:-1]
+    return rows.in_order(fields.value).text().data[:-1]

@@ -45,7 +45,6 @@ class NewRows:
     """Rows of one batch for one chunk: with their UTC column, sorted, without repeats; a line feed after each."""
 
     text: bytes | memoryview = field(repr=False)
-    count: int
 
 
 class DropReason(StrEnum):

@@ -43,6 +43,14 @@ class Rows:
         """The rows with these indexes, in this order."""
         return Rows(self.data, self.starts[index], self.lengths[index])
 
+    def in_order(self, times: Integers) -> "Rows":
+        """Sorted by their times, rows of one time as they stood, identical rows once (PROC-34)."""
+        rows = self
+        if np.any(times[1:] < times[:-1]):
+            order = np.argsort(times, kind="stable")
+            rows, times = self.chosen(order), times[order]
+        return rows.chosen(rows.without_repeats(times))
+
     def without_repeats(self, times: Integers) -> Integers:
         """Indexes of the rows that no identical row precedes; rows are in order of `times` (PROC-34)."""
         return np.flatnonzero(first_occurrences(self.data, self.starts, self.lengths, times))

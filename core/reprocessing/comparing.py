@@ -139,5 +139,4 @@ def _rows_only_in(contents: bytes, others: bytes) -> int:
 
 
 def _new_rows(contents: bytes) -> NewRows:
-    body = _body(contents)
-    return NewRows(body + b"\n", body.count(b"\n") + 1)
+    return NewRows(_body(contents) + b"\n")
