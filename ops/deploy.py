@@ -1,4 +1,7 @@
-"""`python -m ops.deploy`: brings every deployment of prefect.yaml to the Prefect server; again and again is fine."""
+"""`python -m ops.deploy`: brings what we need to the Prefect server, again and again if need be.
+
+That is the work pool and its queues, every deployment of prefect.yaml, and the automation that ends lost runs.
+"""
 
 import os
 import subprocess
@@ -10,6 +13,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.workers.process import ProcessWorker
 
 from core.config import REPOSITORY
+from ops.lost_runs import keep, lost_runs
 
 POOL = "beiwe"
 # By urgency: the smaller the number, the sooner a worker takes a run of it.
@@ -17,7 +21,7 @@ QUEUES = {"dispatch": 1, "processing": 2, "maintenance": 3}
 
 
 def deploy() -> None:
-    """Makes the work pool, its queues and the deployments; ends the process with what Prefect printed if that fails."""
+    """Makes pool, queues, automation and deployments; ends the process with what Prefect printed if that fails."""
     with get_client(sync_client=True) as client:
         template = ProcessWorker.get_default_base_job_template()
         client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template), overwrite=True)
@@ -25,6 +29,7 @@ def deploy() -> None:
         for queue, priority in QUEUES.items():
             if queue not in known:
                 client.create_work_queue(queue, priority=priority, work_pool_name=POOL)
+        keep(client, lost_runs())
     prefect = str(Path(sys.executable).with_name("prefect"))
     command = [prefect, "--no-prompt", "deploy", "--all", "--prefect-file", str(REPOSITORY / "prefect.yaml")]
     environment = os.environ | {"BEIWE_HOME": str(REPOSITORY)}
