@@ -13,6 +13,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.futures import PrefectFuture, as_completed
 from prefect.states import Completed
 from prefect.tasks import exponential_backoff
+from sqlalchemy.exc import SQLAlchemyError
 
 from core.config import get_settings
 from core.database import get_engine, open_session
@@ -87,8 +88,12 @@ def process(most_seconds: int, linger_seconds: int) -> tuple[ProcessingReport, l
     while True:
         # When most files are missing, every further batch would mark more of them (PROC-52).
         is_over = time.monotonic() >= end or len(defects) >= MOST_DEFECTS or any_looks_wrong(defects)
-        if is_work_left and not is_over and anything_waits():
-            running += [process_batches.submit(next(numbers)) for _ in range(len(running), tasks_at_once())]
+        try:
+            if is_work_left and not is_over and anything_waits():
+                running += [process_batches.submit(next(numbers)) for _ in range(len(running), tasks_at_once())]
+        except SQLAlchemyError as error:  # the database is away: what is under way is waited for, and all is shown
+            defects.append(error)
+            end, is_over = time.monotonic(), True
         if not running:
             if is_over or time.monotonic() - quiet_since >= linger_seconds:
                 return report, defects

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 import flows.infrastructure
 from core.config import get_settings
@@ -151,6 +151,24 @@ def test_a_store_that_looks_wrong_stops_the_run_at_once(
         process_participants(linger_seconds=0)
     assert len(calls) == get_settings().processing_tasks + 1  # begun when the first had ended
     assert '"what": "missing", "count": 18' in artifact("processed-uploads")
+
+
+def test_a_run_that_loses_the_database_still_shows_what_it_did(
+    prefect: None, uploads: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    """OPS-21: the run fails, and its table has what was done until then."""
+    looks = iter([True])
+
+    def anything_waits() -> bool:
+        if next(looks, False):
+            return True
+        raise OperationalError("the database is away", {}, Exception())
+
+    monkeypatch.setattr(participants_flow, "anything_waits", anything_waits)
+    with pytest.raises(OperationalError):
+        process_participants(linger_seconds=0)
+    assert db.session.scalar(db.select(db.func.count(QueuedUpload.id))) == 0
+    assert '"what": "files", "count": 4' in artifact("processed-uploads")
 
 
 def test_an_empty_look_is_marked_so_and_counts_as_a_run(prefect: None, app: Flask):
