@@ -61,7 +61,8 @@ def main() -> None:
             cpu_seconds_of_bytes_alone=floor_seconds, mb_above_idle=alone["mb_above_idle"],
         )  # fmt: skip
         with workers(2) as two:
-            size_mb, files = fill(days=2)
+            filled = [fill() for _ in two]  # of fewer participants, one worker's tasks might take them all
+            size_mb, files = sum(size for size, _ in filled), sum(count for _, count in filled)
             both = run(two)
         seconds = max(worker["seconds"] for worker in both)
         report("end to end, two workers, twice the backlog", files=files, mb_per_s=size_mb / seconds)
