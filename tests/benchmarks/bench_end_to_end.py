@@ -92,14 +92,14 @@ def yardsticks() -> tuple[float, float]:
     loop_seconds = time.perf_counter() - begin
     context, level = SealContext(bytes(32), "", ""), get_settings().data_compression_level
     raw = [seal(data, context, level) for _, data, _ in files]
-    begin = time.perf_counter()
+    begin = time.process_time()
     for sealed_bytes in raw:
         unseal_whole(sealed_bytes, context)
     for contents in chain(*(day.values() for day in chunks)):
         hashlib.md5(contents, usedforsecurity=False)
         hashlib.sha1(contents, usedforsecurity=False)
         seal(contents, context, level)
-    return loop_seconds, time.perf_counter() - begin
+    return loop_seconds, time.process_time() - begin
 
 
 def is_chunked(path: str) -> bool:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 from datetime import timedelta
+from functools import partial
+from uuid import UUID
 
 import pytest
 from prefect import get_client
@@ -40,6 +42,11 @@ def start(name: str, seconds: float) -> subprocess.Popen[str]:
     return process
 
 
+def forget(automation_id: UUID) -> None:
+    with get_client(sync_client=True) as client:
+        client.delete_automation(automation_id)
+
+
 def state_of(client: SyncPrefectClient, name: str) -> str:
     (run,) = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[name])))
     assert run.state
@@ -47,13 +54,15 @@ def state_of(client: SyncPrefectClient, name: str) -> str:
 
 
 @pytest.mark.usefixtures("prefect")
-def test_a_run_without_a_sign_of_life_is_ended_as_lost() -> None:
+def test_a_run_without_a_sign_of_life_is_ended_as_lost(request: pytest.FixtureRequest) -> None:
     """OPS-20; and bringing the automation again makes no second one."""
     with get_client(sync_client=True) as client:
         for _ in range(2):
             keep(client, lost_runs(silence=timedelta(seconds=10)))
-        assert len(client.read_automations_by_name(NAME)) == 1
+        (automation,) = client.read_automations_by_name(NAME)
+        request.addfinalizer(partial(forget, automation.id))  # it would end long runs of other tests
         lost = start("of a lost machine", seconds=600)
+        request.addfinalizer(lost.kill)
         assert start("of another", seconds=0).wait(30) == 0
         time.sleep(1)  # its first sign of life is on its way
         lost.kill()
@@ -64,4 +73,3 @@ def test_a_run_without_a_sign_of_life_is_ended_as_lost() -> None:
             time.sleep(0.5)
         assert state_of(client, "of a lost machine") == "CRASHED Lost"
         assert state_of(client, "of another") == "COMPLETED Completed"
-        keep(client, lost_runs())
