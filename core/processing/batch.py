@@ -7,6 +7,7 @@ holds them changes nothing, and files leave the queue in the transaction that re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
+from itertools import starmap
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -14,13 +15,14 @@ from sqlalchemy.orm import Session
 from core.chunks.binning import bin_files
 from core.chunks.model import BinnedBatch
 from core.config import Settings
-from core.models import Participant, QueuedUpload, QueueState
+from core.models import Participant, QueuedUpload, QueueState, StoredObject
 from core.processing.chunk_writing import ChunkTrouble, ChunkWriter, WrittenChunk
 from core.processing.daily_quantities import days_of, recompute_days
-from core.processing.fetching import fetch, seals_of
+from core.processing.fetching import StoredFile, fetch
 from core.processing.recording import Recorder
 from core.processing.report import ProcessingReport, refuse_many_missing
 from core.storage import ObjectStore, SealedStore
+from core.storage.sealed import SUFFIX
 from core.streams import SPECS, Platform, UnknownStream, stream_of_path
 from core.streams.paths import below_participant, file_time
 from core.tallies import Integrity
@@ -30,25 +32,25 @@ THREADS = 4
 MISSING = "missing in the store"
 
 
-def process_batch(session: Session, participant_id: int, store: ObjectStore, settings: Settings) -> ProcessingReport:
-    """Works on one batch of the participant, whose claim the session's connection holds; commits.
+def process_batch(
+    session: Session, participant: Participant, store: ObjectStore, settings: Settings
+) -> ProcessingReport | None:
+    """Works on one batch of the participant, whose claim the session's connection holds; commits. None: nothing waits.
 
     Raises StoreUnavailable, ObjectChanged (the claim was lost) and StoreLooksWrong, upon which nothing has changed
     in the database.
     """
-    participant = session.scalars(
-        sa.select(Participant).where(Participant.id == participant_id).options(sa.orm.joinedload(Participant.study))
-    ).one()
-    queued = _next_batch(session, participant_id, settings)
+    queued = _next_batch(session, participant.id, settings)
     sealed = SealedStore(store, participant.study, settings)
     folder = f"{participant.study.object_id}/{participant.patient_id}/"
     recorder = Recorder(session, participant)
     chunked, unchunked = _by_kind(queued)
-    seals = seals_of(session, [q.path for q in chunked])
     session.commit()  # no transaction is open while the store is read and written; the claim stays
+    if not queued:
+        return None
 
     with Threads(THREADS) as threads:
-        fetched = fetch(threads.map, sealed, chunked, seals, folder)
+        fetched = fetch(threads.map, sealed, chunked, folder)
         refuse_many_missing(len(fetched.missing), len(queued))
         binned = bin_files(fetched.files, datetime.now(UTC))
         known = recorder.known_chunks(binned.groups)
@@ -70,7 +72,7 @@ def process_batch(session: Session, participant_id: int, store: ObjectStore, set
     session.commit()
 
     report = ProcessingReport(
-        participants={participant_id}, batches=1, files=len(queued), missing=len(fetched.missing),
+        participants={participant.id}, batches=1, files=len(queued), missing=len(fetched.missing),
         size_bytes=sum(q.size_bytes for q in queued), chunks_written=sum(w.stored is not None for w in written),
         chunks_unchanged=sum(w.stored is None for w in written),
         unchunked=sum(q.path not in failures for q in unchunked), failures=failures,
@@ -86,7 +88,7 @@ def process_batch(session: Session, participant_id: int, store: ObjectStore, set
 
 
 def _days_changed(
-    participant: Participant, written: list[WrittenChunk], unchunked: list[QueuedUpload], unregistered: dict[str, str]
+    participant: Participant, written: list[WrittenChunk], unchunked: list[StoredFile], unregistered: dict[str, str]
 ) -> set[date]:
     """The days of the study's zone whose quantities a batch changes."""
     now = datetime.now(UTC)
@@ -95,10 +97,17 @@ def _days_changed(
     return days_of(hours, participant.study.zone)
 
 
-def next_files(participant_id: int, settings: Settings) -> sa.Select[tuple[QueuedUpload]]:
-    """The participant's next files by path, at most a page of them."""
+def next_files(
+    participant_id: int, settings: Settings
+) -> sa.Select[tuple[str, int, str | None, str, bytes | None, int]]:
+    """The columns of a StoredFile for the participant's next files by path, at most a page of them."""
+    key = sa.collate(QueuedUpload.path + SUFFIX, "C")
     return (
-        sa.select(QueuedUpload)
+        sa.select(
+            QueuedUpload.path, QueuedUpload.size_bytes, QueuedUpload.os_type, StoredObject.seal, StoredObject.sha1,
+            QueuedUpload.id,
+        )
+        .outerjoin(StoredObject, StoredObject.path == key)
         .where(
             QueuedUpload.participant_id == participant_id, QueuedUpload.state == QueueState.WAITING.value,
             QueuedUpload.next_try_at <= sa.func.now(),
@@ -108,25 +117,25 @@ def next_files(participant_id: int, settings: Settings) -> sa.Select[tuple[Queue
     )  # fmt: skip
 
 
-def _next_batch(session: Session, participant_id: int, settings: Settings) -> list[QueuedUpload]:
+def _next_batch(session: Session, participant_id: int, settings: Settings) -> list[StoredFile]:
     """The first of them, at most a batch's bytes, but at least one."""
-    files: list[QueuedUpload] = []
+    files: list[StoredFile] = []
     total = 0
-    for queued in session.scalars(next_files(participant_id, settings)):
-        total += queued.size_bytes
+    for file in starmap(StoredFile, session.execute(next_files(participant_id, settings))):
+        total += file.size_bytes
         if files and total > settings.process_batch_bytes:
             break
-        files.append(queued)
+        files.append(file)
     return files
 
 
-def _by_kind(queued: Iterable[QueuedUpload]) -> tuple[list[QueuedUpload], list[QueuedUpload]]:
+def _by_kind(queued: Iterable[StoredFile]) -> tuple[list[StoredFile], list[StoredFile]]:
     """Files whose rows go to chunks, and files that are registered as they are and need no fetching (PROC-39).
 
     Files of no known stream count as the former: reading them reports the problem.
     """
-    chunked: list[QueuedUpload] = []
-    unchunked: list[QueuedUpload] = []
+    chunked: list[StoredFile] = []
+    unchunked: list[StoredFile] = []
     for q in queued:
         try:
             is_chunked = SPECS[stream_of_path(below_participant(q.path))].is_chunked

@@ -3,19 +3,29 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import sqlalchemy as sa
-from sqlalchemy.orm import Session
-
-from core.bulk import is_one_of
 from core.chunks.model import RawFile
 from core.crypto.seal import SealBroken
-from core.models import QueuedUpload, StoredObject
 from core.storage import ObjectMissing, SealedStore
-from core.storage.sealed import SUFFIX
 from core.streams import Platform
 
 log = logging.getLogger(__name__)
+
+
+class StoredFile(NamedTuple):
+    """A raw file in the store: its path without `.zst`, bytes of plaintext as far as known, the platform at upload.
+
+    `seal` and `sha1` are what its object's row says, None where there is no row (STORE-4, STORE-7). `queue_id` is that
+    of its row in the queue, where it comes from there.
+    """
+
+    path: str
+    size_bytes: int
+    os_type: str | None
+    seal: str | None
+    sha1: bytes | None = None
+    queue_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -27,37 +37,29 @@ class Fetched:
     broken: dict[str, str]
 
 
-def seals_of(session: Session, paths: Sequence[str]) -> dict[str, str]:
-    """The seal that each object's row says it carries, by path without `.zst` (STORE-4)."""
-    named = is_one_of(StoredObject.path, [path + SUFFIX for path in paths])
-    query = sa.select(StoredObject.path, StoredObject.seal).where(named)
-    return {row.path.removesuffix(SUFFIX): row.seal for row in session.execute(query)}
-
-
 def fetch(
     in_parallel: Callable[..., Iterable[bytes | Exception]],
     store: SealedStore,
-    queued: Sequence[QueuedUpload],
-    seals: dict[str, str],
+    files: Sequence[StoredFile],
     folder: str,
 ) -> Fetched:
-    """The contents of queued files, with paths below the participant's folder. Raises StoreUnavailable."""
+    """The contents of files, with paths below the participant's folder. Raises StoreUnavailable."""
 
-    def read(q: QueuedUpload) -> bytes | Exception:
+    def read(file: StoredFile) -> bytes | Exception:
         try:
-            return store.read(q.path, seals.get(q.path))[0]
+            return store.read(file.path, file.seal)[0]
         except (ObjectMissing, SealBroken) as error:
             return error
 
     fetched = Fetched([], [], {})
-    for q, contents in zip(queued, in_parallel(read, queued), strict=True):
+    for file, contents in zip(files, in_parallel(read, files), strict=True):
         if isinstance(contents, bytes):
-            platform = Platform(q.os_type) if q.os_type else None
-            fetched.files.append(RawFile(q.path.removeprefix(folder), contents, platform))
+            platform = Platform(file.os_type) if file.os_type else None
+            fetched.files.append(RawFile(file.path.removeprefix(folder), contents, platform))
             continue
-        log.error("integrity: a queued file cannot be read: %s", contents)
+        log.error("integrity: a raw file cannot be read: %s", contents)
         if isinstance(contents, ObjectMissing):
-            fetched.missing.append(q.path)
+            fetched.missing.append(file.path)
         else:
-            fetched.broken[q.path] = str(contents)
+            fetched.broken[file.path] = str(contents)
     return fetched

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from core.locks import LockSpace, lock_key, unlocked_after
 from core.models import Participant
+from core.processing.claims import with_study
 
 PATIENCE = "60s"
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -30,8 +31,7 @@ def held_participant(engine: sa.Engine, participant_id: int) -> Iterator[tuple[S
             yield None
             return
         with unlocked_after(connection, key), Session(connection, expire_on_commit=False) as session:
-            query = sa.select(Participant).where(Participant.id == participant_id)
-            participant = session.scalars(query.options(sa.orm.joinedload(Participant.study))).one()
+            participant = with_study(session, participant_id)
             session.commit()
             yield None if participant.is_locked_out else (session, participant)
 

@@ -11,6 +11,7 @@ from core.bulk import given_rows, is_one_of, upsert
 from core.chunks.model import BinnedBatch, ChunkKey
 from core.models import Chunk, Participant, QueuedUpload, QueueState, StoredObject, Survey, UploadRecord
 from core.processing.chunk_writing import KnownChunk, WrittenChunk
+from core.processing.fetching import StoredFile
 from core.storage import ObjectChanged
 from core.storage.sealed import SUFFIX
 from core.streams import SPECS, BadFileTime, chunk_path, stream_by_number, stream_of_path
@@ -72,27 +73,24 @@ class Recorder:
         sizes_and_seal = ("size_bytes", "size_stored_bytes", "sha1", "seal", "updated_at")
         upsert(self.session, StoredObject, objects, conflict="(path)", replaced=sizes_and_seal)
 
-    def record_unchunked(self, queued: Sequence[QueuedUpload]) -> dict[str, str]:
+    def record_unchunked(self, files: Sequence[StoredFile]) -> dict[str, str]:
         """Registers files at their raw paths (PROC-39); gives those without a usable time in their name, and why."""
-        if not queued:
-            return {}
         now = datetime.now(UTC)
         failures: dict[str, str] = {}
         rows: list[dict[str, Any]] = []
-        sha1s = self._sha1s([q.path for q in queued])
-        for q in queued:
+        for file in files:
             try:
-                time_bin = file_time(q.path, now)
+                time_bin = file_time(file.path, now)
             except BadFileTime as error:
-                failures[q.path] = str(error)
+                failures[file.path] = str(error)
                 continue
-            stream = SPECS[stream_of_path(below_participant(q.path))].number
-            row = {"stream": stream, "time_bin": time_bin, "md5": None, "sha1": sha1s.get(q.path), "updated_at": now}
-            rows.append({**self.owners, **row, "size_bytes": q.size_bytes, "path": q.path})
+            stream = SPECS[stream_of_path(below_participant(file.path))].number
+            row = {"stream": stream, "time_bin": time_bin, "md5": None, "sha1": file.sha1, "updated_at": now}
+            rows.append({**self.owners, **row, "size_bytes": file.size_bytes, "path": file.path})
         self._upsert_by_path(rows, ("size_bytes", "sha1", "time_bin", "updated_at"))
         return failures
 
-    def finish(self, done: Sequence[QueuedUpload], binned: BinnedBatch, folder: str) -> None:
+    def finish(self, done: Sequence[StoredFile], binned: BinnedBatch, folder: str) -> None:
         """Takes files from the queue and notes in the upload log where their rows went (MODEL-105).
 
         Raises ObjectChanged when another worker took some before: its chunks are newer than ours (PROC-51).
@@ -100,18 +98,18 @@ class Recorder:
         if not done:
             return
         untracked = {"synchronize_session": False}
-        leaving = sa.delete(QueuedUpload).where(is_one_of(QueuedUpload.id, [q.id for q in done]))
+        leaving = sa.delete(QueuedUpload).where(is_one_of(QueuedUpload.id, [file.queue_id for file in done]))
         left = self.session.execute(leaving, execution_options=untracked)
         if left.rowcount != len(done):  # type: ignore[attr-defined]
             raise ObjectChanged(folder)
         now = datetime.now(UTC)
         notes = []
-        for q in done:
-            report = binned.reports.get(q.path.removeprefix(folder))
+        for file in done:
+            report = binned.reports.get(file.path.removeprefix(folder))
             dropped = {reason.value: rows for reason, rows in report.rows_dropped.items()} if report else None
             notes.append(
                 {
-                    "path": q.path, "processed_at": now, "dropped_rows": dropped or None,
+                    "path": file.path, "processed_at": now, "dropped_rows": dropped or None,
                     "first_bin": report.first_time_bin if report else None,
                     "last_bin": report.last_time_bin if report else None,
                 }
@@ -121,12 +119,15 @@ class Recorder:
         update = update.values({column.name: column for column in given.c if column.name != "path"})
         self.session.execute(update, execution_options=untracked)
 
-    def postpone(self, queued: Sequence[QueuedUpload], reasons: Mapping[str, str], for_good: Set[str]) -> None:
+    def postpone(self, files: Sequence[StoredFile], reasons: Mapping[str, str], for_good: Set[str]) -> None:
         """Lets failed files wait longer each time, and sets them aside after ten tries (PROC-53).
 
         Those in `for_good` are set aside at once: what is missing does not come back by waiting (PROC-52).
         """
-        for q in queued:
+        if not files:
+            return
+        failed = sa.select(QueuedUpload).where(is_one_of(QueuedUpload.id, [file.queue_id for file in files]))
+        for q in self.session.scalars(failed):
             q.attempts += 1
             q.reason = reasons[q.path]
             q.next_try_at = datetime.now(UTC) + min(timedelta(minutes=2**q.attempts), LONGEST_PAUSE)
@@ -150,11 +151,6 @@ class Recorder:
             )
             for row in self.session.execute(query)
         }
-
-    def _sha1s(self, paths: Sequence[str]) -> dict[str, bytes | None]:
-        named = is_one_of(StoredObject.path, [path + SUFFIX for path in paths])
-        query = sa.select(StoredObject.path, StoredObject.sha1).where(named)
-        return {row.path.removesuffix(SUFFIX): row.sha1 for row in self.session.execute(query)}
 
     def _upsert_by_path(self, rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
         place = "(participant_id, path) WHERE path IS NOT NULL"

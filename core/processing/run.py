@@ -2,7 +2,9 @@
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from threading import Event, Lock
 
 import sqlalchemy as sa
@@ -12,7 +14,7 @@ from sqlalchemy.orm import Session
 from core.config import Settings
 from core.models import ProcessingStatus
 from core.processing.batch import process_batch
-from core.processing.claims import Scope, claimed_participant
+from core.processing.claims import Scope, claimed_participant, with_study
 from core.processing.report import ProcessingReport
 from core.storage import ObjectChanged, ObjectStore
 from core.tallies import add_tallies_at_once
@@ -21,41 +23,61 @@ from core.threads import Threads
 __all__ = ["ProcessingReport", "Scope", "mark_run", "process_everything", "process_for", "process_next"]
 log = logging.getLogger(__name__)
 
+BATCHES_OF_A_TURN = 4  # a claim costs as much as a quarter of a batch; then it is the next participant's turn
+
 
 def process_next(engine: sa.Engine, store: ObjectStore, settings: Settings, scope: Scope) -> ProcessingReport | None:
-    """Claims the participant that was served least recently and works on one batch; None when nobody waits.
+    """Claims the participant that was served least recently and works on a turn of batches; None when nobody waits.
 
-    Raises StoreUnavailable, StoreLooksWrong and the database's errors; the uploads stay queued.
+    Raises StoreUnavailable, StoreLooksWrong and the database's errors where the first batch meets them; its uploads
+    stay queued.
     """
     with claimed_participant(engine, scope) as claim:
         if claim is None:
             return None
         session, participant_id = claim
+        participant = with_study(session, participant_id)
         try:
-            report = process_batch(session, participant_id, store, settings)
+            report = _several(
+                lambda: process_batch(session, participant, store, settings),
+                is_enough=lambda done: done.batches >= BATCHES_OF_A_TURN,
+            )
         except ObjectChanged:  # the claim was lost, and its new holder does the work (STORE-11)
             session.rollback()
-            return ProcessingReport({participant_id})
-    add_tallies_at_once(engine, report.tallies())  # the batch is done, whatever becomes of its counts
+            report = None
+    if report is None:
+        return ProcessingReport({participant_id})
+    add_tallies_at_once(engine, report.tallies())  # the batches are done, whatever becomes of their counts
     return report
 
 
 def process_for(
     engine: sa.Engine, store: ObjectStore, settings: Settings, scope: Scope, seconds: float
 ) -> ProcessingReport | None:
-    """Batch after batch until the time is over or nothing waits; None when nothing waited at all.
+    """Turn after turn until the time is over or nothing waits; None when nothing waited at all.
 
-    What goes wrong in the first batch is raised, as by `process_next`. What goes wrong later ends the work with what
-    was done: the same comes up again at the next call, and no count is lost.
+    Raises what the first turn raises.
     """
     end = time.monotonic() + seconds
-    report = process_next(engine, store, settings, scope)
-    while report is not None and time.monotonic() < end:
+    work = partial(process_next, engine, store, settings, scope)
+    return _several(work, is_enough=lambda _: time.monotonic() >= end)
+
+
+def _several(
+    work: Callable[[], ProcessingReport | None], is_enough: Callable[[ProcessingReport], bool]
+) -> ProcessingReport | None:
+    """Reports added up, until one is None or all together are enough; None when the first is.
+
+    What goes wrong at first is raised. What goes wrong later ends the work with what was done: the same comes up again
+    at the next call, and no count is lost.
+    """
+    report = work()
+    while report is not None and not is_enough(report):
         try:
-            batch = process_next(engine, store, settings, scope)
-            if batch is None:
+            more = work()
+            if more is None:
                 break
-            report.add(batch)
+            report.add(more)
         except Exception:
             log.warning("stopped after %s batches", report.batches, exc_info=True)
             break

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from core.chunks.binning import bin_files
 from core.chunks.model import BinnedBatch
 from core.config import Settings
-from core.models import QueuedUpload, StoredObject, UploadRecord
-from core.processing.fetching import fetch
+from core.models import StoredObject, UploadRecord
+from core.processing.fetching import StoredFile, fetch
 from core.storage import ObjectStore, SealedStore
 from core.storage.audit import Mismatch, sweep
 from core.storage.sealed import SUFFIX
@@ -98,9 +98,8 @@ class RawReader:
             records = self._records(page)
             uploads = self._uploads(page, rows, records)
             self.session.commit()
-            seals = {path: row.seal for path, row in rows.items()}
             for batch in self._bounded(uploads):
-                fetched = fetch(self.in_parallel, self.store, batch, seals, self.folder)
+                fetched = fetch(self.in_parallel, self.store, batch, self.folder)
                 binned = bin_files(fetched.files, self.now)
                 self.unreadable |= fetched.broken | dict.fromkeys(fetched.missing, "missing in the store")
                 self.unreadable |= {self.folder + p.path: p.reason for p in binned.problems if p.is_failed}
@@ -108,8 +107,8 @@ class RawReader:
                     self._correct_log(records, binned)
                 yield binned
 
-    def _uploads(self, page: Sequence[str], rows: dict[str, Any], records: dict[str, Any]) -> list[QueuedUpload]:
-        """Files to read, in the form that the queue has."""
+    def _uploads(self, page: Sequence[str], rows: dict[str, Any], records: dict[str, Any]) -> list[StoredFile]:
+        """Files to read."""
         platforms = SPECS[self.stream].platforms
         by_alias = next(iter(platforms)).value if len(platforms) == 1 else None
         uploads = []
@@ -118,7 +117,8 @@ class RawReader:
             if record and self._is_elsewhere(record):
                 continue
             os_type = (record.os_type if record else None) or by_alias
-            uploads.append(QueuedUpload(path=path, os_type=os_type, size_bytes=(row.size_bytes or 0) if row else 0))
+            size_bytes, seal = (row.size_bytes or 0, row.seal) if row else (0, None)
+            uploads.append(StoredFile(path, size_bytes, os_type, seal))
         return uploads
 
     def _is_elsewhere(self, record: Any) -> bool:
@@ -156,9 +156,9 @@ class RawReader:
         found = self.session.execute(query.where(StoredObject.path.in_([path + SUFFIX for path in page])))
         return {row.path.removesuffix(SUFFIX): row for row in found}
 
-    def _bounded(self, uploads: Sequence[QueuedUpload]) -> Iterator[list[QueuedUpload]]:
+    def _bounded(self, uploads: Sequence[StoredFile]) -> Iterator[list[StoredFile]]:
         """At most a batch's bytes together, as far as sizes are known; at least one file."""
-        batch: list[QueuedUpload] = []
+        batch: list[StoredFile] = []
         for upload in uploads:
             batch_bytes = sum(u.size_bytes for u in batch) + upload.size_bytes
             if batch and batch_bytes > self.settings.process_batch_bytes:

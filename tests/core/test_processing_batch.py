@@ -333,15 +333,40 @@ def test_participants_with_a_purge_are_passed_over(app: Flask, factory: Factory)
     assert process_next(db.engine, object_store(), settings(), Scope()) is None
 
 
-def test_batches_are_bounded_by_files_and_bytes(app: Flask, factory: Factory):
+def test_batches_are_bounded_by_files_and_bytes_and_turns_by_batches(app: Flask, factory: Factory):
     """PROC-51: a file larger than a batch goes alone."""
     participant = factory.participant()
-    for n in range(5):
-        queue(factory, participant, f"accel/170000280{n}000.csv", HEADER + b"1700002801000,3,1,1,1" * 10)
+    for n in range(18):
+        queue(factory, participant, f"accel/17000028{n:02}000.csv", HEADER + b"1700002801000,3,1,1,1" * 10)
     small = settings().model_copy(update={"file_process_page_size": 2})
-    assert process_next(db.engine, object_store(), small, Scope()).files == 2
+    report = process_next(db.engine, object_store(), small, Scope())
+    assert (report.batches, report.files) == (4, 8)
     tiny = settings().model_copy(update={"process_batch_bytes": 1})
-    assert process_next(db.engine, object_store(), tiny, Scope()).files == 1
+    report = process_next(db.engine, object_store(), tiny, Scope())
+    assert (report.batches, report.files) == (4, 4)
+
+
+def test_what_fails_later_in_a_turn_undoes_nothing_and_is_met_again(
+    app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch
+):
+    """PROC-51, PROC-53: batches count as they end."""
+    participant = factory.participant()
+    for n in range(3):
+        queue(factory, participant, f"accel/17000028{n:02}000.csv", HEADER + b"1700002801000,3,1,1,1")
+    single = settings().model_copy(update={"file_process_page_size": 1})
+    really, read = SealedStore.read, iter([True])
+
+    def down_after_one(*arguments: Any) -> Any:
+        if next(read, False):
+            return really(*arguments)
+        raise StoreUnavailable("down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SealedStore, "read", down_after_one)
+        assert process_next(db.engine, object_store(), single, Scope()).files == 1
+        with pytest.raises(StoreUnavailable):
+            process_next(db.engine, object_store(), single, Scope())
+    assert process().files == 2
 
 
 def test_vectors_here_are_those_of_the_shared_folder():
