@@ -17,9 +17,9 @@ run: install ## the whole system on this machine; Ctrl-C stops it
 demo: install ## the same, with a study whose simulated phones report
 	@exec $(BIN)/python -m ops.run --demo
 
-test: install ## the whole test suite
+test: install ## the whole test suite, on two cores
 	@$(BIN)/python -m ops.chromium
-	$(BIN)/pytest -q $(ARGS)
+	$(BIN)/pytest -q -n 2 --dist loadfile $(ARGS)
 
 fuzz: install ## 20,000 odd requests at the phones' door (FUZZ_CASES, FUZZ_SEED), figures as one JSON line
 	@$(BIN)/python -m tests.fuzz
