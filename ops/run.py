@@ -74,7 +74,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "PREFECT_API_URL": settings.prefect_api_url or f"http://127.0.0.1:{settings.prefect_port}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P1D",  # nothing here acts on events, and they fill 100 MB a day
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P1D",  # automations need minutes of them, and a day fills 100 MB
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_LEVEL": "INFO",  # what flows say goes to the Prefect UI, and warnings here as well
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
