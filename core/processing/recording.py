@@ -127,7 +127,7 @@ class Recorder:
         if not files:
             return
         failed = sa.select(QueuedUpload).where(is_one_of(QueuedUpload.id, [file.queue_id for file in files]))
-        for q in self.session.scalars(failed):
+        for q in self.session.scalars(failed, execution_options={"populate_existing": True}):
             q.attempts += 1
             q.reason = reasons[q.path]
             q.next_try_at = datetime.now(UTC) + min(timedelta(minutes=2**q.attempts), LONGEST_PAUSE)
