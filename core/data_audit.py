@@ -95,8 +95,9 @@ def audit_participants(
     while page := _page(engine, study_id, after):
         for participant_id, patient_id in page:
             with Session(engine, expire_on_commit=False) as session:
-                query = sa.select(Participant).where(Participant.id == participant_id)
-                participant = session.scalars(query.options(sa.orm.joinedload(Participant.study))).one()
+                participant = session.get_one(
+                    Participant, participant_id, options=[sa.orm.joinedload(Participant.study)]
+                )
                 odd = _audit(session, participant, now)
             if fixes and (odd.impossible_rows or odd.impossible_days):
                 odd.removed_rows = _remove_impossible(engine, participant_id, now)

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.locks import LockSpace, lock_key, try_lock, unlocked_after
-from core.models import Participant
 
 CANDIDATES = 20
 MOST_COUNTED = 10_000
@@ -75,12 +74,6 @@ def claimed_participant(engine: sa.Engine, scope: Scope) -> Iterator[tuple[Sessi
             Session(connection, expire_on_commit=False) as session,
         ):
             yield session, participant_id
-
-
-def with_study(session: Session, participant_id: int) -> Participant:
-    """The participant, whose study is loaded."""
-    query = sa.select(Participant).where(Participant.id == participant_id)
-    return session.scalars(query.options(sa.orm.joinedload(Participant.study))).one()
 
 
 def is_anything_waiting(session: Session, scope: Scope) -> bool:

@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 
 from core.locks import LockSpace, lock_key, unlocked_after
 from core.models import Participant
-from core.processing.claims import with_study
 
 PATIENCE = "60s"
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -31,7 +30,7 @@ def held_participant(engine: sa.Engine, participant_id: int) -> Iterator[tuple[S
             yield None
             return
         with unlocked_after(connection, key), Session(connection, expire_on_commit=False) as session:
-            participant = with_study(session, participant_id)
+            participant = session.get_one(Participant, participant_id, options=[sa.orm.joinedload(Participant.study)])
             session.commit()
             yield None if participant.is_locked_out else (session, participant)
 

@@ -12,9 +12,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core.config import Settings
-from core.models import ProcessingStatus
+from core.models import Participant, ProcessingStatus
 from core.processing.batch import process_batch
-from core.processing.claims import Scope, claimed_participant, with_study
+from core.processing.claims import Scope, claimed_participant
 from core.processing.report import ProcessingReport
 from core.storage import ObjectChanged, ObjectStore
 from core.tallies import add_tallies_at_once
@@ -23,7 +23,7 @@ from core.threads import Threads
 __all__ = ["ProcessingReport", "Scope", "mark_run", "process_everything", "process_for", "process_next"]
 log = logging.getLogger(__name__)
 
-BATCHES_OF_A_TURN = 4  # a claim costs as much as a quarter of a batch; then it is the next participant's turn
+BATCHES_OF_A_TURN = 4  # a claim takes six statements, a batch ten; then it is the next participant's turn
 
 
 def process_next(engine: sa.Engine, store: ObjectStore, settings: Settings, scope: Scope) -> ProcessingReport | None:
@@ -36,7 +36,7 @@ def process_next(engine: sa.Engine, store: ObjectStore, settings: Settings, scop
         if claim is None:
             return None
         session, participant_id = claim
-        participant = with_study(session, participant_id)
+        participant = session.get_one(Participant, participant_id, options=[sa.orm.joinedload(Participant.study)])
         try:
             report = _several(
                 lambda: process_batch(session, participant, store, settings),
