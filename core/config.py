@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     environment: Literal["development", "production"] = Field("development", validation_alias="BEIWE_ENV")
     flask_secret_key: SecretStr | None = Field(None, validation_alias="FLASK_SECRET_KEY")
     domain_name: str = Field("localhost", validation_alias="DOMAIN_NAME")
+    trusted_proxy_hops: int | None = Field(None, validation_alias="TRUSTED_PROXY_HOPS", ge=0, le=10)
     sysadmin_emails: str = Field("", validation_alias="SYSADMIN_EMAILS")
 
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
@@ -155,6 +156,8 @@ class Settings(BaseSettings):
         missing = [] if self.flask_secret_key else ["FLASK_SECRET_KEY"]
         if self.domain_name == "localhost":
             missing.append("DOMAIN_NAME")
+        if self.trusted_proxy_hops is None:
+            missing.append("TRUSTED_PROXY_HOPS")
         if not self.s3_bucket:
             missing.append("S3_BUCKET")
         if not self.s3_use_role:

@@ -1,5 +1,6 @@
 """Gunicorn: a few processes with threads; threads wait for phones and the store, processes use the cores."""
 
+import resource
 from typing import Any
 
 from gunicorn.glogging import Logger
@@ -11,7 +12,7 @@ from ops.shared_counts import add_up_ended, count_alone, reserve_files, share_co
 _settings = get_settings()
 
 bind = f"127.0.0.1:{_settings.port}"
-worker_class = "gthread"
+worker_class = "webapp.serving.worker.WholeRequestWorker"
 workers = _settings.web_workers
 threads = _settings.web_threads
 # Android waits 15 s for an answer (PHONE-13); a worker that hangs much longer serves nobody.
@@ -20,6 +21,12 @@ graceful_timeout = 4
 keepalive = 75  # longer than apps keep a connection idle
 max_requests = 50_000
 max_requests_jitter = 5_000
+# Silent connections cost a socket and no thread; clinics share an address, so none is limited by address (CLAR-11).
+worker_connections = 4_000
+backlog = 4_096
+# What proxies say is for the application alone, by TRUSTED_PROXY_HOPS (CLAR-4); no header sets SCRIPT_NAME.
+forwarded_allow_ips = ""
+forwarder_headers = ""
 accesslog = None
 control_socket_disable = True
 
@@ -35,6 +42,9 @@ class JsonLog(Logger):
 
 if _settings.is_production:
     logger_class = JsonLog
+
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (max(_soft, min(_hard, 2 * worker_connections)), _hard))
 
 _counts = _settings.web_counts_dir
 share_counts(_counts)

@@ -12,17 +12,20 @@ import core.models  # noqa: F401  the tables must be known to migrations
 from core.config import REPOSITORY, ConfigurationError, Settings, get_settings
 from core.database import URL, db, engine_options
 from core.logs import set_up_logging
+from webapp.bodies import LengthsCount, init_bodies
 from webapp.commands import register_commands
 from webapp.data_api import data_door
 from webapp.downtime import init_downtime
+from webapp.form_bodies import BoundedRequest
 from webapp.health import health
 from webapp.metrics import init_metrics
 from webapp.paths import OneLeadingSlash
-from webapp.patience import Patience
 from webapp.phone import phone_door, phone_pages
 from webapp.portal import init_portal
 from webapp.request_log import init_request_log
 from webapp.security import insist_on_host_and_tls, set_security_headers, set_transport_security
+from webapp.serving.body_rules import BodyRules
+from webapp.serving.lanes import threads_of_a_process
 
 # Fields of a phone's multipart body are small; its file part goes to disk beyond half a megabyte (PHONE-10).
 MOST_FORM_MEMORY_BYTES = 8 << 20
@@ -33,11 +36,13 @@ def make_application(settings: Settings | None = None) -> Flask:
     settings = settings or _settings_or_exit()
     set_up_logging(is_production=settings.is_production)
     app = Flask("webapp", template_folder=str(REPOSITORY / "templates"))
+    app.request_class = BoundedRequest
     app.extensions["beiwe_settings"] = settings
+    app.extensions["beiwe_body_rules"] = BodyRules(app, settings)
     app.config.update(
         SECRET_KEY=settings.secret_key,
         SQLALCHEMY_DATABASE_URI=URL,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings, settings.web_threads),
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings, threads_of_a_process(settings.web_threads)),
         MAX_CONTENT_LENGTH=settings.upload_max_bytes,
         MAX_FORM_MEMORY_SIZE=MOST_FORM_MEMORY_BYTES,
         PERMANENT_SESSION_LIFETIME=timedelta(minutes=settings.session_idle_minutes),
@@ -49,11 +54,12 @@ def make_application(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
 
-    app.wsgi_app = Patience(OneLeadingSlash(app.wsgi_app))  # type: ignore[method-assign]
-    if settings.is_production:  # behind one proxy, which ends TLS and keeps the Host header (PHONE-3)
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
+    app.wsgi_app = LengthsCount(OneLeadingSlash(app.wsgi_app))  # type: ignore[method-assign]
+    if hops := settings.trusted_proxy_hops:  # proxies keep the Host header (PHONE-3, CLAR-4)
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
 
     init_request_log(app)  # first, so that every answer has its id, also one that another hook gives
+    init_bodies(app)
     init_downtime(app)
     db.init_app(app)
     Migrate(app, db, directory=str(REPOSITORY / "migrations"))

@@ -62,6 +62,28 @@ def authenticate(session: Session, fields: Mapping[str, str], level: Level, now:
     return participant
 
 
+def known_participant(session: Session, fields: Mapping[str, str]) -> Participant:
+    """The participant that these fields name, at the minimal level. Only reads (CLAR-10). Raises Refused."""
+    participant = participant_with_study(session, _patient_id(fields))
+    if participant is None or participant.is_locked_out:
+        raise Refused
+    return participant
+
+
+def is_known_phone(session: Session, fields: Mapping[str, str]) -> bool:
+    """Whether `known_participant` gives one."""
+    try:
+        known_participant(session, fields)
+    except Refused:
+        return False
+    return True
+
+
+def has_right_password(participant: Participant, fields: Mapping[str, str]) -> bool:
+    """Whether the request's password is the participant's. Only reads."""
+    return verify_password(fields.get("password", ""), participant.password_hash)
+
+
 def admit(session: Session, fields: Mapping[str, str], column: str, now: datetime) -> Participant:
     """The same at the minimal level, where the password is not compared (PHONE-21); raises Refused.
 

@@ -10,6 +10,7 @@ from core.crypto.secrets import SecretUnreadable, open_secret, seal_secret
 
 PRODUCTION = {
     "BEIWE_ENV": "production", "FLASK_SECRET_KEY": "x" * 40, "DOMAIN_NAME": "beiwe.example.org", "S3_BUCKET": "b",
+    "TRUSTED_PROXY_HOPS": "1",
     "S3_ACCESS_CREDENTIALS_USER": "u", "S3_ACCESS_CREDENTIALS_KEY": "k", "RDS_DB_NAME": "d", "RDS_USERNAME": "u",
     "RDS_PASSWORD": "p@ss/word", "RDS_HOSTNAME": "db.example.org",
 }  # fmt: skip

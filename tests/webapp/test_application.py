@@ -14,7 +14,8 @@ from webapp import create_app
 @pytest.fixture
 def production(settings: Settings) -> Flask:
     values = {
-        "environment": "production", "domain_name": "beiwe.example.org", "flask_secret_key": SecretStr("x" * 40)
+        "environment": "production", "trusted_proxy_hops": 1,
+        "domain_name": "beiwe.example.org", "flask_secret_key": SecretStr("x" * 40)
     }  # fmt: skip
     return create_app(settings.model_copy(update=values))
 

@@ -28,6 +28,7 @@ from tests.factories import Factory, phone_fields
 from tests.ops.test_run import _free_port
 from webapp import create_app
 from webapp.metrics import web_counts, work_figures
+from webapp.serving.lanes import threads_of_a_process
 
 TOKEN = "a token of the tests"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
@@ -88,7 +89,8 @@ def test_a_network_opens_it(app: Flask, settings: Settings, address: str, status
 def test_behind_the_proxy_its_clients_address_counts_not_its_own(settings: Settings):
     """OPS-32: the proxy is in the private network, the internet behind it is not."""
     values = {
-        "environment": "production", "domain_name": "beiwe.example.org", "flask_secret_key": SecretStr("x" * 40),
+        "environment": "production", "trusted_proxy_hops": 1,
+        "domain_name": "beiwe.example.org", "flask_secret_key": SecretStr("x" * 40),
         "metrics_networks": "10.0.0.0/8",
     }  # fmt: skip
     client = create_app(settings.model_copy(update=values)).test_client()
@@ -191,7 +193,7 @@ def test_objects_that_are_missing_or_damaged_are_shown_by_kind_and_from_zero_on(
 def test_the_pools_use_is_shown(measured: Flask, settings: Settings):
     """OPS-32."""
     db.session.remove()
-    assert read(measured)["beiwe_database_pool_size"] == settings.web_threads
+    assert read(measured)["beiwe_database_pool_size"] == threads_of_a_process(settings.web_threads)
     with db.engine.connect(), db.engine.connect():
         assert web_counts.pool_checked_out._value.get() == 2
     assert web_counts.pool_checked_out._value.get() == 0

@@ -2,7 +2,6 @@
 
 import errno
 import io
-import socket
 import threading
 import time
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from werkzeug.exceptions import ClientDisconnected
 
 from core.config import Settings
 from core.database import db
@@ -20,7 +18,6 @@ from core.storage import SealedStore, StoreUnavailable
 from tests.factories import Factory, phone_fields
 from tests.webapp.test_phone_uploads import GPS, NAME, OTHER, PATIENT, contents_of, count, send
 from webapp import create_app
-from webapp.patience import Patience
 from webapp.phone import forms, rates, spool, uploading
 
 
@@ -184,34 +181,6 @@ def test_guessing_passwords_ends_soon(app: Flask, factory: Factory, monkeypatch:
     assert statuses[120] == 429
 
 
-def test_a_body_that_dribbles_in_is_cut_off(monkeypatch: pytest.MonkeyPatch):
-    """PHONE-13: a thread is not held for ever, and the application sees a client that went away."""
-    monkeypatch.setattr("webapp.patience.START_SECONDS", 0.2)
-    monkeypatch.setattr("webapp.patience.LOOK_SECONDS", 0.05)
-    ours, theirs = socket.socketpair()
-    seen: list[bytes] = []
-
-    def application(environ: dict[str, Any], _: Any) -> list[bytes]:
-        seen.append(environ["wsgi.input"].read(1_000))
-        return [b"done"]
-
-    environ = {"gunicorn.socket": ours, "CONTENT_LENGTH": "1000", "wsgi.input": ours.makefile("rb")}
-    thread = threading.Thread(target=lambda: seen.append(b"".join(Patience(application)(environ, None))))
-    thread.start()
-    end = time.monotonic() + 10
-    while thread.is_alive() and time.monotonic() < end:
-        try:
-            theirs.send(b"x")
-        except OSError:
-            break
-        thread.join(0.05)
-    thread.join(5)
-    theirs.close()
-    ours.close()
-    assert seen[-1] == b"done"
-    assert len(seen[0]) < 1_000
-
-
 def test_the_time_of_an_upload_is_noted_also_for_a_refused_file(app: Flask, factory: Factory):
     """PHONE-64: `last_upload` is stored before the decision."""
     participant = factory.participant(patient_id=PATIENT)
@@ -230,21 +199,6 @@ def test_a_body_of_unknown_length_is_not_taken(app: Flask, factory: Factory):
     )  # fmt: skip
     assert answer.status_code == 411
     assert count(QueuedUpload) == 0
-
-
-def test_a_connection_that_breaks_is_not_the_end_of_a_body():
-    """PHONE-63: what the server under us raises becomes a client that went away."""
-
-    class Broken:
-        def read(self, _: int) -> bytes:
-            raise ConnectionResetError
-
-    ours, theirs = socket.socketpair()
-    environ = {"gunicorn.socket": ours, "CONTENT_LENGTH": "10", "wsgi.input": Broken()}
-    with pytest.raises(ClientDisconnected):
-        Patience(lambda env, _: [env["wsgi.input"].read(10)])(environ, None)
-    ours.close()
-    theirs.close()
 
 
 def test_a_cheap_request_costs_little(app: Flask):

@@ -3,8 +3,8 @@
 import pytest
 from flask import Flask
 
+from webapp.multipart import parse_multipart
 from webapp.phone.forms import PhoneForm, read_phone_form
-from webapp.phone.multipart import parse_multipart
 
 HEAD = b'Content-Disposition: form-data; name="%s"'
 FILE_HEAD = HEAD % b'file"; filename="x.csv' + b"\r\nContent-Type: text/csv"

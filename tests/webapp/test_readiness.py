@@ -185,7 +185,8 @@ def _answer_of(ask: Callable[[], str]) -> str | None:
 def test_load_balancers_ask_by_address_and_in_plain_http(settings: Settings):
     """OPS-3, OPS-32."""
     values = {
-        "environment": "production", "domain_name": "beiwe.example.org", "flask_secret_key": SecretStr("x" * 40),
+        "environment": "production", "trusted_proxy_hops": 1,
+        "domain_name": "beiwe.example.org", "flask_secret_key": SecretStr("x" * 40),
         "metrics_token": SecretStr("t"),
     }  # fmt: skip
     client = create_app(settings.model_copy(update=values)).test_client()

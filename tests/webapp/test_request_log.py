@@ -23,7 +23,8 @@ MADE = re.compile(r"[0-9a-f]{16}")
 @pytest.fixture
 def production(settings: Settings) -> Flask:
     values = {
-        "environment": "production", "domain_name": "beiwe.example.org", "flask_secret_key": SecretStr("x" * 40)
+        "environment": "production", "trusted_proxy_hops": 1,
+        "domain_name": "beiwe.example.org", "flask_secret_key": SecretStr("x" * 40)
     }  # fmt: skip
     return create_app(settings.model_copy(update=values))
 
@@ -100,7 +101,7 @@ def test_a_request_of_a_study_is_logged_with_its_ids(
     """OPS-33: ids of study and participant, not names."""
     study = factory.study("A study's name")
     participant = factory.participant(study)
-    production = create_app(settings.model_copy(update={"environment": "production"}))
+    production = create_app(settings.model_copy(update={"environment": "production", "trusted_proxy_hops": 1}))
     production.config["SESSION_COOKIE_SECURE"] = False
     visitor = Visitor(production, factory.researcher(study=study))
     for path in (f"/view_study/{study.id}", f"/view_study/{study.id}/participant/{participant.patient_id}"):
@@ -118,7 +119,8 @@ def test_an_upload_leaves_no_password_key_or_body_in_the_log(
     """OPS-33."""
     participant = factory.participant()
     values = {
-        "environment": "production", "domain_name": "beiwe.example.org",
+        "environment": "production", "trusted_proxy_hops": 1,
+        "domain_name": "beiwe.example.org",
         "flask_secret_key": SecretStr(settings.secret_key),
     }  # fmt: skip
     production = create_app(settings.model_copy(update=values))

@@ -4,13 +4,19 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from threading import Lock
 
+from cachetools import LRUCache, TTLCache
+from flask import request
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
 from sqlalchemy.orm import Session, joinedload
 
 from core.access import Capability, may
-from core.crypto.passwords import hash_password, verify_password
+from core.crypto.passwords import verify_password
 from core.database import db
 from core.models import ApiKey, Researcher, Study
 from core.models.researcher import role_in_study
@@ -19,7 +25,9 @@ from core.models.study import study_by_object_id
 WELL_FORMED = re.compile(r"[A-Za-z0-9+/]+")
 STUDY_ID = re.compile(r"[A-Za-z0-9]{24}")
 LONGEST_STUDY_NUMBER = 18  # digits of a 64-bit number
-NO_HASH = hash_password("nobody's secret")
+# Wrong secrets for one key from one address, beyond which they are told to wait. A right one never is (CLAR-11).
+FAILURES = RateLimitItemPerMinute(30)
+_failures = FixedWindowRateLimiter(MemoryStorage())
 
 
 class ApiRefused(Exception):
@@ -30,53 +38,83 @@ class ApiRefused(Exception):
         self.status = status
 
 
-class VerifiedKeys:
-    """Secrets that have lately been right, as fast keyed hashes, so that a slow hash is not computed each time.
+class CheckedSecrets:
+    """Secrets that were lately right, or wrong, as fast keyed hashes: a slow hash is computed once for each (DATA-4).
 
-    An entry counts only while the key's stored hash is the one it was checked against.
+    An entry counts only while the key's stored hash is the one it was checked against. Slow hashes are computed one at
+    a time; a secret that was right does not wait for them.
     """
 
-    def __init__(self, most: int = 1_000) -> None:
+    def __init__(self, most: int = 1_000, wrong_seconds: int = 600) -> None:
         self._seed = secrets.token_bytes(32)
-        self._most = most
-        self._seen: dict[bytes, None] = {}
-        self._lock = Lock()
+        self._right: LRUCache[bytes, bool] = LRUCache(most)
+        self._wrong: TTLCache[bytes, bool] = TTLCache(10 * most, wrong_seconds)
+        self._lock, self._hashing = Lock(), Lock()
 
     def matches(self, secret: str, stored: str) -> bool:
         """True when `secret` is the one behind the stored hash."""
         mark = hmac.digest(self._seed, f"{secret}\n{stored}".encode(), hashlib.sha256)
+        if (known := self._lookup(mark)) is not None:
+            return known
+        with self._hashing:
+            if (known := self._lookup(mark)) is not None:
+                return known
+            is_right = verify_password(secret, stored)
         with self._lock:
-            if mark in self._seen:
-                return True
-        if not verify_password(secret, stored):
-            return False
+            (self._right if is_right else self._wrong)[mark] = is_right
+        return is_right
+
+    def _lookup(self, mark: bytes) -> bool | None:
         with self._lock:
-            self._seen[mark] = None
-            while len(self._seen) > self._most:
-                self._seen.pop(next(iter(self._seen)))
-        return True
+            return self._right.get(mark, self._wrong.get(mark))
 
 
-verified_keys = VerifiedKeys()
+checked_secrets = CheckedSecrets()
 
 
-def researcher_of(form: dict[str, str]) -> Researcher:
-    """The owner of the key in the form. Raises ApiRefused: 400 missing or malformed, 403 unknown, disabled, wrong."""
-    access_key, secret_key = form.get("access_key", ""), form.get("secret_key", "")
-    if not (WELL_FORMED.fullmatch(access_key) and WELL_FORMED.fullmatch(secret_key)):
-        raise ApiRefused(400, "access_key and secret_key are needed: 64 characters of A-Z a-z 0-9 + /")
-    key = db.session.scalar(
-        db.select(ApiKey).where(ApiKey.access_key == access_key).options(joinedload(ApiKey.researcher))
-    )
-    is_right = verified_keys.matches(secret_key, key.secret_hash if key else NO_HASH)
-    if key is None or not is_right or not key.is_active or key.researcher is None or key.researcher.is_disabled:
-        raise ApiRefused(403, "these credentials are not valid")
+def researcher_of(form: Mapping[str, str]) -> Researcher:
+    """The owner of the key in the form; notes the use of the key, and commits.
+
+    Raises ApiRefused: 400 missing or malformed, 403 unknown, disabled or wrong, 429 wrong for too many times.
+    """
+    key = _well_formed_key(form)
+    if key is None or key.researcher is None or not _is_right(key, form):
+        raise _refusal_of(form["access_key"])
     key.last_used_at = datetime.now(UTC)
     db.session.commit()
     return key.researcher
 
 
-def study_for(researcher: Researcher, form: dict[str, str], capability: Capability) -> Study:
+def are_credentials_right(form: Mapping[str, str]) -> bool:
+    """Whether `researcher_of` would give somebody. Only reads."""
+    try:
+        key = _well_formed_key(form)
+    except ApiRefused:
+        return False
+    return key is not None and _is_right(key, form)
+
+
+def _well_formed_key(form: Mapping[str, str]) -> ApiKey | None:
+    access_key, secret_key = form.get("access_key", ""), form.get("secret_key", "")
+    if not (WELL_FORMED.fullmatch(access_key) and WELL_FORMED.fullmatch(secret_key)):
+        raise ApiRefused(400, "access_key and secret_key are needed: 64 characters of A-Z a-z 0-9 + /")
+    query = db.select(ApiKey).where(ApiKey.access_key == access_key).options(joinedload(ApiKey.researcher))
+    return db.session.scalar(query)
+
+
+def _is_right(key: ApiKey, form: Mapping[str, str]) -> bool:
+    """An unknown key is refused at once: to learn that one of 64 random characters exists, it must be known."""
+    is_usable = key.is_active and key.researcher is not None and not key.researcher.is_disabled
+    return is_usable and checked_secrets.matches(form["secret_key"], key.secret_hash)
+
+
+def _refusal_of(access_key: str) -> ApiRefused:
+    if _failures.hit(FAILURES, request.remote_addr or "", access_key[:64]):
+        return ApiRefused(403, "these credentials are not valid")
+    return ApiRefused(429, "these credentials were not valid many times; wait a minute before other ones are tried")
+
+
+def study_for(researcher: Researcher, form: Mapping[str, str], capability: Capability) -> Study:
     """The study the form names, if the researcher may do this in it. Raises ApiRefused: 400, 404, 403 (DATA-2)."""
     study = _named_study(db.session(), form)
     if study is None or study.hidden_at:
@@ -87,7 +125,7 @@ def study_for(researcher: Researcher, form: dict[str, str], capability: Capabili
     return study
 
 
-def require_well_formed_study(form: dict[str, str]) -> None:
+def require_well_formed_study(form: Mapping[str, str]) -> None:
     """A malformed or missing study id is 400 whatever the credentials (DATA-2)."""
     if object_id := form.get("study_id"):
         if not STUDY_ID.fullmatch(object_id):
@@ -98,7 +136,7 @@ def require_well_formed_study(form: dict[str, str]) -> None:
         raise ApiRefused(400, "study_pk: an integer is expected")
 
 
-def _named_study(session: Session, form: dict[str, str]) -> Study | None:
+def _named_study(session: Session, form: Mapping[str, str]) -> Study | None:
     if object_id := form.get("study_id"):
         return study_by_object_id(session, object_id)
     return session.get(Study, int(form["study_pk"]))

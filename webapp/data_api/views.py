@@ -13,13 +13,14 @@ from core.downloads.members import participants_asked_for
 from core.downloads.query import BadQuery, UnknownName, parse_query
 from core.models import DataAccessRecord, Participant
 from core.models.researcher import studies_of
+from webapp.bodies import not_taken
 from webapp.data_api.credentials import ApiRefused, require_well_formed_study, researcher_of, study_for
 from webapp.data_api.zip_stream import ZipDownload
 from webapp.security import refuse_nul
+from webapp.serving.arriving import NotTaken
 from webapp.stores import object_store, settings
 
 data_api = Blueprint("data_api", __name__)
-MOST_BODY_BYTES = 128 << 20  # an incoming registry is large (OPS-4)
 # Nothing else is kept: a misspelt field may hold a secret (DATA-26).
 RECORDED = (
     "study_id", "study_pk", "data_streams", "participant_ids", "user_ids", "time_start", "time_end", "web_form",
@@ -31,9 +32,10 @@ def api_route(path: str) -> Callable[..., Any]:
 
 
 @data_api.before_request
-def limit_body() -> None:
-    """OPS-4, MODEL-7."""
-    request.max_content_length = request.max_form_memory_size = MOST_BODY_BYTES
+def refuse_early() -> None:
+    """What was decided before the body was whole; MODEL-7."""
+    if not_taken() is NotTaken.SENDER_UNKNOWN:
+        raise ApiRefused(403, "access_key and secret_key must be right, and stand first where a request is large")
     refuse_nul()
 
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
 
-from flask import Blueprint, Response, abort, current_app, g, request
-from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, TimeoutError
+from flask import Blueprint, Response, current_app, g, request
+from sqlalchemy.exc import DatabaseError, InterfaceError, TimeoutError
+from werkzeug.exceptions import MethodNotAllowed
 
 from core.crypto.seal import SealBroken
 from core.database import db
@@ -19,21 +20,23 @@ from core.storage.errors import StoreError
 from core.storage.time_budget import store_time_limited_to
 from core.streams import Platform
 from core.tallies import Counted, Integrity, add_tallies_at_once
+from webapp.bodies import not_taken
 from webapp.phone.forms import BodyTooLarge, PhoneForm, read_phone_form
 from webapp.phone.rates import REQUESTS, WITH_PASSWORD, TooManyRequests, count_request
+from webapp.serving.arriving import NotTaken
 from webapp.stores import private_keys, sealed_store
 
 phone = Blueprint("phone", __name__)
 RETRY_AFTER_SECONDS = "60"
-MOST_FORM_BYTES = 1 << 20
+METHODS = ["GET", "POST"]  # a GET has no form, and is refused as such (PHONE-6)
 STORE_SECONDS = 12  # of a request, whatever it asks of the store: a phone waits 15 s for its answer (STORE-8, PHONE-13)
 
 
 class TooMuchAtOnce(Exception):
-    """More large uploads at once than the process has memory for; the phone keeps its file and comes back."""
+    """More large uploads at once than the server has room for; the phone keeps its file and comes back."""
 
 
-def phone_route(path: str, *, methods: Sequence[str] = ("GET", "POST")) -> Callable[..., Any]:
+def phone_route(path: str, *, methods: Sequence[str] = METHODS) -> Callable[..., Any]:
     """Registers an endpoint under `path` and, for iOS, under `path/ios` (PHONE-2); slashes are left to the URL map."""
 
     def register(view: Callable[[], Any]) -> Callable[[], Any]:
@@ -50,12 +53,15 @@ def phone_route(path: str, *, methods: Sequence[str] = ("GET", "POST")) -> Calla
 
 
 @phone.before_request
-def limit_body() -> None:
-    """Only uploads are large (OPS-4). Apps say how long a body is (PHONE-7); without that, its end could be a break."""
-    if request.content_length is None and "Transfer-Encoding" in request.headers:
-        abort(411)
-    if request.endpoint != "phone.upload":
-        request.max_content_length = MOST_FORM_BYTES
+def refuse_early() -> None:
+    """405 for what no app sends, `HEAD` and `OPTIONS` included; and what was decided before the body was whole."""
+    if request.method not in METHODS:
+        raise MethodNotAllowed(METHODS)
+    match not_taken():
+        case NotTaken.SENDER_UNKNOWN:
+            raise Refused
+        case NotTaken.NO_ROOM:
+            raise TooMuchAtOnce
 
 
 def admitted(activity: str) -> tuple[Participant, PhoneForm]:
@@ -133,9 +139,8 @@ def too_large(_: BodyTooLarge) -> Response:
 @phone.errorhandler(OSError)
 @phone.errorhandler(StoreError)
 @phone.errorhandler(SealBroken)
-@phone.errorhandler(OperationalError)
+@phone.errorhandler(DatabaseError)
 @phone.errorhandler(InterfaceError)
-@phone.errorhandler(IntegrityError)
 @phone.errorhandler(TimeoutError)
 def keep_your_file(error: Exception) -> Response:
     """Store, database or disk fail, or have no room: the phone keeps its file and comes back (PHONE-64 row 12)."""

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain
 from typing import IO, Any
-from urllib.parse import parse_qsl, unquote_to_bytes
 
 from flask import Request
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import MultiPartParser
 
-from webapp.phone.multipart import parse_multipart
+from webapp.form_bodies import TooManyFields, decode_percent, split_fields
+from webapp.multipart import parse_multipart
 from webapp.phone.spool import PIECE_BYTES, contents_of, pieces_of, spool_file, spooled
 
 # Larger bodies go to disk while they come in, so that a slow phone holds no memory.
@@ -156,7 +156,7 @@ def parse_urlencoded(body: bytes) -> PhoneForm:
         return PhoneForm(_fields(before), file)
     encoded, _, after = file.partition(b"&")
     fields = _fields(before + b"&" + after) if after else _fields(before)
-    return PhoneForm(fields, unquote_to_bytes(encoded.replace(b"+", b" ")))
+    return PhoneForm(fields, decode_percent(encoded))
 
 
 def _fields(body: bytes) -> dict[str, str]:
@@ -165,9 +165,8 @@ def _fields(body: bytes) -> dict[str, str]:
         encoding = "utf-8"
     except UnicodeDecodeError:
         encoding = "latin-1"
-    text = body.decode(encoding)
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, encoding=encoding, errors="replace", max_num_fields=MOST_FIELDS)
-    except ValueError:
+        pairs = split_fields(body, MOST_FIELDS)
+    except TooManyFields:
         return {}
-    return dict(pairs)
+    return {name.decode(encoding, "replace"): value.decode(encoding, "replace") for name, value in pairs}

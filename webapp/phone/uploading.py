@@ -8,9 +8,10 @@ from threading import BoundedSemaphore
 from flask import Response
 
 from core.database import db
+from core.phones.authentication import known_participant
 from core.phones.refusals import note_refusal
 from core.phones.uploads import TOO_LARGE, Upload, accept_upload, answer_before_reading
-from webapp.phone.door import TooMuchAtOnce, admitted, admitted_with, desk_of, now, phone_route, text_answer
+from webapp.phone.door import TooMuchAtOnce, admitted, desk_of, now, phone_route, text_answer
 from webapp.phone.forms import BodyTooLarge
 
 # A large file is in memory several times over while it is decrypted and sealed; here it is about its encrypted size.
@@ -42,9 +43,11 @@ def upload() -> Response:
 
 
 def _too_large(body: BodyTooLarge) -> Response:
-    """413, which the study gets to see: the phone will repeat it for ever (PHONE-10)."""
-    participant = admitted_with(body.fields, "last_upload_at")
-    db.session.commit()
+    """413, which the study gets to see: the phone will repeat it for ever (PHONE-10).
+
+    Nothing else is written: the request has not come to its end (CLAR-10).
+    """
+    participant = known_participant(db.session(), body.fields)
     file_name = body.fields.get("file_name", "")
     answer = answer_before_reading(participant, file_name, now()) or TOO_LARGE
     note_refusal(db.session(), participant, file_name, body.size_bytes, answer, now())

@@ -22,6 +22,7 @@ from tests.core.test_push_credentials import as_json
 from tests.factories import Factory, phone_fields
 from tests.fakes.google import running_google
 from webapp.phone import door
+from webapp.stores import settings
 
 Situation = Callable[[Factory], Participant]
 Circumstance = Callable[[Flask, Participant], AbstractContextManager[Any]]
@@ -208,7 +209,7 @@ def another_request_is_quicker(app: Flask, participant: Participant) -> Iterator
 
 @contextmanager
 def bodies_may_be_small_only(app: Flask, participant: Participant) -> Iterator[None]:
-    with _instead(app.config, "MAX_CONTENT_LENGTH", 500):
+    with _instead(app.extensions, "beiwe_settings", settings().model_copy(update={"upload_max_bytes": 500})):
         yield
 
 

@@ -1,0 +1,290 @@
+"""Gunicorn's threaded worker, but a thread gets a request only when the whole of it has arrived (PHONE-18).
+
+The event loop of the main thread reads heads and bodies without waiting; threads run the application and write the
+answer. Slow, silent and broken connections cost a socket each and no thread. `ops/gunicorn.conf.py` names this class.
+"""
+
+import io
+import selectors
+import socket
+import struct
+import time
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from gunicorn.http.errors import NoMoreData
+from gunicorn.util import close as close_socket
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from webapp.serving.arriving import Arriving, NotTaken, Parser, Progress
+from webapp.serving.lanes import THREADS, FairQueue, Lane, lane_of
+
+RECEIVE_BYTES = 256 << 10
+ACCEPT_AT_ONCE = 64
+# An answer of which nobody takes a byte for so long is given up (CLAR-73).
+SILENT_READER_SECONDS = 60
+LINGER_SECONDS = 2.0
+LOOK_EVERY_SECONDS = 1.0
+DOWNLOADS_EACH = 2  # of the threads for downloads, for one API key
+MOST_WAITING_DOWNLOADS = 200
+# Beyond this share of the connections a process may have, those that have sent nothing whole are closed, oldest first.
+CROWDED = 0.9
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """A worker whose application finds, beside WSGI's own, `wsgi.input` as an ArrivedBody."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.arriving: dict[TConn, Arriving] = {}
+        self.lingering: dict[TConn, float] = {}
+        self.downloads: FairQueue[tuple[TConn, Arriving]] = FairQueue(THREADS[Lane.DOWNLOADS], DOWNLOADS_EACH)
+        self.looked_at = 0.0
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Raises RuntimeError where gunicorn is asked to speak TLS itself: a proxy does that."""
+        super().check_config(cfg, log)
+        if cfg.is_ssl:
+            raise RuntimeError("this worker speaks plain HTTP; TLS ends at the proxy")
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """The phones' threads; those of the other lanes are made beside them."""
+        self.pools = {lane: ThreadPoolExecutor(threads, lane.name.lower()) for lane, threads in THREADS.items()}
+        self.pools[Lane.PHONES] = ThreadPoolExecutor(self.cfg.threads, "phones")
+        return self.pools[Lane.PHONES]
+
+    # Connections
+
+    def accept(self, listener: socket.socket) -> None:
+        """Takes the connections that wait, some at a time."""
+        for _ in range(ACCEPT_AT_ONCE):
+            try:
+                client, address = listener.accept()
+            except OSError:
+                return
+            self.nr_conns += 1
+            timeout = struct.pack("ll", SILENT_READER_SECONDS, 0)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
+            conn = TConn(self.cfg, client, address, listener.getsockname())
+            conn.parser, conn.initialized, conn.data_ready = Parser(self.cfg, address), True, True
+            self.enqueue_req(conn)
+            if self.nr_conns >= self.worker_connections * CROWDED:
+                self._make_room()
+
+    def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
+        """The next request on a connection that was kept open begins."""
+        self.poller.unregister(client)
+        self.keepalived_conns.remove(conn)
+        self.enqueue_req(conn)
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Begins to read a request. Gunicorn calls this also where bytes of it have been read already."""
+        arriving = self.arriving[conn] = Arriving(self.rules.spool_folder, time.monotonic())
+        conn.sock.setblocking(False)
+        first = conn.parser.take_rest()
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn, arriving))
+        if first:
+            self._added(conn, arriving, first)
+        else:
+            self._receive(conn, arriving, conn.sock)
+
+    def _receive(self, conn: TConn, arriving: Arriving, sock: socket.socket) -> None:
+        try:
+            data = sock.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._added(conn, arriving, data)
+        else:  # whatever has come so far is not the whole, and changes nothing
+            self._drop(conn, arriving)
+
+    def _added(self, conn: TConn, arriving: Arriving, data: bytes) -> None:
+        now = time.monotonic()
+        try:
+            progress = arriving.add(data, now)
+            if progress is Progress.HEAD_IS_THERE:
+                progress = self._begin_body(conn, arriving, now)
+            if progress is Progress.LOOK and not self.rules.needs_look(arriving.request.path):
+                arriving.go_on(now)
+                progress = Progress.MORE
+        except OSError:
+            arriving.stop(NotTaken.NO_ROOM)
+            progress = Progress.COMPLETE
+        except Exception as error:  # of gunicorn's parser, which its own error handler knows how to answer
+            self._answer_malformed(conn, arriving, error)
+            return
+        if progress is Progress.COMPLETE:
+            self._dispatch(conn, arriving)
+        elif progress is Progress.LOOK:
+            self.poller.unregister(conn.sock)
+            look = self.pools[lane_of(arriving.request.path)].submit(
+                self.rules.may_send, arriving.request, arriving.first_bytes()
+            )
+            look.add_done_callback(lambda done: self.method_queue.defer(self._looked, conn, arriving, done))
+
+    def _begin_body(self, conn: TConn, arriving: Arriving, now: float) -> Progress:
+        request = conn.parser.parse_head(bytes(arriving.head))
+        if request._expected_100_continue:
+            request._expected_100_continue = False
+            with suppress(OSError):
+                conn.sock.send(CONTINUE)
+        return arriving.begin_body(request, conn.parser.take_rest(), self.rules.most_body_bytes(request.path), now)
+
+    def _looked(self, conn: TConn, arriving: Arriving, done: "Future[bool]") -> None:
+        """The look at who sends is over. Where it failed, the application finds out why, and says so."""
+        if done.exception() is None and done.result():
+            arriving.go_on(time.monotonic())
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn, arriving))
+        else:
+            arriving.stop(NotTaken.NO_ROOM if done.exception() else NotTaken.SENDER_UNKNOWN)
+            self._dispatch(conn, arriving)
+
+    # Threads
+
+    def _dispatch(self, conn: TConn, arriving: Arriving) -> None:
+        with suppress(KeyError, ValueError):
+            self.poller.unregister(conn.sock)
+        del self.arriving[conn]
+        lane = lane_of(arriving.request.path)
+        if lane is not Lane.DOWNLOADS or arriving.not_taken is not None:
+            self._run(self.pools[lane], conn, arriving)
+        elif self.downloads.waiting >= MOST_WAITING_DOWNLOADS:
+            arriving.stop(NotTaken.NO_ROOM)
+            self._run(self.pools[Lane.PROGRAMS], conn, arriving)
+        else:
+            owner = self.rules.owner_of(arriving.request, arriving.first_bytes(), conn.client)
+            self.downloads.add(owner, (conn, arriving))
+            self._start_downloads()
+
+    def _start_downloads(self) -> None:
+        while started := self.downloads.start_next():
+            owner, (conn, arriving) = started
+            self._run(self.pools[Lane.DOWNLOADS], conn, arriving, partial(self._download_ended, owner))
+
+    def _download_ended(self, owner: Hashable) -> None:
+        self.downloads.end(owner)
+        self._start_downloads()
+
+    def _run(
+        self, pool: ThreadPoolExecutor, conn: TConn, arriving: Arriving, then: Callable[[], None] = lambda: None
+    ) -> None:
+        def ended(done: "Future[Any]") -> None:
+            self.finish_request(conn, done)
+            then()
+
+        running = pool.submit(self._serve, conn, arriving)
+        running.add_done_callback(lambda done: self.method_queue.defer(ended, done))
+
+    def _serve(self, conn: TConn, arriving: Arriving) -> Any:
+        """In a thread: gunicorn's own handling, with what has arrived as the request's body."""
+        request = arriving.request
+        request.body = arriving.body()
+        if arriving.not_taken is not None or "TRANSFER-ENCODING" in dict(request.headers):
+            request.force_close()
+        try:
+            return super().handle(conn)
+        finally:
+            arriving.close()
+            request.body = io.BytesIO()
+            conn.parser.unreader.unread(arriving.rest)
+
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
+        """Nothing of the body is left to be drained from the connection."""
+        return bool(keepalive) and not conn.parser.parsed.should_close()
+
+    def _answer_malformed(self, conn: TConn, arriving: Arriving, error: Exception) -> None:
+        self.poller.unregister(conn.sock)
+        del self.arriving[conn]
+        arriving.close()
+
+        def answer() -> bool:
+            conn.sock.setblocking(True)
+            if not isinstance(error, (StopIteration, NoMoreData)):
+                self.handle_error(None, conn.sock, conn.client, error)
+            return False
+
+        done = self.pools[Lane.PROBES].submit(answer)
+        done.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
+    # Ends
+
+    def finish_request(self, conn: TConn, done: "Future[Any]") -> None:
+        """Keeps the connection for the next request, or lets it end without waiting for the client."""
+        if not done.cancelled() and done.exception() is None and done.result():
+            super().finish_request(conn, done)
+            return
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+            # What the client still sends is read for a moment: a reset would take the answer away from it.
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._linger, conn))
+            self.lingering[conn] = time.monotonic() + LINGER_SECONDS
+        except (OSError, ValueError, KeyError):
+            self._close(conn)
+
+    def _linger(self, conn: TConn, sock: socket.socket) -> None:
+        with suppress(BlockingIOError):
+            try:
+                if sock.recv(RECEIVE_BYTES):
+                    return
+            except ConnectionError:
+                pass
+            self._end_linger(conn)
+
+    def _end_linger(self, conn: TConn) -> None:
+        self.poller.unregister(conn.sock)
+        del self.lingering[conn]
+        self._close(conn)
+
+    def _drop(self, conn: TConn, arriving: Arriving) -> None:
+        self.poller.unregister(conn.sock)
+        del self.arriving[conn]
+        arriving.close()
+        self._close(conn)
+
+    def _close(self, conn: TConn) -> None:
+        self.nr_conns -= 1
+        close_socket(conn.sock)
+
+    def murder_pending(self) -> None:
+        """Called by gunicorn at each turn of its loop: closes what is too slow, or was too long in coming."""
+        now = time.monotonic()
+        if now - self.looked_at < LOOK_EVERY_SECONDS and self.alive:
+            return
+        self.looked_at = now
+        for conn, arriving in list(self.arriving.items()):
+            is_polled = conn.sock in self.poller.get_map()
+            is_empty = arriving.request is None and not arriving.head
+            if is_polled and (arriving.is_too_slow(now) or (is_empty and not self.alive)):
+                self._drop(conn, arriving)
+        for conn, end in list(self.lingering.items()):
+            if now > end or not self.alive:
+                self._end_linger(conn)
+
+    def _make_room(self) -> None:
+        """Closes the connection that has waited longest without a whole head, or the one that has idled longest."""
+        oldest = next(((c, a) for c, a in self.arriving.items() if a.request is None), None)
+        if oldest is not None:
+            self._drop(*oldest)
+        elif self.keepalived_conns:
+            conn = self.keepalived_conns.popleft()
+            self.poller.unregister(conn.sock)
+            self._close(conn)
+
+    def load_wsgi(self) -> None:
+        """Loads the application, and finds its rules for bodies."""
+        super().load_wsgi()
+        self.rules = self.wsgi.extensions["beiwe_body_rules"]
+
+    def handle_quit(self, sig: Any, frame: Any) -> None:
+        """Gunicorn's immediate stop, for all lanes."""
+        for pool in self.pools.values():
+            pool.shutdown(wait=False)
+        super().handle_quit(sig, frame)
