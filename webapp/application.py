@@ -15,6 +15,7 @@ from core.logs import set_up_logging
 from webapp.bodies import LengthsCount, init_bodies
 from webapp.commands import register_commands
 from webapp.data_api import data_door
+from webapp.database_errors import init_database_errors
 from webapp.downtime import init_downtime
 from webapp.form_bodies import BoundedRequest
 from webapp.health import health
@@ -71,6 +72,7 @@ def make_application(settings: Settings | None = None) -> Flask:
     app.register_blueprint(health)
     init_metrics(app)
     init_portal(app)
+    init_database_errors(app)
     register_commands(app)
     app.after_request(set_security_headers)
     if settings.is_production:

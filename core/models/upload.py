@@ -71,6 +71,7 @@ class ProblemUpload(Model):
     """A file that could not be understood, kept as received (PHONE-84, PHONE-85), or lines of one that were dropped.
 
     `object_path` is where the bytes are; `line_errors` lists {line, kind} of lines that did not decrypt (PHONE-110).
+    `is_sender_proven` says of a file without a usable key whether its request had the participant's password.
     """
 
     __tablename__ = "upload_problems"
@@ -82,6 +83,7 @@ class ProblemUpload(Model):
     reason: Mapped[str] = mapped_column(sa.Text)
     size_bytes: Mapped[int] = mapped_column(sa.BigInteger)
     line_errors: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
+    is_sender_proven: Mapped[bool | None]
     received_at: Mapped[CreatedAt]
 
     __table_args__ = (sa.Index(None, "participant_id", "received_at"),)
@@ -99,6 +101,7 @@ class Refusal(StrEnum):
     EMPTY = "nothing in it to decrypt"
     RACE_LOST = "same name at the same moment"
     TOO_LARGE = "too large"
+    TOO_MUCH_UNREADABLE = "too much that cannot be read"
 
 
 class RefusedUpload(Model):

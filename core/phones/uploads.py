@@ -8,7 +8,7 @@ contents and gets them (PHONE-82).
 import hashlib
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from mmap import mmap
 from typing import Any
@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from core.crypto.device_file import DecryptedFile, NothingInFile, NoUsableKey, decrypt_device_file
 from core.crypto.participant_keys import UnreadableKey
-from core.crypto.passwords import new_identifier
+from core.crypto.passwords import new_identifier, verify_password
 from core.database import db
 from core.models import (
     Participant,
@@ -33,6 +33,7 @@ from core.models import (
 )
 from core.phones.file_names import NameNotAccepted, is_junk, name_kept_aside, raw_path
 from core.phones.key_cache import PrivateKeyCache
+from core.phones.unreadable import has_room_aside
 from core.storage import ObjectExists, ObjectMissing, SealedStore, StoredBytes
 from core.storage.sealed import SUFFIX
 from core.streams import SPECS, stream_of_path
@@ -69,17 +70,19 @@ STORED = Answer(200, "upload successful.")
 STILL_QUEUED = Answer(400, "file already present, upload again later (your bug!)", Refusal.STILL_QUEUED)
 RACE_LOST = Answer(400, "backoff, duplicate race condition.", Refusal.RACE_LOST)
 TOO_LARGE = Answer(413, "file too large, tell the study's staff.", Refusal.TOO_LARGE)
+TOO_MUCH_UNREADABLE = Answer(503, "too much that cannot be read today, try again later.", Refusal.TOO_MUCH_UNREADABLE)
 
 
 @dataclass(frozen=True)
 class Upload:
     """What a phone sent: the name it gave, and the encrypted bytes (None: neither part nor field `file`).
 
-    A large file is on disk, and read from there.
+    A large file is on disk, and read from there. `password` is the device hash as it came, which need not be right.
     """
 
     file_name: str
     file: bytes | mmap | None
+    password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,11 @@ def accept_upload(desk: UploadDesk, participant: Participant, upload: Upload) ->
     except NothingInFile:
         return NOTHING_IN_IT
     except NoUsableKey as reason:
-        return _commit(desk.session, _kept_aside(desk, participant, upload, str(reason)), KEPT_ASIDE)
+        is_sender_proven = verify_password(upload.password, participant.password_hash)
+        if not has_room_aside(desk.session, participant.id, len(upload.file), is_sender_proven=is_sender_proven):
+            return TOO_MUCH_UNREADABLE
+        rows = _kept_aside(desk, participant, upload, str(reason), is_sender_proven=is_sender_proven)
+        return _commit(desk.session, rows, KEPT_ASIDE)
     if decrypted.plaintext:
         placed = place_raw_object(desk, path, decrypted.plaintext)
         if isinstance(placed, Answer):
@@ -237,8 +244,9 @@ def _commit(session: Session, rows: list[Rows], answer: Answer) -> Answer:
 
 
 def _kept_aside(
-    desk: UploadDesk, participant: Participant, upload: Upload, reason: str, decrypted: DecryptedFile | None = None
-) -> list[Rows]:
+    desk: UploadDesk, participant: Participant, upload: Upload, reason: str, decrypted: DecryptedFile | None = None,
+    is_sender_proven: bool | None = None,
+) -> list[Rows]:  # fmt: skip
     """Stores the bytes as received, sealed, and gives the rows that show them to researchers (PHONE-84, PHONE-85)."""
     assert upload.file is not None
     received = upload.file[:]
@@ -248,7 +256,7 @@ def _kept_aside(
     errors = [{"line": e.line, "kind": e.kind.value} for e in decrypted.line_errors] if decrypted else None
     problem = insert(ProblemUpload).values(
         participant_id=participant.id, received_name=upload.file_name, object_path=path,
-        reason=reason, size_bytes=len(received), line_errors=errors,
+        reason=reason, size_bytes=len(received), line_errors=errors, is_sender_proven=is_sender_proven,
     )  # fmt: skip
     owners = {"participant_id": participant.id, "study_id": participant.study_id}
     return [(insert(StoredObject), stored.row(**owners)), (problem, {})]

@@ -4,6 +4,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -110,6 +111,11 @@ class FolderStore:
         disk = shutil.disk_usage(self.root)
         if disk.free < min(LEAST_FREE_BYTES, disk.total // 100):
             raise StoreUnavailable("its disk is full")
+        try:
+            with tempfile.TemporaryFile(dir=self.drafts):
+                pass
+        except OSError as error:
+            raise StoreUnavailable(f"nothing can be written to it: {error.strerror}") from error
 
     def _walk(self, folder: Path, name: str) -> Iterator[str]:
         """Keys below a folder in the order of their text, which is that of S3's listings."""

@@ -4,7 +4,7 @@ import argparse
 import subprocess
 import sys
 
-NAMES = ("device_file", "processing", "end_to_end", "prefect", "uploads", "thousand_phones", "get_data")
+NAMES = ("device_file", "processing", "end_to_end", "prefect", "uploads", "thousand_phones", "get_data", "beside")
 MOST_SECONDS = 600
 
 

@@ -46,8 +46,8 @@ def main() -> None:
     """Runs the benchmark; raises when a download is not what was stored."""
     with serving() as server:
         study, (small, large) = study_with_participants(2)
-        stored = _store_chunks(study, small.patient_id, SMALL_DAYS)
-        _store_chunks(study, large.patient_id, SMALL_DAYS * TIMES_LARGER)
+        stored = store_chunks(study, small.patient_id, SMALL_DAYS)
+        store_chunks(study, large.patient_id, SMALL_DAYS * TIMES_LARGER)
         fields = _api_key(study) | {"study_id": study.object_id}
         _warm_up(server, fields | {"participant_ids": small.patient_id}, stored)
         before = cpu_seconds(server.gunicorn)
@@ -71,7 +71,7 @@ def main() -> None:
         )
 
 
-def _store_chunks(study: Study, patient_id: str, days: int) -> dict[str, bytes]:
+def store_chunks(study: Study, patient_id: str, days: int) -> dict[str, bytes]:
     """Hourly chunks of these days, sealed and registered; SHA-1 of each by its name in the zip."""
     participant = participant_with_study(db.session(), patient_id)
     assert participant is not None

@@ -23,7 +23,7 @@ ANSWERS = {
     uploads.NO_FILE.text: "no file", uploads.NOTHING_IN_IT.text: "nothing in it",
     uploads.KEPT_ASIDE.text: "kept aside", uploads.NAME_KEPT_ASIDE.text: "name kept aside",
     uploads.STILL_QUEUED.text: "still queued", uploads.RACE_LOST.text: "race lost",
-    uploads.TOO_LARGE.text: "too large",
+    uploads.TOO_LARGE.text: "too large", uploads.TOO_MUCH_UNREADABLE.text: "too much unreadable",
 }  # fmt: skip
 ANSWERS_BY_STATUS = {
     401: "not admitted", 403: "not admitted", 413: "too large", 429: "too many", 500: "failed", 503: "not stored"

@@ -13,7 +13,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from core.crypto.seal import SealBroken
 from core.database import db
 from core.models import Participant
-from core.phones.authentication import Level, Refused, admit, authenticate
+from core.phones.authentication import Level, Refused, admit, authenticate, has_right_password, known_participant
 from core.phones.tracking import remember_reports
 from core.phones.uploads import TOO_LARGE, Answer, UploadDesk
 from core.storage.errors import StoreError
@@ -22,7 +22,7 @@ from core.streams import Platform
 from core.tallies import Counted, Integrity, add_tallies_at_once
 from webapp.bodies import not_taken
 from webapp.phone.forms import BodyTooLarge, PhoneForm, read_phone_form
-from webapp.phone.rates import REQUESTS, WITH_PASSWORD, TooManyRequests, count_request
+from webapp.phone.rates import REQUESTS, WRONG_PASSWORDS, TooManyRequests, is_within
 from webapp.serving.arriving import NotTaken
 from webapp.stores import private_keys, sealed_store
 
@@ -72,7 +72,10 @@ def admitted(activity: str) -> tuple[Participant, PhoneForm]:
 
 def admitted_with(fields: Mapping[str, str], activity: str) -> Participant:
     """The same, for fields that have been read."""
-    count_request(fields.get("patient_id", ""), REQUESTS)
+    if not is_within(REQUESTS, fields.get("patient_id", "")):
+        if not has_right_password(known_participant(db.session(), fields), fields):
+            raise TooManyRequests
+        db.session.commit()
     at = now()
     participant = admit(db.session(), fields, activity, at)
     _note(participant, fields, at)
@@ -82,8 +85,12 @@ def admitted_with(fields: Mapping[str, str], activity: str) -> Participant:
 def authenticated(level: Level) -> tuple[Participant, PhoneForm]:
     """Who asks at a level where the password counts; the caller commits."""
     form, at = read_phone_form(request), now()
-    count_request(form.fields.get("patient_id", ""), WITH_PASSWORD)
-    participant = authenticate(db.session(), form.fields, level, at)
+    try:
+        participant = authenticate(db.session(), form.fields, level, at)
+    except Refused:
+        if not is_within(WRONG_PASSWORDS, form.fields.get("patient_id", "")):
+            raise TooManyRequests from None
+        raise
     _note(participant, form.fields, at)
     return participant, form
 
@@ -108,7 +115,10 @@ def json_answer(value: Any) -> Response:
 
 
 def text_answer(answer: Answer) -> Response:
-    return Response(answer.text, status=answer.status, content_type="text/plain; charset=utf-8")
+    response = Response(answer.text, status=answer.status, content_type="text/plain; charset=utf-8")
+    if answer.status == 503:
+        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
+    return response
 
 
 def now() -> datetime:
@@ -124,6 +134,7 @@ def refused(_: Refused) -> Response:
 
 @phone.errorhandler(TooManyRequests)
 def too_many_requests(_: TooManyRequests) -> Response:
+    db.session.rollback()
     answer = text_answer(Answer(429, "too many requests, try again later."))
     answer.headers["Retry-After"] = RETRY_AFTER_SECONDS
     return answer
@@ -148,6 +159,4 @@ def keep_your_file(error: Exception) -> Response:
     current_app.logger.error("phone request not served: %s", type(error).__name__, exc_info=error)
     if isinstance(error, SealBroken):
         add_tallies_at_once(db.engine, {Counted.INTEGRITY_FAILURES: {Integrity.PHONE: 1}})
-    answer = text_answer(Answer(503, "not stored, try again later."))
-    answer.headers["Retry-After"] = RETRY_AFTER_SECONDS
-    return answer
+    return text_answer(Answer(503, "not stored, try again later."))

@@ -33,7 +33,9 @@ def upload() -> Response:
     try:
         if answer is None:
             with _room_for(form.file):
-                answer = accept_upload(desk_of(participant), participant, Upload(file_name, form.file))
+                answer = accept_upload(
+                    desk_of(participant), participant, Upload(file_name, form.file, form.fields["password"])
+                )
         if answer.refusal:
             note_refusal(db.session(), participant, file_name, len(form.file or b""), answer, now())
     finally:

@@ -15,7 +15,7 @@ from ops.phones import bodies
 from ops.phones.encryption import encrypt_text, read_public_key
 from ops.phones.platforms import Platform
 from tests.factories import VECTORS, Factory, phone_fields
-from tests.support.broken_requests import RawRequest, Way, send, status_of
+from tests.support.broken_requests import BREAKING, RawRequest, Way, send, status_of
 
 SIZES = (0, 1, 30, 400, 3_000, 30_000)  # rows of about 50 bytes
 AT_ONCE = 12
@@ -81,6 +81,8 @@ def compared(
     for attempt, answer in zip(attempts, answers, strict=True):
         path = f"{participant.study.object_id}/{attempt.name.replace('_', '/')}"
         is_acknowledged = status_of(answer) == 200
+        assert is_acknowledged or attempt.way in BREAKING, f"{attempt.name}, which {attempt.way}: {answer!r}"
+        assert status_of(answer) in (None, 200, 400), answer
         if is_acknowledged:
             assert STORED in answer, answer
             assert path in queued, f"200 for {attempt.name}, which {attempt.way}, and it is not stored"

@@ -1,0 +1,30 @@
+"""A database that cannot be reached is no defect: 503, and the client comes back (report row 34)."""
+
+from flask import Flask, current_app
+from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError, TimeoutError
+from werkzeug.exceptions import ServiceUnavailable
+
+from webapp.portal.errors import error_page
+
+RETRY_AFTER_SECONDS = 60
+
+
+def init_database_errors(app: Flask) -> None:
+    """Answers for all parts of the application that have none of their own."""
+    app.register_error_handler(DBAPIError, not_reached)
+    app.register_error_handler(TimeoutError, not_reached)
+
+
+def not_reached(error: DBAPIError | TimeoutError) -> ResponseReturnValue:
+    """The answer to a lost connection, a full pool or a statement that took too long. Raises any other error again."""
+    if isinstance(error, DBAPIError) and not is_lost(error):
+        raise error
+    current_app.logger.error("the database cannot be reached: %s", type(error).__name__, exc_info=error)
+    return error_page(ServiceUnavailable(retry_after=RETRY_AFTER_SECONDS))
+
+
+def is_lost(error: DBAPIError) -> bool:
+    """Whether the connection is to blame. psycopg2 raises a plain DatabaseError for some connections that broke."""
+    kinds = (OperationalError, InterfaceError)
+    return error.connection_invalidated or isinstance(error, kinds) or type(error) is DatabaseError
