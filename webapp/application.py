@@ -37,7 +37,6 @@ def make_application(settings: Settings | None = None) -> Flask:
     settings = settings or _settings_or_exit()
     set_up_logging(is_production=settings.is_production)
     app = Flask("webapp", template_folder=str(REPOSITORY / "templates"))
-    app.request_class = BoundedRequest
     app.extensions["beiwe_settings"] = settings
     app.extensions["beiwe_body_rules"] = BodyRules(app, settings)
     app.config.update(
@@ -65,6 +64,7 @@ def make_application(settings: Settings | None = None) -> Flask:
     db.init_app(app)
     Migrate(app, db, directory=str(REPOSITORY / "migrations"))
     Htmx(app)
+    app.request_class = BoundedRequest  # after Htmx, which sets its own
 
     app.register_blueprint(phone_door)
     app.register_blueprint(phone_pages)

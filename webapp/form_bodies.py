@@ -3,7 +3,7 @@
 from typing import IO, Any
 from urllib.parse import unquote_to_bytes
 
-from flask import Request
+from htmx_flask.requests import HtmxAwareRequest
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
@@ -71,7 +71,7 @@ class BoundedFormParser(FormDataParser):
         return stream, self.cls(fields), self.cls()
 
 
-class BoundedRequest(Request):
-    """A request whose forms are read within bounds."""
+class BoundedRequest(HtmxAwareRequest):
+    """A request that knows HTMX, and whose forms are read within bounds."""
 
     form_data_parser_class = BoundedFormParser

@@ -127,10 +127,8 @@ def start(server: BenchServer, kind: str, options: dict[str, Any]) -> "subproces
 
 def cookie_of(server: BenchServer, password: str) -> str:
     """A signed-in researcher's cookie."""
-    answer = urllib3.request(
-        "POST", f"{server.address}/validate_login", fields={"username": "viewer", "password": password},
-        encode_multipart=False, redirect=False,
-    )  # fmt: skip
+    fields = {"username": "viewer", "password": password}
+    answer = urllib3.request("POST", f"{server.address}/validate_login", fields=fields, redirect=False)
     cookie: str = answer.headers["Set-Cookie"].partition(";")[0]
     return cookie
 

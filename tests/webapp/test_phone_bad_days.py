@@ -13,8 +13,9 @@ from flask import Flask
 from core.config import Settings
 from core.database import db
 from core.models import ParticipantActivity, ProblemUpload, QueuedUpload, RefusedUpload
-from core.phones import uploads
+from core.phones import unreadable, uploads
 from core.storage import SealedStore, StoreUnavailable
+from ops.phones import bodies
 from tests.factories import Factory, phone_fields
 from tests.webapp.test_phone_uploads import GPS, NAME, OTHER, PATIENT, contents_of, count, send
 from webapp import create_app
@@ -152,13 +153,15 @@ def test_too_many_large_files_at_once_are_told_to_come_back(
 def test_a_phone_that_never_stops_is_told_to_wait_and_others_are_not(
     app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch
 ):
-    """PHONE-63: 429 leaves the file on the phone."""
+    """PHONE-63: 429 leaves the file on the phone. Who has the password is served whatever others send (CLAR-11)."""
     monkeypatch.setattr(rates, "_limiter", rates.FixedWindowRateLimiter(rates.MemoryStorage()))
     monkeypatch.setattr("webapp.phone.door.REQUESTS", rates.RateLimitItemPerMinute(2))
     busy, other = factory.participant(), factory.participant()
     client = app.test_client()
-    statuses = [client.post("/mobile-heartbeat", data=phone_fields(busy)).status_code for _ in range(4)]
+    unproven = phone_fields(busy) | {"password": "somebody else's"}
+    statuses = [client.post("/mobile-heartbeat", data=unproven).status_code for _ in range(4)]
     assert statuses == [200, 200, 429, 429]
+    assert client.post("/mobile-heartbeat", data=phone_fields(busy)).status_code == 200
     assert client.post("/mobile-heartbeat", data=phone_fields(other)).status_code == 200
 
 
@@ -173,12 +176,37 @@ def test_five_hundred_files_in_a_row_are_normal(app: Flask, factory: Factory):
 
 
 def test_guessing_passwords_ends_soon(app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch):
-    """PHONE-21: far fewer tries where the password counts."""
+    """PHONE-21: far fewer tries where the password counts; the right one works meanwhile (CLAR-11)."""
     monkeypatch.setattr(rates, "_limiter", rates.FixedWindowRateLimiter(rates.MemoryStorage()))
-    wrong = phone_fields(factory.participant()) | {"password": "wrong"}
+    right = phone_fields(factory.participant(), new_password="another")
+    wrong = right | {"password": "wrong"}
     statuses = [app.test_client().post("/set_password", data=wrong).status_code for _ in range(121)]
     assert set(statuses[:120]) == {403}
     assert statuses[120] == 429
+    assert app.test_client().post("/set_password", data=right).status_code == 200
+
+
+def test_junk_is_kept_within_bounds_and_those_of_strangers_are_not_the_phones(
+    app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch
+):
+    """CLAR-11, PHONE-84: what no key opens is kept up to so many bytes a day; beyond, 503 leaves it on the phone."""
+    monkeypatch.setattr(unreadable, "BYTES_A_DAY_UNPROVEN", 2_000)
+    monkeypatch.setattr(unreadable, "BYTES_A_DAY_PROVEN", 3_000)
+    participant = factory.participant(patient_id=PATIENT)
+
+    def junk(number: int, password: str | None) -> int:
+        fields = phone_fields(participant, file_name=f"{PATIENT}_gps_{1_717_236_000_000 + number}.csv")
+        fields |= {"password": password} if password else {}
+        body = bodies.android_upload(list(fields.items()), b"no key line\n" * 80)
+        content_type = "application/x-www-form-urlencoded"
+        return app.test_client().post("/upload", data=body, content_type=content_type).status_code
+
+    assert [junk(number, "wrong") for number in range(4)] == [200, 200, 503, 503]
+    assert [junk(number, None) for number in range(10, 15)] == [200, 200, 200, 503, 503]
+    assert count(ProblemUpload) == 5
+    refused = db.session.scalars(db.select(RefusedUpload.reason)).all()
+    assert set(refused) == {"too much that cannot be read"} and len(refused) == 4
+    assert send(app, participant).text == "upload successful."
 
 
 def test_the_time_of_an_upload_is_noted_also_for_a_refused_file(app: Flask, factory: Factory):

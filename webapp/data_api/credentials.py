@@ -16,7 +16,7 @@ from limits.strategies import FixedWindowRateLimiter
 from sqlalchemy.orm import Session, joinedload
 
 from core.access import Capability, may
-from core.crypto.passwords import verify_password
+from core.crypto.slow_hashes import verify_slowly
 from core.database import db
 from core.models import ApiKey, Researcher, Study
 from core.models.researcher import role_in_study
@@ -28,6 +28,27 @@ LONGEST_STUDY_NUMBER = 18  # digits of a 64-bit number
 # Wrong secrets for one key from one address, beyond which they are told to wait. A right one never is (CLAR-11).
 FAILURES = RateLimitItemPerMinute(30)
 _failures = FixedWindowRateLimiter(MemoryStorage())
+
+
+class WrongLately:
+    """How often each address had wrong credentials within the last minute or two."""
+
+    def __init__(self) -> None:
+        self._times: TTLCache[str, int] = TTLCache(100_000, 120)
+        self._lock = Lock()
+
+    def add(self, address: str) -> None:
+        """Counts one more; the count is forgotten two minutes after the last."""
+        with self._lock:
+            self._times[address] = self._times.get(address, 0) + 1
+
+    def times(self, address: str) -> int:
+        """The count."""
+        with self._lock:
+            return self._times.get(address, 0)
+
+
+wrong_lately = WrongLately()
 
 
 class ApiRefused(Exception):
@@ -49,24 +70,19 @@ class CheckedSecrets:
         self._seed = secrets.token_bytes(32)
         self._right: LRUCache[bytes, bool] = LRUCache(most)
         self._wrong: TTLCache[bytes, bool] = TTLCache(10 * most, wrong_seconds)
-        self._lock, self._hashing = Lock(), Lock()
+        self._lock = Lock()
 
     def matches(self, secret: str, stored: str) -> bool:
         """True when `secret` is the one behind the stored hash."""
         mark = hmac.digest(self._seed, f"{secret}\n{stored}".encode(), hashlib.sha256)
-        if (known := self._lookup(mark)) is not None:
+        with self._lock:
+            known = self._right.get(mark, self._wrong.get(mark))
+        if known is not None:
             return known
-        with self._hashing:
-            if (known := self._lookup(mark)) is not None:
-                return known
-            is_right = verify_password(secret, stored)
+        is_right = verify_slowly(secret, stored)
         with self._lock:
             (self._right if is_right else self._wrong)[mark] = is_right
         return is_right
-
-    def _lookup(self, mark: bytes) -> bool | None:
-        with self._lock:
-            return self._right.get(mark, self._wrong.get(mark))
 
 
 checked_secrets = CheckedSecrets()
@@ -109,6 +125,7 @@ def _is_right(key: ApiKey, form: Mapping[str, str]) -> bool:
 
 
 def _refusal_of(access_key: str) -> ApiRefused:
+    wrong_lately.add(request.remote_addr or "")
     if _failures.hit(FAILURES, request.remote_addr or "", access_key[:64]):
         return ApiRefused(403, "these credentials are not valid")
     return ApiRefused(429, "these credentials were not valid many times; wait a minute before other ones are tried")

@@ -5,6 +5,7 @@ answer. Slow, silent and broken connections cost a socket each and no thread. `o
 """
 
 import io
+import itertools
 import selectors
 import socket
 import struct
@@ -13,6 +14,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from heapq import heappop, heappush
 from typing import Any
 
 from gunicorn.http.errors import NoMoreData
@@ -43,6 +45,8 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
         self.arriving: dict[TConn, Arriving] = {}
         self.lingering: dict[TConn, float] = {}
         self.downloads: FairQueue[tuple[TConn, Arriving]] = FairQueue(THREADS[Lane.DOWNLOADS], DOWNLOADS_EACH)
+        self.delayed: list[tuple[float, int, TConn, Arriving]] = []
+        self.numbers = itertools.count()
         self.looked_at = 0.0
 
     @classmethod
@@ -152,6 +156,13 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
         with suppress(KeyError, ValueError):
             self.poller.unregister(conn.sock)
         del self.arriving[conn]
+        delay = self.rules.delay_seconds(arriving.request, arriving.first_bytes(), conn.client)
+        if delay:
+            heappush(self.delayed, (time.monotonic() + delay, next(self.numbers), conn, arriving))
+        else:
+            self._hand_over(conn, arriving)
+
+    def _hand_over(self, conn: TConn, arriving: Arriving) -> None:
         lane = lane_of(arriving.request.path)
         if lane is not Lane.DOWNLOADS or arriving.not_taken is not None:
             self._run(self.pools[lane], conn, arriving)
@@ -256,6 +267,9 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
     def murder_pending(self) -> None:
         """Called by gunicorn at each turn of its loop: closes what is too slow, or was too long in coming."""
         now = time.monotonic()
+        while self.delayed and self.delayed[0][0] <= now:
+            _, _, conn, arriving = heappop(self.delayed)
+            self._hand_over(conn, arriving)
         if now - self.looked_at < LOOK_EVERY_SECONDS and self.alive:
             return
         self.looked_at = now

@@ -71,7 +71,12 @@ def _getting_in(endpoint: str) -> list[Case]:
         large = {"message": "x" * (1 << 20)}
         cases.append(Case(endpoint, "body beyond 1 MiB", both(413), REASON, ("PHONE-10",), fields=large))
     busy = when.nothing_more_is_allowed
-    return [*cases, Case(endpoint, "too many requests of one phone", both(429), REASON, ("PHONE-15",), during=busy)]
+    wrong = {"password": "wrong"}
+    busy_case = Case(
+        endpoint, "too many requests without the right password", both(429), REASON, ("PHONE-15",), fields=wrong,
+        during=busy,
+    )  # fmt: skip
+    return [*cases, busy_case]
 
 
 def when_missing() -> tuple[str, ...]:

@@ -216,7 +216,7 @@ def bodies_may_be_small_only(app: Flask, participant: Participant) -> Iterator[N
 @contextmanager
 def nothing_more_is_allowed(app: Flask, participant: Participant) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for limit in ("REQUESTS", "WITH_PASSWORD"):
+        for limit in ("REQUESTS", "WRONG_PASSWORDS"):
             patch.setattr(door, limit, RateLimitItemPerMinute(0))
         yield
 
