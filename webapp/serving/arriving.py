@@ -91,7 +91,7 @@ class Arriving:
         self.length = self.received = 0
         self.not_taken: NotTaken | None = None
         self.rest = b""  # bytes of the next request
-        self._is_looked_at = False
+        self.is_looked_at = False
         self._wanted = 0
         self._body: IO[bytes] = io.BytesIO()
 
@@ -125,7 +125,7 @@ class Arriving:
         self.received += len(data)
         if self.received == self._wanted:
             return Progress.COMPLETE
-        if self.received >= UNSEEN_BYTES and not self._is_looked_at and self.not_taken is None:
+        if self.received >= UNSEEN_BYTES and not self.is_looked_at and self.not_taken is None:
             return Progress.LOOK
         return Progress.MORE
 
@@ -138,7 +138,7 @@ class Arriving:
 
     def go_on(self, now: float) -> None:
         """Who sends may send the rest; the time of the look does not count."""
-        self._is_looked_at, self.heard_at = True, now
+        self.is_looked_at, self.heard_at = True, now
 
     def stop(self, reason: NotTaken) -> None:
         """Nothing more of the body is taken."""

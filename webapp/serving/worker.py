@@ -92,22 +92,28 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
         conn.sock.setblocking(False)
         first = conn.parser.take_rest()
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn, arriving))
-        if first:
-            self._added(conn, arriving, first)
-        else:
-            self._receive(conn, arriving, conn.sock)
+        self._receive(conn, arriving, conn.sock, first)
 
-    def _receive(self, conn: TConn, arriving: Arriving, sock: socket.socket) -> None:
+    def _receive(self, conn: TConn, arriving: Arriving, sock: socket.socket, data: bytes = b"") -> None:
+        """Takes what is there; `data` has been read before."""
         try:
-            data = sock.recv(RECEIVE_BYTES)
+            data = data or sock.recv(RECEIVE_BYTES)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
-        if data:
-            self._added(conn, arriving, data)
-        else:  # whatever has come so far is not the whole, and changes nothing
-            self._drop(conn, arriving)
+            pass
+        try:
+            if data:
+                self._added(conn, arriving, data)
+            else:  # what has come so far is not the whole, and changes nothing
+                self._drop(conn, arriving)
+        except Exception:  # a defect must end one connection, not the process and all that it is doing
+            self.log.exception("a request could not be taken")
+            self.arriving.pop(conn, None)
+            with suppress(KeyError, ValueError):
+                self.poller.unregister(sock)
+            arriving.close()
+            self._close(conn)
 
     def _added(self, conn: TConn, arriving: Arriving, data: bytes) -> None:
         now = time.monotonic()
@@ -283,14 +289,19 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
                 self._end_linger(conn)
 
     def _make_room(self) -> None:
-        """Closes the connection that has waited longest without a whole head, or the one that has idled longest."""
-        oldest = next(((c, a) for c, a in self.arriving.items() if a.request is None), None)
-        if oldest is not None:
+        """Closes the oldest connection without a whole head, else the one that has idled longest, else the oldest body
+        whose sender has not been looked at.
+        """
+        without_head = ((c, a) for c, a in self.arriving.items() if a.request is None)
+        unknown = ((c, a) for c, a in self.arriving.items() if a.request is not None and not a.is_looked_at)
+        if (oldest := next(without_head, None)) is not None:
             self._drop(*oldest)
         elif self.keepalived_conns:
             conn = self.keepalived_conns.popleft()
             self.poller.unregister(conn.sock)
             self._close(conn)
+        elif (oldest := next(((c, a) for c, a in unknown if c.sock in self.poller.get_map()), None)) is not None:
+            self._drop(*oldest)
 
     def load_wsgi(self) -> None:
         """Loads the application, and finds its rules for bodies."""
