@@ -12,6 +12,8 @@ from urllib.parse import quote, urlsplit
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.private_files import make_private_folder
+
 LOCAL_HOSTS = (None, "localhost", "127.0.0.1", "::1")  # None: a Unix socket
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -212,7 +214,7 @@ def _networks_in(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
 def _generated_secret(var_dir: Path) -> str:
     path = var_dir / "secret_key"
     if not path.exists():
-        var_dir.mkdir(parents=True, exist_ok=True)
+        make_private_folder(var_dir)
         draft = path.with_suffix(f".{secrets.token_hex(4)}")
         try:
             draft.touch(mode=0o600)
