@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from core.private_files import make_private_folder
 
 LOCAL_HOSTS = (None, "localhost", "127.0.0.1", "::1")  # None: a Unix socket
+NOT_BY_PROXY = ("localhost", "127.0.0.1", "::1")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -70,6 +71,9 @@ class Settings(BaseSettings):
     port: int = Field(8080, validation_alias="PORT", ge=1, le=65535)
     prefect_port: int = Field(4200, validation_alias="PREFECT_PORT", ge=1, le=65535)
     prefect_api_url: str | None = Field(None, validation_alias="PREFECT_API_URL")
+    prefect_api_auth_string: SecretStr | None = Field(None, validation_alias="PREFECT_API_AUTH_STRING")
+    prefect_host: str = Field("127.0.0.1", validation_alias="PREFECT_HOST")
+    prefect_allowed_hosts: str = Field("", validation_alias="PREFECT_ALLOWED_HOSTS")
     web_workers: int = Field(2, validation_alias="WEB_WORKERS", ge=1)
     web_threads: int = Field(8, validation_alias="WEB_THREADS", ge=1)
     session_idle_minutes: int = Field(30, validation_alias="SESSION_IDLE_MINUTES", ge=1)
@@ -120,6 +124,19 @@ class Settings(BaseSettings):
         return _networks_in(self.metrics_networks)
 
     @property
+    def prefect_allowed_host_names(self) -> list[str]:
+        """Names by which the Prefect server may be addressed; this machine's own always."""
+        more = [name.strip() for name in self.prefect_allowed_hosts.split(",") if name.strip()]
+        return list(dict.fromkeys(["127.0.0.1", "localhost", *more]))
+
+    @property
+    def prefect_auth_string(self) -> str:
+        """What Prefect's server and all its clients share, as `user:password`; made once and kept under VAR_DIR."""
+        if self.prefect_api_auth_string:
+            return self.prefect_api_auth_string.get_secret_value()
+        return f"beiwe:{_generated_secret(self.var_dir / 'prefect_secret', 'PREFECT_API_AUTH_STRING')}"
+
+    @property
     def web_counts_dir(self) -> Path:
         """Where the web server's processes keep what they count, for `/metrics`."""
         return self.var_dir / "web_counts"
@@ -150,7 +167,7 @@ class Settings(BaseSettings):
         """The server's secret; without one in the environment, a random one made once and kept under VAR_DIR."""
         if self.flask_secret_key:
             return self.flask_secret_key.get_secret_value()
-        return _generated_secret(self.var_dir)
+        return _generated_secret(self.var_dir / "secret_key", "FLASK_SECRET_KEY")
 
     def missing_in_production(self) -> list[str]:
         """Names of the variables that production needs and that are missing or empty."""
@@ -193,8 +210,18 @@ def load_settings(**overrides: Any) -> Settings:
 
 @lru_cache
 def get_settings() -> Settings:
-    """The process's settings."""
-    return load_settings()
+    """The process's settings. From now on it does without a proxy for addresses of its own machine."""
+    settings = load_settings()
+    spare_local_addresses_a_proxy()
+    return settings
+
+
+def spare_local_addresses_a_proxy() -> None:
+    """Sets NO_PROXY for this process and those that it starts, beside what it names already."""
+    named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if named.strip() != "*":
+        names = dict.fromkeys([*filter(None, (part.strip() for part in named.split(","))), *NOT_BY_PROXY])
+        os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(names)
 
 
 def _defaults_of_blanks(settings: Settings) -> dict[str, Any]:
@@ -211,25 +238,34 @@ def _networks_in(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
-def _generated_secret(var_dir: Path) -> str:
-    path = var_dir / "secret_key"
-    if not path.exists():
-        make_private_folder(var_dir)
-        draft = path.with_suffix(f".{secrets.token_hex(4)}")
-        try:
-            draft.touch(mode=0o600)
-            with draft.open("w") as file:
-                file.write(secrets.token_urlsafe(48))
-                file.flush()
-                os.fsync(file.fileno())  # without it nothing that the database keeps sealed can be read again
-            with suppress(FileExistsError):  # two processes that start at once agree on the first one's secret
-                path.hardlink_to(draft)
-        finally:
-            draft.unlink(missing_ok=True)
-        folder = os.open(var_dir, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
-    secret = path.read_text()
+def _generated_secret(path: Path, variable: str) -> str:
+    """A random secret, made once and kept in this file. Raises ConfigurationError where it cannot be kept or read."""
+    try:
+        if not path.exists():
+            _make_secret(path)
+        secret = path.read_text()
+    except OSError as error:
+        raise ConfigurationError(
+            f"VAR_DIR cannot be used: {error.strerror} ({error.filename}); set it to another folder"
+        ) from None
     if not secret:
-        raise ConfigurationError(f"{path} is empty; put it back from a backup, or set FLASK_SECRET_KEY")
+        raise ConfigurationError(f"{path} is empty; put it back from a backup, or set {variable}")
     return secret
+
+
+def _make_secret(path: Path) -> None:
+    make_private_folder(path.parent)
+    draft = path.with_suffix(f".{secrets.token_hex(4)}")
+    try:
+        draft.touch(mode=0o600)
+        with draft.open("w") as file:
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            os.fsync(file.fileno())  # without it nothing that the database keeps sealed can be read again
+        with suppress(FileExistsError):  # two processes that start at once agree on the first one's secret
+            path.hardlink_to(draft)
+    finally:
+        draft.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)

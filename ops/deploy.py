@@ -10,7 +10,6 @@ from pathlib import Path
 
 from prefect import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.workers.process import ProcessWorker
 
 from core.config import REPOSITORY
 from ops.lost_runs import keep, lost_runs
@@ -19,12 +18,19 @@ POOL = "beiwe"
 # By urgency: the smaller the number, the sooner a worker takes a run of it.
 QUEUES = {"dispatch": 1, "processing": 2, "maintenance": 3}
 
+# Nothing of it can be changed for a run: who may start runs cannot choose the command, its folder or its environment.
+# `env` is left out because Prefect merges a run's variables into it wherever it is.
+JOB_TEMPLATE = {
+    "job_configuration": {"stream_output": True},
+    "variables": {"type": "object", "properties": {}, "additionalProperties": False},
+}
+
 
 def deploy() -> None:
     """Makes pool, queues, automation and deployments; ends the process with what Prefect printed if that fails."""
     with get_client(sync_client=True) as client:
-        template = ProcessWorker.get_default_base_job_template()
-        client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template), overwrite=True)
+        pool = WorkPoolCreate(name=POOL, type="process", base_job_template=JOB_TEMPLATE)
+        client.create_work_pool(pool, overwrite=True)
         known = {queue.name for queue in client.read_work_queues(work_pool_name=POOL)}
         for queue, priority in QUEUES.items():
             if queue not in known:

@@ -59,7 +59,7 @@ class Folder:
         return self.server_pid() is not None
 
     def server_pid(self) -> int | None:
-        """Process id of the server that listens, told by the kernel; 0 where it cannot tell; None where none listens."""
+        """Process id of the server that listens, as the kernel tells it (0 where it cannot), or None."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(CONNECT_SECONDS)
             try:
