@@ -6,7 +6,6 @@ That is the work pool and its queues, every deployment of prefect.yaml, and the 
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 from prefect import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -36,8 +35,16 @@ def deploy() -> None:
             if queue not in known:
                 client.create_work_queue(queue, priority=priority, work_pool_name=POOL)
         keep(client, lost_runs())
-    prefect = str(Path(sys.executable).with_name("prefect"))
-    command = [prefect, "--no-prompt", "deploy", "--all", "--prefect-file", str(REPOSITORY / "prefect.yaml")]
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "--no-prompt",
+        "deploy",
+        "--all",
+        "--prefect-file",
+        str(REPOSITORY / "prefect.yaml"),
+    ]
     environment = os.environ | {"BEIWE_HOME": str(REPOSITORY)}
     done = subprocess.run(
         command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True

@@ -22,6 +22,7 @@ max_requests = 50_000
 max_requests_jitter = 5_000
 accesslog = None
 control_socket_disable = True
+umask = 0o077
 
 
 class JsonLog(Logger):

@@ -1,20 +1,21 @@
 """`python -m ops.prepare`: migrations, and on the first run the site administrator, whose password it prints as JSON.
 
-One process for what are three commands otherwise, since each takes seconds to load.
+One process for what are three commands otherwise, without the pages, since each takes seconds to load.
 """
 
 import json
 import time
 
 import sqlalchemy as sa
-from flask_migrate import upgrade
+from flask import Flask
+from flask_migrate import Migrate, upgrade
 from sqlalchemy.exc import OperationalError
 
 from core.accounts import create_researcher, new_password
-from core.database import db
+from core.config import REPOSITORY, get_settings
+from core.database import URL, db, engine_options
 from core.models import Researcher
 from ops.run import ADMINISTRATOR
-from webapp import create_app
 
 DATABASE_SECONDS = 360
 LOOK_EVERY_SECONDS = 0.05
@@ -22,10 +23,19 @@ LOOK_EVERY_SECONDS = 0.05
 
 def main() -> None:
     """Prints one line: an object with `password`, which is null where there are researchers already."""
-    with create_app().app_context():
+    with _application().app_context():
         wait_for_database()
         upgrade()
         print(json.dumps({"password": first_password()}), flush=True)
+
+
+def _application() -> Flask:
+    """The database and its migrations, and nothing else of the application."""
+    app = Flask("webapp")
+    app.config.update(SQLALCHEMY_DATABASE_URI=URL, SQLALCHEMY_ENGINE_OPTIONS=engine_options(get_settings(), 1))
+    db.init_app(app)
+    Migrate(app, db, directory=str(REPOSITORY / "migrations"))
+    return app
 
 
 def wait_for_database() -> None:

@@ -131,7 +131,7 @@ def start(supervisor: Supervisor, settings: Settings, environment: dict[str, str
     finally:
         preparing.kill()
         preparing.wait()
-    gunicorn = [str(Path(python).with_name("gunicorn")), "--config", "ops/gunicorn.conf.py", "webapp:create_app()"]
+    gunicorn = [python, "-m", "gunicorn", "--config", "ops/gunicorn.conf.py", "webapp:create_app()"]
     supervisor.add(Part("web", gunicorn, environment))
     supervisor.add(Part("worker", [python, "-m", "ops.worker"], environment))
     supervisor.add(Part("uploads", [python, "-m", "ops.first_uploads"], environment, is_kept=False))

@@ -138,7 +138,7 @@ def test_thirty_commands_beside_a_running_system_leave_it_alone(run: WholeSystem
 
 @pytest.mark.timeout(600)
 def test_each_part_is_started_again_by_itself(run: WholeSystem):
-    """OPS-23: Prefect's server, the worker and PostgreSQL are killed; uploads go on, and everything ends with Ctrl-C."""
+    """OPS-23: after kills of Prefect, worker and PostgreSQL uploads go on, and all ends with the terminal."""
     run.until_up()
     phone = run.new_phone()
     for name, words in (("prefect", "ops.prefect_server"), ("worker", "prefect"), ("postgres", "")):

