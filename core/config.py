@@ -1,20 +1,26 @@
 """Every setting, read once from the environment (OPS-1, OPS-2). Nothing else in the project reads os.environ."""
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.private_files import make_private_folder
 
 LOCAL_HOSTS = (None, "localhost", "127.0.0.1", "::1")  # None: a Unix socket
+DATABASE_FORM = (
+    "must be of the form postgresql://user:password@host:5432/name, "
+    "with each character of user and password beside letters and digits written as %XX"
+)
 NOT_BY_PROXY = ("localhost", "127.0.0.1", "::1")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -41,7 +47,7 @@ class Settings(BaseSettings):
 
     s3_bucket: str | None = Field(None, validation_alias="S3_BUCKET")
     s3_endpoint: str | None = Field(None, validation_alias="S3_ENDPOINT")
-    s3_region_name: str = Field("us-east-1", validation_alias="S3_REGION_NAME")
+    s3_region_name: str = Field("us-east-1", validation_alias="S3_REGION_NAME", pattern=r"^[A-Za-z0-9-]*$")
     s3_use_role: bool = Field(False, validation_alias="S3_USE_ROLE")
     s3_access_key: SecretStr | None = Field(
         None,
@@ -97,12 +103,26 @@ class Settings(BaseSettings):
     def _strip(cls, value: Any) -> Any:
         return value.strip() if isinstance(value, str) else value
 
+    @field_validator("database_url")
+    @classmethod
+    def _database_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and value.get_secret_value():
+            parts_of_database_url(_for_libpq(value.get_secret_value()))
+        return value
+
+    @field_validator("rds_hostname")
+    @classmethod
+    def _host(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"[\w.-]+(:\d+)?|\[[0-9a-fA-F:.]+\](:\d+)?", value):
+            raise ValueError("must be a host name or address")
+        return value
+
     @field_validator("var_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
-    @field_validator("fcm_url", "downloadable_apk_url", "privacy_policy_url")
+    @field_validator("fcm_url", "downloadable_apk_url", "privacy_policy_url", "s3_endpoint")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
         if value and not value.startswith(("https://", "http://")):
@@ -149,17 +169,19 @@ class Settings(BaseSettings):
     def configured_database_url(self) -> str | None:
         """The database's address, or None where the embedded PostgreSQL is to be used."""
         if self.database_url:
-            url = self.database_url.get_secret_value().replace("postgresql+psycopg2://", "postgresql://", 1)
-            parts = urlsplit(url)
-            if "sslmode=" in parts.query or parts.hostname in LOCAL_HOSTS:
+            url = _for_libpq(self.database_url.get_secret_value())
+            parts = parts_of_database_url(url)
+            host = parts.get("host") or parts.get("hostaddr")
+            if "sslmode" in parts or host in LOCAL_HOSTS or (host or "").startswith(("/", "@")):
                 return url
-            return f"{url}{'&' if parts.query else '?'}sslmode=require"
+            return f"{url}{'&' if '?' in url.rpartition('@')[2] else '?'}sslmode=require"
         if not (self.rds_hostname and self.rds_username and self.rds_password and self.rds_db_name):
             return None
         tls = "" if self.rds_hostname in LOCAL_HOSTS else "?sslmode=require"
         password = quote(self.rds_password.get_secret_value(), safe="")
         return (
-            f"postgresql://{quote(self.rds_username, safe='')}:{password}@{self.rds_hostname}/{self.rds_db_name}{tls}"
+            f"postgresql://{quote(self.rds_username, safe='')}:{password}@{self.rds_hostname}"
+            f"/{quote(self.rds_db_name, safe='')}{tls}"
         )
 
     @property
@@ -200,12 +222,41 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        wrong = [f"{e['loc'][0]}: {e['msg'].lower()}" for e in error.errors(include_input=False, include_url=False)]
+        wrong = [f"{e['loc'][0]}: {_without_value(e)}" for e in error.errors(include_input=False, include_url=False)]
         raise ConfigurationError("Settings that cannot be used: " + "; ".join(wrong)) from None
     settings = settings.model_copy(update=_defaults_of_blanks(settings) | overrides)
     if settings.is_production and (missing := settings.missing_in_production()):
         raise ConfigurationError("BEIWE_ENV=production needs these settings, missing or empty: " + ", ".join(missing))
     return settings
+
+
+def parts_of_database_url(url: str) -> dict[str, str]:
+    """What libpq reads in the address of a database. Raises ValueError, without any part of it, for other forms."""
+    import psycopg2  # not at the top, since commands over files alone do without it
+    from psycopg2.extensions import parse_dsn
+
+    try:
+        parts: dict[str, str] = parse_dsn(url) if url.startswith(("postgresql://", "postgres://")) else {}
+    except psycopg2.Error:
+        parts = {}
+    # A bare "/", "@" or ":" in the password moves the borders between the parts.
+    host = parts.get("host", "")
+    is_shifted = "@" in parts.get("dbname", "") or ("@" in host and not host.startswith("/"))
+    if not parts or is_shifted or not re.fullmatch(r"(\d+(,\d+)*)?", parts.get("port", "")):
+        raise ValueError(DATABASE_FORM) from None
+    return parts
+
+
+def _for_libpq(url: str) -> str:
+    """SQLAlchemy's name for the driver that we use is taken, too."""
+    return url.replace("postgresql+psycopg2://", "postgresql://", 1)
+
+
+def _without_value(error: ErrorDetails) -> str:
+    """What is wrong with a setting, in words that hold no part of its value."""
+    if error["type"] == "value_error":  # our own
+        return str(error["ctx"]["error"])
+    return error["msg"][:1].lower() + error["msg"][1:]
 
 
 @lru_cache

@@ -6,7 +6,7 @@ import time
 import urllib.request
 from datetime import UTC, datetime
 
-from core.config import get_settings
+from core.config import ConfigurationError, get_settings
 
 DISPATCHER = "process-uploads/process-uploads"
 RUNS_AT_ONCE = "5"  # the dispatcher, two runs that process, and two of maintenance
@@ -35,7 +35,10 @@ def main() -> None:
 
 def wait_for_server() -> None:
     """Returns when the server behind PREFECT_API_URL answers; ends the process when it does not for two minutes."""
-    settings = get_settings()
+    try:
+        settings = get_settings()
+    except ConfigurationError as error:
+        sys.exit(f"Error: {error}")
     address = settings.prefect_api_url or f"http://127.0.0.1:{settings.prefect_port}/api"
     end = time.monotonic() + WAIT_SECONDS
     while True:

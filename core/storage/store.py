@@ -71,4 +71,8 @@ def open_store(settings: Settings, *, is_for_workers: bool = False) -> ObjectSto
         return S3Store.from_settings(settings, FOR_WORKERS if is_for_workers else FOR_PHONES)
     from core.storage.folder import FolderStore
 
+    try:
+        make_private_folder(settings.var_dir)
+    except OSError as error:
+        raise StoreUnavailable(f"VAR_DIR cannot be used: {error.strerror}") from error
     return FolderStore(settings.var_dir / "objects")
