@@ -29,8 +29,10 @@ UNWANTED = ("DATABASE_URL", "FLASK_SECRET_KEY", "PREFECT_API_URL", "PREFECT_API_
 class WholeSystem:
     """A running `python -m ops.run`."""
 
-    def __init__(self, var_dir: Path, **environment: str) -> None:
-        self.var_dir = var_dir
+    def __init__(self, var_dir: Path, *, checkout: Path = REPOSITORY, **environment: str) -> None:
+        """Of this checkout, or of another one that has its own virtual environment."""
+        self.var_dir, self.checkout = var_dir, checkout
+        self.python = sys.executable if checkout == REPOSITORY else str(checkout / ".venv" / "bin" / "python")
         self.port, self.prefect_port = free_port(), free_port()
         own = {"VAR_DIR": str(var_dir), "PORT": str(self.port), "PREFECT_PORT": str(self.prefect_port)}
         self.environment = {k: v for k, v in os.environ.items() if k not in UNWANTED} | own | environment
@@ -41,7 +43,7 @@ class WholeSystem:
         """Starts it, again with the same ports."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "ops.run"], env=self.environment, cwd=REPOSITORY, start_new_session=True,
+            [self.python, "-m", "ops.run"], env=self.environment, cwd=self.checkout, start_new_session=True,
             stdout=self.log.open("wb"), stderr=subprocess.STDOUT,
         )  # fmt: skip
 
@@ -59,9 +61,9 @@ class WholeSystem:
 
     def command(self, *arguments: str) -> subprocess.Popen[str]:
         """A management command, beside the running system."""
-        words = [sys.executable, "-m", "flask", "--app", "webapp", *arguments]
+        words = [self.python, "-m", "flask", "--app", "webapp", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(words, env=self.environment, cwd=REPOSITORY, text=True, **pipes)
+        return subprocess.Popen(words, env=self.environment, cwd=self.checkout, text=True, **pipes)
 
     def flask(self, *arguments: str) -> Any:
         """The answer of a management command as JSON."""
