@@ -1,8 +1,8 @@
 """`python -m tests.smoke PYTHON…`: a newcomer's first minutes with each of these interpreters.
 
-For each: a clone of what is committed, in a folder with a blank in its name; `make install` and `make run` there, with a
-VAR_DIR and ports of its own, until an upload is a chunk, and Ctrl-C, after which nothing may be left. Prints a line for
-each and ends with status 1 where one fails.
+For each: a clone of what is committed, in a folder with a blank in its name; `make install` and `make run` there, with
+a VAR_DIR and ports of its own, until an upload is a chunk, and Ctrl-C, after which nothing may be left. Prints a line
+for each and ends with status 1 where one fails.
 """
 
 import os

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.config import Settings
+from core.private_files import make_private_folder
+from core.storage.errors import StoreUnavailable
 
 
 @dataclass(frozen=True)
