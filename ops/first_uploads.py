@@ -22,6 +22,7 @@ from core.storage.errors import StoreError
 MOST_SECONDS = 180.0
 AFTER_DISPATCHER_SECONDS = 20.0  # until a run that it starts now would be at work
 LOOK_EVERY_SECONDS = 0.5
+AFTER_ERROR_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
@@ -41,6 +42,7 @@ def main() -> None:
                 process_everything(engine, store, settings, Scope())
         except (OperationalError, StoreError) as error:  # the flows meet it too, and say more
             log.warning("uploads wait: %s", type(error).__name__)
+            time.sleep(AFTER_ERROR_SECONDS)
         time.sleep(LOOK_EVERY_SECONDS)
 
 

@@ -42,9 +42,9 @@ def main() -> None:
         with files_explained(settings.var_dir):
             make_private_folder(settings.var_dir)
             alone = lock_out_others(settings.var_dir)
-        sweep(str(settings.var_dir))  # what a run that was killed has left
-        require_ports(settings)
-        environment = environment_of(settings)
+            sweep(str(settings.var_dir))  # what a run that was killed has left
+            require_ports(settings)
+            environment = environment_of(settings)
     except (ConfigurationError, EmbeddedDatabaseError) as error:
         sys.exit(f"Error: {error}")
     supervisor = Supervisor()

@@ -15,7 +15,7 @@ from types import FrameType
 
 from core.embedded.errors import EmbeddedDatabaseError, files_explained
 from core.embedded.folder import READY, Folder
-from core.embedded.locks import take_lock
+from core.embedded.locks import is_free, take_lock
 from core.embedded.server import POLL_SECONDS, Server, find_or_start
 
 OTHER_KEEPER_SECONDS = 60.0
@@ -30,6 +30,8 @@ def main() -> int:
         with files_explained(folder.var_dir):
             if not _take_keepers_place(folder, is_standby="--standby" in sys.argv):
                 _say(READY)
+                return 0
+            if is_free(folder.users_lock):  # a stand-by whose turn comes when all have gone
                 return 0
             server = find_or_start(folder)
     except EmbeddedDatabaseError as error:

@@ -19,6 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 360.0
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.05
+NOT_YET = "the database system is"  # … starting up, in recovery mode, shutting down
 
 _one_at_a_time = threading.RLock()
 _held: dict[Path, int] = {}
@@ -84,7 +85,7 @@ def running(var_dir: Path) -> Iterator[str]:
 def wait_until_ready(folder: Folder) -> None:
     """Returns when the server that listens answers queries: after a crash it has to recover first.
 
-    Raises EmbeddedDatabaseError where that takes longer than some minutes.
+    Raises EmbeddedDatabaseError where that takes longer than some minutes, or the server has ended meanwhile.
     """
     import psycopg2  # not at the top, since the keeper does without it
 
@@ -94,7 +95,10 @@ def wait_until_ready(folder: Folder) -> None:
             psycopg2.connect(folder.url, connect_timeout=10).close()
             return
         except psycopg2.OperationalError as error:
-            if time.monotonic() > end or not folder.is_listening():
+            is_listening = folder.is_listening()
+            if is_listening and NOT_YET not in str(error):
+                return  # it answers, if with a refusal such as too many connections, which passes
+            if not is_listening or time.monotonic() > end:
                 reason = str(error).strip().splitlines()[-1]
                 raise EmbeddedDatabaseError(f"PostgreSQL in {folder.data} does not answer: {reason}") from error
         time.sleep(POLL_SECONDS)
