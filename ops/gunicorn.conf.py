@@ -1,15 +1,19 @@
 """Gunicorn: a few processes with threads; threads wait for phones and the store, processes use the cores."""
 
 import resource
+import sys
 from typing import Any
 
 from gunicorn.glogging import Logger
 
-from core.config import get_settings
+from core.config import ConfigurationError, get_settings
 from core.logs import JsonLines
 from ops.shared_counts import add_up_ended, count_alone, reserve_files, share_counts, start_anew
 
-_settings = get_settings()
+try:
+    _settings = get_settings()
+except ConfigurationError as error:
+    sys.exit(f"Error: {error}")
 
 bind = f"127.0.0.1:{_settings.port}"
 worker_class = "webapp.serving.worker.WholeRequestWorker"
@@ -29,6 +33,7 @@ forwarded_allow_ips = ""
 forwarder_headers = ""
 accesslog = None
 control_socket_disable = True
+umask = 0o077
 
 
 class JsonLog(Logger):

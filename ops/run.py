@@ -3,26 +3,31 @@
 import argparse
 import json
 import os
-import secrets
-import shlex
-import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
-from honcho.manager import Manager
-from honcho.printer import Printer
 
+from core import embedded
 from core.config import REPOSITORY, ConfigurationError, Settings, get_settings
-from core.database import database_url
+from core.embedded import EmbeddedDatabaseError, Folder
+from core.embedded.errors import files_explained
+from core.embedded.locks import take_lock
+from core.embedded.use import keeper_environment
+from core.private_files import make_private_folder
+from ops.supervisor import Part, Supervisor, say
 
 ADMINISTRATOR = "admin"
-MARK = "BEIWE_RUN_MARK"
+MARK = "BEIWE_RUN_OF"
 READY_SECONDS = 120
+DATABASE_SECONDS = 360
 
 
 def main() -> None:
@@ -34,40 +39,60 @@ def main() -> None:
         os.environ["VAR_DIR"] = str(REPOSITORY / "var" / "demo")
     try:
         settings = get_settings()
-        environment = environment_of(settings)
-    except ConfigurationError as error:
-        sys.exit(str(error))
-    flask(environment, "db", "upgrade")
-    password = first_password(environment)
-
-    manager = Manager(Printer(sys.stdout, time_format="%H:%M:%S"))
-    python, scripts = (shlex.quote(str(path)) for path in (sys.executable, Path(sys.executable).parent))
-    commands = {
-        "worker": f"{python} -m ops.worker",
-        "web": f"{scripts}/gunicorn --config ops/gunicorn.conf.py 'webapp:create_app()'",
-    }
-    if not settings.prefect_api_url:
-        commands["prefect"] = f"{scripts}/prefect server start --host 127.0.0.1 --port {settings.prefect_port}"
-    if is_demo:
-        commands["demo"] = f"{python} -m ops.demo"
-    for name, command in commands.items():
-        manager.add_process(name, f"exec {command}", env=environment, cwd=str(REPOSITORY))
-    threading.Thread(target=announce, args=(settings, password), daemon=True).start()
+        with files_explained(settings.var_dir):
+            make_private_folder(settings.var_dir)
+            alone = lock_out_others(settings.var_dir)
+            sweep(str(settings.var_dir))  # what a run that was killed has left
+            require_ports(settings)
+            environment = environment_of(settings)
+    except (ConfigurationError, EmbeddedDatabaseError) as error:
+        sys.exit(f"Error: {error}")
+    supervisor = Supervisor()
     try:
-        manager.loop()
+        failure = start(supervisor, settings, environment, is_demo=is_demo)
+        if failure is None:
+            supervisor.run()
     finally:
-        sweep(environment[MARK])
-    was_asked_to_stop = manager.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM)
-    sys.exit(0 if was_asked_to_stop else manager.returncode)
+        supervisor.is_stopping.set()
+        stop(supervisor, settings)
+        os.close(alone)
+    sys.exit(failure)
+
+
+def lock_out_others(var_dir: Path) -> int:
+    """Holds VAR_DIR for this run, until the descriptor is closed; ends the process where another run has it."""
+    path = var_dir / ".run"
+    lock = take_lock(path, wait=False)
+    if lock is None:
+        named = path.read_text().strip()
+        sys.exit(
+            f"Error: `make run` runs already on VAR_DIR {var_dir} (process {named}). Stop it first; a second copy "
+            "beside it needs its own VAR_DIR, PORT and PREFECT_PORT"
+        )
+    os.ftruncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())
+    return lock
+
+
+def require_ports(settings: Settings) -> None:
+    """Raises ConfigurationError where another program has a port that is needed."""
+    wanted = {"PORT": settings.port} | ({} if settings.prefect_api_url else {"PREFECT_PORT": settings.prefect_port})
+    for name, port in wanted.items():
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise ConfigurationError(f"{name} {port}: {error.strerror}; set {name} to another one") from error
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
     """What all processes share: this machine's database and Prefect server, and a mark to find them by."""
     prefect, temporary = settings.var_dir / "prefect", settings.var_dir / "tmp"
     for folder in (prefect, temporary):
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
     own = {
-        "DATABASE_URL": database_url(settings),
+        "DATABASE_URL": settings.configured_database_url or Folder(settings.var_dir).url,
         "VAR_DIR": str(settings.var_dir),
         "TMPDIR": str(temporary),  # Prefect keeps a folder there that is open to the first user of a machine only
         "PREFECT_HOME": str(prefect),
@@ -81,50 +106,122 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "PREFECT_LOGGING_EXTRA_LOGGERS": "core",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PYTHONUNBUFFERED": "1",
-        MARK: secrets.token_hex(8),
+        MARK: str(settings.var_dir),
     }
+    if not settings.prefect_api_url:  # a server of one's own may be open
+        own["PREFECT_API_AUTH_STRING"] = settings.prefect_auth_string
     return os.environ | own
 
 
-def flask(environment: dict[str, str], *arguments: str) -> str:
-    """Output of a management command; ends this process with its message when it fails."""
-    command = [sys.executable, "-m", "flask", "--app", "webapp", *arguments]
-    done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(arguments)} failed:\n{done.stderr}")
-    return done.stdout
-
-
-def first_password(environment: dict[str, str]) -> str | None:
-    """The new site administrator's one-time password, on the first run."""
-    if not json.loads(flask(environment, "admin", "list", "--json")):
-        made = flask(environment, "admin", "create", "--username", ADMINISTRATOR, "--site-admin", "--json")
-        password: str = json.loads(made)["password"]
-        return password
+def start(supervisor: Supervisor, settings: Settings, environment: dict[str, str], *, is_demo: bool) -> str | None:
+    """Starts every part in turn, Prefect beside all the rest. Returns what made that impossible, or None."""
+    python = sys.executable
+    if not settings.prefect_api_url:
+        supervisor.add(Part("prefect", [python, "-m", "ops.prefect_server"], environment))
+    preparing = subprocess.Popen(
+        [python, "-m", "ops.prepare"], env=environment, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        if not settings.configured_database_url and (failure := start_database(supervisor, settings)):
+            return failure
+        password, failure = prepared(preparing, supervisor)
+        if failure:
+            return failure
+    finally:
+        preparing.kill()
+        preparing.wait()
+    gunicorn = [python, "-m", "gunicorn", "--config", "ops/gunicorn.conf.py", "webapp:create_app()"]
+    supervisor.add(Part("web", gunicorn, environment))
+    supervisor.add(Part("worker", [python, "-m", "ops.worker"], environment))
+    supervisor.add(Part("uploads", [python, "-m", "ops.first_uploads"], environment, is_kept=False))
+    if is_demo:
+        supervisor.add(Part("demo", [python, "-m", "ops.demo"], environment))
+    threading.Thread(target=announce, args=(settings, password), daemon=True).start()
     return None
 
 
+def start_database(supervisor: Supervisor, settings: Settings) -> str | None:
+    """Starts the embedded PostgreSQL as a part, or takes over one that a command started. Returns a failure or None."""
+    var_dir = settings.var_dir
+    try:
+        embedded.hold(var_dir)
+        # Kept alive by our lock alone, so that commands which still use it at the end can finish.
+        keeper = [sys.executable, "-m", "core.embedded.keeper", "--standby", str(var_dir)]
+        part = Part("postgres", keeper, keeper_environment())
+        supervisor.add(part)
+        end = time.monotonic() + DATABASE_SECONDS
+        while not Folder(var_dir).is_listening():
+            if not part.is_alive or time.monotonic() > end or supervisor.is_stopping.is_set():
+                if part.reader:
+                    part.reader.join(5)
+                return part.last_line or "the embedded PostgreSQL does not start"
+            time.sleep(0.02)
+        embedded.wait_until_ready(Folder(var_dir))
+    except EmbeddedDatabaseError as error:
+        return f"Error: {error}"
+    return None
+
+
+def prepared(process: subprocess.Popen[str], supervisor: Supervisor) -> tuple[str | None, str | None]:
+    """Waits for migrations and the first account: its one-time password on the first run; and what failed, or None."""
+    while not supervisor.is_stopping.is_set():
+        with suppress(subprocess.TimeoutExpired):
+            printed, errors = process.communicate(timeout=0.2)
+            if process.returncode:
+                return None, f"Error: the database could not be prepared:\n{errors.strip()}"
+            return json.loads(printed.splitlines()[-1])["password"], None
+    return None, None
+
+
+def stop(supervisor: Supervisor, settings: Settings) -> None:
+    """Ends every part: who uses the others first, the database last. Nothing of this run stays."""
+    supervisor.stop(["demo", "uploads", "worker", "web"])
+    supervisor.stop(["prefect"])
+    sweep(str(settings.var_dir))
+    if settings.configured_database_url:
+        return
+    if not embedded.release(settings.var_dir) and Folder(settings.var_dir).is_listening():
+        say("PostgreSQL goes on until the commands that use it have ended")
+        return
+    supervisor.stop(["postgres"])
+
+
 def announce(settings: Settings, password: str | None) -> None:
-    """Prints where things are, once they answer."""
+    """Prints where things are, each once it answers."""
     portal = f"http://127.0.0.1:{settings.port}"
     prefect = (settings.prefect_api_url or f"http://127.0.0.1:{settings.prefect_port}/api").removesuffix("/api")
-    end = time.monotonic() + READY_SECONDS
-    while time.monotonic() < end and not (_answers(f"{portal}/healthz") and _answers(f"{prefect}/api/health")):
-        time.sleep(0.5)
-    lines = [f"Portal       {portal}", f"Prefect UI   {prefect}"]
+    lines = [f"Portal       {portal}"]
     if password:
         lines.append(f"Sign in as   {ADMINISTRATOR}   one-time password   {password}")
-    print("\n" + "\n".join(f"  {line}" for line in lines) + "\n\n  Ctrl-C stops everything.\n", flush=True)
+    _when_it_answers(f"{portal}/healthz", [*lines, "", "Ctrl-C stops everything."])
+    lines = [f"Prefect UI   {prefect}"]
+    if not settings.prefect_api_url:
+        lines.append(f"It asks for  {settings.prefect_auth_string}")
+    _when_it_answers(f"{prefect}/api/health", lines)
+
+
+def _when_it_answers(url: str, lines: list[str]) -> None:
+    end = time.monotonic() + READY_SECONDS
+    while time.monotonic() < end and not _answers(url):
+        time.sleep(0.1)
+    print("\n" + "\n".join(f"  {line}".rstrip() for line in lines) + "\n", flush=True)
 
 
 def sweep(mark: str) -> None:
-    """Ends what has outlived its parent: flow runs are in process groups of their own."""
+    """Ends processes of a run on this VAR_DIR that are left: flow runs are in process groups of their own."""
     left = [process for process in psutil.process_iter() if _has_mark(process, mark)]
     for process in left:
-        process.terminate()
+        _end(process.terminate)
     _, alive = psutil.wait_procs(left, timeout=5)
     for process in alive:
-        process.kill()
+        _end(process.kill)
+    psutil.wait_procs(alive, timeout=5)
+
+
+def _end(how: Callable[[], None]) -> None:
+    with suppress(psutil.NoSuchProcess):
+        how()
 
 
 def _has_mark(process: psutil.Process, mark: str) -> bool:

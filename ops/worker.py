@@ -3,21 +3,10 @@
 import os
 import sys
 import time
+import urllib.request
 from datetime import UTC, datetime
-from pathlib import Path
 
-from prefect import get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterExpectedStartTime,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    FlowRunFilterTags,
-)
-from prefect.client.schemas.objects import StateType
-from prefect.deployments import run_deployment
-
-from ops.deploy import POOL, deploy
+from core.config import ConfigurationError, get_settings
 
 DISPATCHER = "process-uploads/process-uploads"
 RUNS_AT_ONCE = "5"  # the dispatcher, two runs that process, and two of maintenance
@@ -28,28 +17,52 @@ WAIT_SECONDS = 120
 def main() -> None:
     """Never returns: the worker replaces this process."""
     wait_for_server()
+    # Prefect takes seconds to load, which its server needs more while it starts.
+    from prefect.deployments import run_deployment
+
+    from ops.deploy import POOL, deploy
+
     deploy()
     drop_late_runs()
     run_deployment(DISPATCHER, timeout=0, as_subflow=False)  # what waits does not wait for the next minute
     os.environ["PREFECT_WORKER_QUERY_SECONDS"] = LOOK_EVERY_SECONDS
-    prefect = str(Path(sys.executable).with_name("prefect"))
-    os.execv(prefect, [prefect, "worker", "start", "--pool", POOL, "--type", "process", "--limit", RUNS_AT_ONCE])
+    python = sys.executable
+    os.execv(
+        python,
+        [python, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--limit", RUNS_AT_ONCE],
+    )
 
 
 def wait_for_server() -> None:
     """Returns when the server behind PREFECT_API_URL answers; ends the process when it does not for two minutes."""
+    try:
+        settings = get_settings()
+    except ConfigurationError as error:
+        sys.exit(f"Error: {error}")
+    address = settings.prefect_api_url or f"http://127.0.0.1:{settings.prefect_port}/api"
     end = time.monotonic() + WAIT_SECONDS
     while True:
-        with get_client(sync_client=True) as client:
-            if client.api_healthcheck() is None:
-                return
-        if time.monotonic() > end:
-            sys.exit("the Prefect server does not answer; is PREFECT_API_URL right?")
-        time.sleep(0.5)
+        try:
+            urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=5).close()
+            return
+        except OSError as error:
+            if time.monotonic() > end:
+                sys.exit(f"the Prefect server does not answer; is PREFECT_API_URL right? ({type(error).__name__})")
+            time.sleep(0.2)
 
 
 def drop_late_runs() -> None:
     """Scheduled looks that nobody came to while no worker ran: one look now does for all of them (OPS-20)."""
+    from prefect import get_client
+    from prefect.client.schemas.filters import (
+        FlowRunFilter,
+        FlowRunFilterExpectedStartTime,
+        FlowRunFilterState,
+        FlowRunFilterStateType,
+        FlowRunFilterTags,
+    )
+    from prefect.client.schemas.objects import StateType
+
     with get_client(sync_client=True) as client:
         late = client.read_flow_runs(
             flow_run_filter=FlowRunFilter(

@@ -15,6 +15,7 @@ import core.config
 import core.database
 from core.config import Settings, get_settings
 from core.database import db
+from core.embedded import running
 from tests.factories import Factory
 from webapp import create_app
 
@@ -26,8 +27,12 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a real PostgreSQL server, `%s` in place of the database's name; `template_beiwe` is migrated."""
-    core.database._embedded(folder := tmp_path_factory.mktemp("postgres"))
-    address = core.database._embedded(folder).replace("/postgres?", "/%s?")
+    folder = tmp_path_factory.mktemp("postgres")
+    with running(folder) as started:
+        yield _migrated_template(folder, started.replace("%", "%%").replace("/postgres?", "/%s?"))
+
+
+def _migrated_template(folder: Path, address: str) -> str:
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # speed; what a test loses is lost anyway
         _run(address % "postgres", f"ALTER SYSTEM SET {setting} = off")
     _run(address % "postgres", "SELECT pg_reload_conf()")
@@ -38,7 +43,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         with app.app_context():
             upgrade()
             db.engine.dispose()
-    yield address
+    return address
 
 
 @pytest.fixture

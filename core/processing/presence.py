@@ -13,7 +13,7 @@ from core.locks import LockSpace, lock_key, try_lock, unlocked_after
 
 _RUN = lock_key(LockSpace.RUN)
 _DISPATCHER = lock_key(LockSpace.DISPATCHER)
-_RUNS = sa.text(
+_HOLDERS = sa.text(
     "SELECT count(DISTINCT pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
     "AND classid = CAST(:high AS oid) AND objid = CAST(:low AS oid)"
@@ -44,4 +44,13 @@ def counted_run(engine: sa.Engine) -> Iterator[None]:
 
 def runs_present(session: Session) -> int:
     """How many processing runs are alive, on all machines."""
-    return session.scalar(_RUNS, {"high": _RUN >> 32, "low": _RUN & 0xFFFFFFFF}) or 0
+    return _holders(session, _RUN)
+
+
+def is_dispatcher_present(session: Session) -> bool:
+    """Whether a dispatcher is at work, on any machine."""
+    return _holders(session, _DISPATCHER) > 0
+
+
+def _holders(session: Session, key: int) -> int:
+    return session.scalar(_HOLDERS, {"high": key >> 32, "low": key & 0xFFFFFFFF}) or 0

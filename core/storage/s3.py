@@ -10,10 +10,12 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from core.config import Settings
 from core.storage.errors import ObjectChanged, ObjectExists, ObjectMissing, StoreError, StoreUnavailable
+from core.storage.s3_advice import advice
 from core.storage.s3_parts import Body, read_to_the_end, unfinished, write_in_parts
 from core.storage.store import ObjectVersion
 from core.storage.time_budget import require, spending
@@ -166,14 +168,22 @@ class S3Store:
             self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
 
     def probe(self) -> None:
-        try:
-            with _translated("the bucket"):
-                self.client.head_bucket(Bucket=self.bucket)
-        except ObjectMissing:
-            raise StoreUnavailable("the bucket is not there") from None
+        with _advising():
+            try:
+                with _translated("the bucket"):
+                    self.client.head_bucket(Bucket=self.bucket)
+            except ObjectMissing:
+                raise StoreUnavailable("the bucket is not there") from None
 
     def check(self) -> None:
-        """Tries conditional writes: a store that ignores the condition would let two workers overwrite each other."""
+        """Tries conditional writes: a store that ignores the condition would let two workers overwrite each other.
+
+        Raises StoreUnavailable in one line that names the setting to look at, where the store's refusal tells it.
+        """
+        with _advising():
+            self._check()
+
+    def _check(self) -> None:
         key = f"LOGS/check-{secrets.token_hex(8)}"
         etag = self.create(key, b"1")
         unmet = (IS_NEW, {"IfMatch": '"0"'})
@@ -186,7 +196,8 @@ class S3Store:
             self.replace(key, b"3", etag)
             kept = [condition for condition in unmet if self._refuses(key, condition, in_parts=True)]
         finally:
-            self.delete(key)
+            with suppress(StoreError):  # what went wrong before says more
+                self.delete(key)
         self.keeps_at_completion = frozenset().union(*kept)
         if len(kept) < len(unmet):
             log.warning(
@@ -220,6 +231,19 @@ class S3Store:
 
 
 @contextmanager
+def _advising() -> Iterator[None]:
+    """Where a refusal is due to a setting, the error names it."""
+    try:
+        yield
+    except (StoreError, KeyError) as error:
+        cause = error if isinstance(error, KeyError) else error.__cause__ or error.__context__
+        line = advice(cause) if cause is not None else None
+        if line is None:
+            raise
+        raise StoreUnavailable(line) from error
+
+
+@contextmanager
 def _translated(key: str, condition: type[StoreError] = ObjectChanged) -> Iterator[None]:
     try:
         with spending():
@@ -231,5 +255,5 @@ def _translated(key: str, condition: type[StoreError] = ObjectChanged) -> Iterat
         if code in CONDITION_FAILED:
             raise condition(key) from None
         raise StoreUnavailable(f"{key}: {code} ({error.operation_name})") from error
-    except (BotoCoreError, HTTPError, OSError) as error:
+    except (BotoCoreError, ResponseParserError, HTTPError, OSError) as error:
         raise StoreUnavailable(f"{key}: {type(error).__name__}") from error

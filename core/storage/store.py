@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.config import Settings
+from core.private_files import make_private_folder
+from core.storage.errors import StoreUnavailable
 
 
 @dataclass(frozen=True)
@@ -71,4 +73,8 @@ def open_store(settings: Settings, *, is_for_workers: bool = False) -> ObjectSto
         return S3Store.from_settings(settings, FOR_WORKERS if is_for_workers else FOR_PHONES)
     from core.storage.folder import FolderStore
 
+    try:
+        make_private_folder(settings.var_dir)
+    except OSError as error:
+        raise StoreUnavailable(f"VAR_DIR cannot be used: {error.strerror}") from error
     return FolderStore(settings.var_dir / "objects")

