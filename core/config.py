@@ -68,6 +68,7 @@ class Settings(BaseSettings):
     port: int = Field(8080, validation_alias="PORT", ge=1, le=65535)
     prefect_port: int = Field(4200, validation_alias="PREFECT_PORT", ge=1, le=65535)
     prefect_api_url: str | None = Field(None, validation_alias="PREFECT_API_URL")
+    prefect_api_auth_string: SecretStr | None = Field(None, validation_alias="PREFECT_API_AUTH_STRING")
     web_workers: int = Field(2, validation_alias="WEB_WORKERS", ge=1)
     web_threads: int = Field(8, validation_alias="WEB_THREADS", ge=1)
     session_idle_minutes: int = Field(30, validation_alias="SESSION_IDLE_MINUTES", ge=1)

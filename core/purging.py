@@ -24,6 +24,7 @@ from core.phones.key_cache import private_key_path, public_key_path
 from core.storage import ObjectStore, StoreUnavailable
 from core.storage.sealed import SHARED_PREFIXES, SUFFIX
 from core.storage.store import ObjectVersion
+from core.surveys.events import rebuild_events
 
 PAUSE = timedelta(minutes=30)
 BATCH_OBJECTS = 250
@@ -97,6 +98,8 @@ def ask_for_purge(session: Session, participant: Participant, by: str | None = N
     participant.password_hash = hash_participant_password(secrets.token_urlsafe(24))
     participant.purge_asked_at = now
     session.execute(insert(Purge).values(participant_id=participant.id, asked_by=by).on_conflict_do_nothing())
+    study = session.get_one(Study, participant.study_id)
+    rebuild_events(session, study, now, participant_ids=[participant.id])  # no survey is asked any more (NOTIF-3)
     return True
 
 

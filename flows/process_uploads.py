@@ -26,10 +26,12 @@ from core.database import get_engine, open_session
 from core.processing.claims import count_waiting
 from core.processing.presence import runs_present, sole_dispatcher
 from core.processing.run import mark_run
+from core.surveys.rebuilding import is_rebuild_waiting, sole_rebuilder
 from flows.hooks import HOOKS
 from flows.run_names import rename_run
 
 WORKERS_DEPLOYMENT = "process-participants"
+REBUILD = "rebuild-schedules/rebuild-schedules"
 WATCH_SECONDS = 45
 LOOK_SECONDS = 3
 MOST_RUNS = 2  # more than the pool runs at once would only queue up
@@ -49,6 +51,7 @@ def process_uploads(watch_seconds: int = WATCH_SECONDS) -> State:
     with sole_dispatcher(get_engine()) as is_sole:
         if not is_sole:
             return Completed(name="AnotherLooks", message="Another dispatcher is at work.")
+        start_what_was_asked()
         waiting, started = look(watch_seconds)
     mark_run(get_engine())
     if not waiting:
@@ -70,6 +73,19 @@ def look(watch_seconds: int) -> tuple[int, int]:
         if time.monotonic() >= end:
             return waiting, 0
         time.sleep(LOOK_SECONDS)
+
+
+def start_what_was_asked() -> None:
+    """Starts runs for rows that a change left behind while the Prefect server did not answer, or whose run died."""
+    with open_session() as session:
+        is_rebuild_asked = is_rebuild_waiting(session)
+    if is_rebuild_asked and is_nobody_rebuilding():
+        run_deployment(REBUILD, parameters={"only_asked": True}, timeout=0, as_subflow=False)
+
+
+def is_nobody_rebuilding() -> bool:
+    with sole_rebuilder(get_engine()) as is_free:
+        return is_free
 
 
 def runs_wanted(waiting: int) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[1]
 DOCUMENT = PROJECT / "docs" / "requirements.md"
 CODE = ("core", "webapp", "flows", "ops", "templates", "migrations")
-_ID = r"(?:PHONE|STORE|PROC|DATA|OPS|MODEL|PORTAL|PERM|SURVEY|NOTIF|FOREST)-\d+"
+_ID = r"(?:CLAR|PHONE|STORE|PROC|DATA|OPS|MODEL|PORTAL|PERM|SURVEY|NOTIF|FOREST)-\d+"
 _ROW = re.compile(rf"^\| ({_ID}) \| (.*?) \| (.*?) \|$", re.MULTILINE)
 
 

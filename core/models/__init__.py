@@ -4,6 +4,7 @@ from core.models.app_settings import AppSettings
 from core.models.chunk import Chunk
 from core.models.daily_statistics import DailyStatistics
 from core.models.data_access import DataAccessRecord
+from core.models.event_rebuild import EventRebuild
 from core.models.intervention import Intervention, InterventionDate
 from core.models.operations import Switch, SwitchName, Tally
 from core.models.participant import Heartbeat, Participant, ParticipantActivity
@@ -51,6 +52,7 @@ __all__ = [
     "DailyStatistics",
     "DataAccessRecord",
     "EventKind",
+    "EventRebuild",
     "EventState",
     "Heartbeat",
     "Intervention",
