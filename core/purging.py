@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core.clock import check_clock
 from core.crypto.passwords import hash_participant_password
 from core.locks import LockSpace, lock_key, try_lock, unlocked_after
 from core.models import Participant, ParticipantEvent, Purge, StoredObject, Study
@@ -235,6 +236,7 @@ def _claimed(engine: sa.Engine, now: datetime) -> Iterator[tuple[Session, int] |
     """A session whose connection holds the one purge there may be, and the participant's processing claim."""
     with engine.connect() as connection:
         try:
+            check_clock(connection)
             is_sole = try_lock(connection, _SOLE)
             participant_id = _claim(connection, now) if is_sole else None
             connection.commit()

@@ -25,7 +25,7 @@ from core.config import get_settings
 from core.database import get_engine, open_session
 from core.processing.claims import count_waiting
 from core.processing.presence import runs_present, sole_dispatcher
-from core.processing.run import mark_run
+from core.processing.run import look_for_missing, mark_run
 from core.surveys.rebuilding import is_rebuild_waiting, sole_rebuilder
 from flows.hooks import HOOKS
 from flows.run_names import rename_run
@@ -52,6 +52,7 @@ def process_uploads(watch_seconds: int = WATCH_SECONDS) -> State:
         if not is_sole:
             return Completed(name="AnotherLooks", message="Another dispatcher is at work.")
         start_what_was_asked()
+        look_for_missing(get_engine())
         waiting, started = look(watch_seconds)
     mark_run(get_engine())
     if not waiting:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from core.clock import check_clock
 from core.locks import LockSpace, lock_key, unlocked_after
 from core.models import Participant
 
@@ -18,10 +19,12 @@ def held_participant(engine: sa.Engine, participant_id: int) -> Iterator[tuple[S
     """A session that holds the claim, and the participant with its study.
 
     Waits a minute for a worker to end its batch; None where it does not, or where a purge was asked for (STORE-9).
+    Raises ClockLooksWrong.
     """
     key = lock_key(LockSpace.PARTICIPANT, participant_id)
     with engine.connect() as connection:
         try:
+            check_clock(connection)
             is_held = _wait_for(connection, key)
         except BaseException:
             connection.invalidate()  # it may hold a lock that nobody would give back

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core.clock import check_clock
 from core.locks import LockSpace, lock_key, try_lock, unlocked_after
 from core.models import EventRebuild, Participant, Study
 from core.surveys.events import rebuild_events
@@ -80,10 +81,11 @@ def rebuild_study(engine: sa.Engine, study_number: int, now: datetime) -> Rebuil
     """Brings all events of a study into step, a thousand participants to a transaction; commits.
 
     A change that is committed meanwhile renews its row, which therefore stays for the next look. Raises the
-    database's errors, upon which the row stays, too.
+    database's errors and ClockLooksWrong, upon which the row stays, too.
     """
     participants = removed = created = 0
     with Session(engine) as session:
+        check_clock(session)
         study = session.get_one(Study, study_number)
         asked_at = session.scalar(sa.select(EventRebuild.asked_at).where(EventRebuild.study_id == study_number))
         for ids in _slices(session, study_number):

@@ -1,29 +1,15 @@
 """Commands, in processes of their own, keep scheduled events in step with what they change (NOTIF-7)."""
 
-import json
-import subprocess
-import sys
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
 
 import pytest
 from flask import Flask
 
-from core.config import REPOSITORY
 from core.database import db
 from core.models import Participant, ScheduledEvent, Study
 from core.surveys.schedules import Absolute, Weekly
 from tests.factories import Factory
-
-
-def command(*arguments: str) -> Any:
-    """What a management command printed as JSON."""
-    done = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "webapp", *arguments, "--json"],
-        cwd=REPOSITORY, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+from tests.support.running import command
 
 
 @pytest.fixture

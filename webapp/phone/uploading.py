@@ -10,7 +10,16 @@ from flask import Response
 from core.database import db
 from core.phones.refusals import note_refusal
 from core.phones.uploads import TOO_LARGE, Upload, accept_upload, answer_before_reading
-from webapp.phone.door import TooMuchAtOnce, admitted, admitted_with, desk_of, now, phone_route, text_answer
+from webapp.phone.door import (
+    TooMuchAtOnce,
+    admitted,
+    admitted_with,
+    desk_of,
+    now,
+    phone_route,
+    request_platform,
+    text_answer,
+)
 from webapp.phone.forms import BodyTooLarge
 
 # A large file is in memory several times over while it is decrypted and sealed; here it is about its encrypted size.
@@ -32,7 +41,8 @@ def upload() -> Response:
     try:
         if answer is None:
             with _room_for(form.file):
-                answer = accept_upload(desk_of(participant), participant, Upload(file_name, form.file))
+                upload = Upload(file_name, form.file, request_platform())
+                answer = accept_upload(desk_of(participant), participant, upload)
         if answer.refusal:
             note_refusal(db.session(), participant, file_name, len(form.file or b""), answer, now())
     finally:

@@ -19,7 +19,10 @@ PROBLEMS = 10
 
 @dataclass
 class StreamArrivals:
-    """What there is of one stream. Times of uploads are known only where one is among the newest of the log."""
+    """What there is of one stream. Times of uploads are known only where one is among the newest of the log.
+
+    `last_processed_at` without chunks: everything of the stream was processed, and held no rows.
+    """
 
     stream: int
     chunks: int = 0
@@ -89,16 +92,19 @@ def _by_stream(session: Session, participant_id: int) -> list[StreamArrivals]:
         for stream, count, size, first, last, updated in chunks
     }
     newest = (
-        sa.select(UploadRecord.stream, UploadRecord.received_at)
+        sa.select(UploadRecord.stream, UploadRecord.received_at, UploadRecord.processed_at)
         .where(UploadRecord.participant_id == participant_id)
         .order_by(UploadRecord.received_at.desc())
         .limit(NEWEST_FOR_STREAMS)
         .subquery()
     )
-    uploads = session.execute(sa.select(newest.c.stream, sa.func.max(newest.c.received_at)).group_by(newest.c.stream))
-    for stream, at in uploads:
+    last = sa.func.max(newest.c.received_at), sa.func.max(newest.c.processed_at)
+    for stream, uploaded_at, processed_at in session.execute(sa.select(newest.c.stream, *last).group_by("stream")):
         if stream is not None:
-            streams.setdefault(stream, StreamArrivals(stream)).last_upload_at = at
+            arrived = streams.setdefault(stream, StreamArrivals(stream))
+            arrived.last_upload_at = uploaded_at
+            times = [at for at in (arrived.last_processed_at, processed_at) if at]
+            arrived.last_processed_at = max(times, default=None)
     return sorted(streams.values(), key=lambda s: s.stream)
 
 
