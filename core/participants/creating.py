@@ -1,5 +1,6 @@
 """Creating participants: ids, temporary passwords, key pairs (PORTAL-120, PHONE-90 to PHONE-93)."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from core.phones.key_cache import private_key_path, public_key_path
 from core.storage import ObjectExists, SealedStore, StoredBytes
 
 THREADS = 4
+# Such as 23456789 and 1e234567: programs would take these ids for numbers (DATA-20).
+_READS_AS_NUMBER = re.compile(r"[1-9]+(?:e[1-9]+)?")
 MOST_AT_ONCE = 5_000
 
 
@@ -83,6 +86,7 @@ def _free_ids(session: Session, count: int) -> Iterator[str]:
     seen: set[str] = set()
     while len(seen) < count:
         drawn = {new_identifier() for _ in range(count - len(seen))} - seen
+        drawn = {patient_id for patient_id in drawn if not _READS_AS_NUMBER.fullmatch(patient_id)}
         free = drawn - _taken(session, list(drawn))
         seen |= free
         yield from free
