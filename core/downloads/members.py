@@ -14,7 +14,7 @@ from core.downloads.query import DataQuery, UnknownName, known_hashes
 from core.models import Chunk, Participant, StoredObject, Study, Survey
 from core.storage.sealed import SUFFIX
 from core.streams import SPECS, DataStream, stream_by_number
-from core.streams.paths import chunk_path
+from core.streams.paths import registered_path
 
 PAGE_ROWS = 5_000
 FIRST_PAGE_ROWS = 250  # the answer begins when they are there
@@ -81,8 +81,9 @@ def members(
         last: tuple[int, datetime] | None = None
         for page in _pages(session, participant_id, query):
             paths = [
-                row.path
-                or chunk_path(study.object_id, patient_id, stream_by_number(row.stream), row.time_bin, row.survey)
+                registered_path(
+                    study.object_id, patient_id, row.path, stream_by_number(row.stream), row.time_bin, row.survey
+                )
                 for row in page
             ]
             objects = _objects(session, paths)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from core.clock import check_clock
 from core.locks import LockSpace, lock_key, unlocked_after
 from core.models import Participant
+from core.models.participant import with_study_and_key
 
 PATIENCE = "60s"
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -33,7 +34,7 @@ def held_participant(engine: sa.Engine, participant_id: int) -> Iterator[tuple[S
             yield None
             return
         with unlocked_after(connection, key), Session(connection, expire_on_commit=False) as session:
-            participant = session.get_one(Participant, participant_id, options=[sa.orm.joinedload(Participant.study)])
+            participant = session.get_one(Participant, participant_id, options=[with_study_and_key()])
             session.commit()
             yield None if participant.is_locked_out else (session, participant)
 

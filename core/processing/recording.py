@@ -15,7 +15,7 @@ from core.processing.fetching import StoredFile
 from core.storage import ObjectChanged
 from core.storage.sealed import SUFFIX
 from core.streams import SPECS, BadFileTime, chunk_path, stream_by_number, stream_of_path
-from core.streams.paths import below_participant, file_time
+from core.streams.paths import below_participant, file_time, registered_path
 
 MOST_ATTEMPTS = 10
 LONGEST_PAUSE = timedelta(hours=6)
@@ -158,9 +158,13 @@ class Recorder:
             )
         )
         return {
-            row.path
-            or chunk_path(
-                self.study_id, self.participant.patient_id, stream_by_number(row.stream), row.time_bin, row.object_id
+            registered_path(
+                self.study_id,
+                self.participant.patient_id,
+                row.path,
+                stream_by_number(row.stream),
+                row.time_bin,
+                row.object_id,
             )
             for row in self.session.execute(query)
         }

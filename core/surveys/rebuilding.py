@@ -4,7 +4,7 @@ A row of `event_rebuilds` is written in the transaction of the change. The deplo
 until then events of that study may be wrong, and whatever sends them waits.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,10 +45,24 @@ def update_events_of_study(session: Session, study: Study, now: datetime, *, sur
     if (session.scalar(sa.select(sa.func.count()).select_from(some)) or 0) <= MOST_AT_ONCE:
         rebuild_events(session, study, now, survey_id=survey_id)
         return False
+    _ask_for_rebuild(session, study)
+    return True
+
+
+def update_events_of(session: Session, study: Study, participant_ids: Sequence[int], now: datetime) -> bool:
+    """The same for these participants: at once where they are few, else with the whole study."""
+    session.flush()
+    if len(participant_ids) <= MOST_AT_ONCE:
+        rebuild_events(session, study, now, participant_ids=participant_ids)
+        return False
+    _ask_for_rebuild(session, study)
+    return True
+
+
+def _ask_for_rebuild(session: Session, study: Study) -> None:
     asked = {"asked_at": sa.func.clock_timestamp()}
     row = insert(EventRebuild).values(study_id=study.id, **asked)
     session.execute(row.on_conflict_do_update(index_elements=["study_id"], set_=asked))
-    return True
 
 
 def is_rebuild_waiting(session: Session) -> bool:

@@ -1,17 +1,19 @@
 """`participant`: creating and changing participants."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
 from core.database import db
 from core.models.participant import participant_with_study
 from core.participants import ParticipantRefused, create_participants
+from core.participants.batches import make_next, sole_maker
 from core.participants.changing import reset_device, reset_password, retire_participant
 from core.storage import StoreUnavailable
 from webapp.commands.output import CommandGroup, as_json, fail, show
 from webapp.commands.studies import the_study
-from webapp.stores import sealed_store
+from webapp.stores import object_store, sealed_store, settings
 
 participant_commands = CommandGroup("participant", help="Participants.")
 
@@ -54,6 +56,22 @@ def update(patient_id: str, retire: bool, is_device_reset: bool, is_password_res
         answer["password"] = reset_password(participant)
     db.session.commit()
     show(answer, is_json=is_json)
+
+
+@participant_commands.command("create-batches")
+@as_json
+def create_batches(is_json: bool) -> None:
+    """Make the participants of batches that the portal asked for, where no Prefect worker does."""
+    made: dict[int, dict[str, Any]] = {}
+    try:
+        with sole_maker(db.engine) as is_sole:
+            if not is_sole:
+                fail("another process is making them")
+            while (batch := make_next(db.engine, object_store(), settings())) is not None:
+                made[batch.id] = {"batch": batch.id, "wanted": batch.wanted, "made": batch.made}
+    except (ParticipantRefused, StoreUnavailable) as error:
+        fail(str(error))
+    show(list(made.values()), is_json=is_json)
 
 
 @participant_commands.command("purge")

@@ -2,7 +2,17 @@
 
 from flask import Flask
 
-from webapp.portal import account, adding, downtime, participant, participants, signing_in, studies  # noqa: F401  routes
+from webapp.portal import (  # noqa: F401  routes
+    account,
+    adding,
+    batches,
+    downtime,
+    participant,
+    participants,
+    server_address,
+    signing_in,
+    studies,
+)
 from webapp.portal.assets import init_assets
 from webapp.portal.doors import csrf, portal, require_doors
 from webapp.portal.errors import init_error_pages

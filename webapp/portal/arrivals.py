@@ -54,10 +54,25 @@ class Arrivals:
         return sum(stream.size_bytes for stream in self.streams)
 
 
+WAITS_FOR_FIRST_RUN = "waits"
+
+
 def newest_chunk(session: Session, participant_id: int) -> str:
-    """A text that changes when there are new chunks to draw."""
+    """A text that changes when there are new chunks to draw, or when the first files have been processed.
+
+    WAITS_FOR_FIRST_RUN while uploads have come and none of them was looked at: nothing can be said to be missing.
+    """
     newest = session.scalar(sa.select(sa.func.max(Chunk.updated_at)).where(Chunk.participant_id == participant_id))
-    return str(newest.timestamp()) if newest else ""
+    if newest:
+        return str(newest.timestamp())
+    of_participant = UploadRecord.participant_id == participant_id
+    has_any, is_processed = session.execute(
+        sa.select(
+            sa.exists().where(of_participant),
+            sa.exists().where(of_participant, UploadRecord.processed_at.is_not(None)),
+        )
+    ).one()
+    return WAITS_FOR_FIRST_RUN if has_any and not is_processed else ""
 
 
 def arrivals_of(session: Session, participant_id: int) -> Arrivals:
