@@ -8,7 +8,6 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from core.models import Researcher
 from core.signing_in.failures import address_source, browser_source
 
-COOKIE = "known"
 A_YEAR_S = 365 * 24 * 3600
 MOST_PEOPLE = 5
 
@@ -34,20 +33,32 @@ def remember_browser(researcher: Researcher) -> None:
 def set_cookie(response: Response) -> Response:
     """Adds the cookie where this request has something new to say."""
     if known := g.get("known_browser"):
-        config = current_app.config
         response.set_cookie(
-            COOKIE, _serializer().dumps(known), max_age=A_YEAR_S, secure=config["SESSION_COOKIE_SECURE"],
-            httponly=True, samesite="Lax",
-        )  # fmt: skip
+            _cookie_name(),
+            _serializer().dumps(known),
+            max_age=A_YEAR_S,
+            secure=_is_secure(),
+            httponly=True,
+            samesite="Lax",
+        )
     return response
 
 
 def _read() -> dict[str, object]:
     try:
-        known = _serializer().loads(request.cookies.get(COOKIE, ""))
+        known = _serializer().loads(request.cookies.get(_cookie_name(), ""))
     except BadSignature:
         return {}
     return known if isinstance(known, dict) else {}
+
+
+def _is_secure() -> bool:
+    return bool(current_app.config["SESSION_COOKIE_SECURE"])
+
+
+def _cookie_name() -> str:
+    """Over HTTPS browsers take a name with this prefix from this very host alone (CLAR-6)."""
+    return "__Host-known" if _is_secure() else "known"
 
 
 def _serializer() -> URLSafeSerializer:
