@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 
+from core.config import Settings
 from core.crypto.passwords import hash_password
 from core.database import db
 from core.models import PortalSession, Researcher, Study
 from tests.factories import RESEARCHER_PASSWORD, Factory
 from tests.webapp.portal_visitor import Visitor
+from webapp import create_app
 from webapp.portal import signing_in
 
 
@@ -208,3 +210,16 @@ def test_cookies_are_not_for_scripts(app: Flask, researcher: Researcher):
     """PORTAL-27."""
     cookie = Visitor(app).sign_in("mlopez").headers["Set-Cookie"]
     assert "HttpOnly" in cookie and "SameSite=Lax" in cookie
+
+
+def test_over_https_cookies_are_of_this_host_alone(settings: Settings, factory: Factory, study: Study):
+    """CLAR-6: in production both are `__Host-` and Secure, without a domain, for the whole host."""
+    factory.researcher("mlopez", study=study)
+    app = create_app(settings.model_copy(update={"environment": "production", "domain_name": "localhost"}))
+    answer = app.test_client().post(
+        "/validate_login", data={"username": "mlopez", "password": RESEARCHER_PASSWORD}, base_url="https://localhost"
+    )
+    cookies = {line.partition("=")[0]: line for line in answer.headers.getlist("Set-Cookie")}
+    assert set(cookies) == {"__Host-session", "__Host-known"}
+    for line in cookies.values():
+        assert "Secure" in line and "HttpOnly" in line and "Path=/" in line and "Domain" not in line

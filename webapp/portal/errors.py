@@ -57,14 +57,19 @@ def error_page(error: HTTPException, explanation: str | None = None) -> Response
     else:
         body = render_template(
             "portal/error.html", status=status, title=title, explanation=explanation or default, reference=reference,
-            visitor=_visitor(), is_in_downtime=is_in_downtime,
+            visitor=_visitor(status, is_in_downtime=is_in_downtime), is_in_downtime=is_in_downtime,
         )  # fmt: skip
     headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
     return body, status, headers
 
 
-def _visitor() -> Researcher | None:
-    """Who is signed in, also at an address that no view has; None where the database cannot tell."""
+def _visitor(status: int, *, is_in_downtime: bool) -> Researcher | None:
+    """Who is signed in, also at an address that no view has; None where the database cannot tell.
+
+    It is not asked where it may be what failed.
+    """
+    if status >= 500 and not is_in_downtime:
+        return g.get("researcher")
     try:
         return current_user.researcher if current_user.is_authenticated else None
     except SQLAlchemyError:
