@@ -11,6 +11,8 @@ from core.models import ApiKey, Researcher
 
 API_KEY_CHARACTERS = string.ascii_letters + string.digits + "+/"
 API_KEY_LENGTH = 64
+LEAST_PASSWORD = 8
+LEAST_PASSWORD_OF_SITE_ADMIN = 20
 USERNAME = re.compile(r"[A-Za-z0-9]{1,32}")
 # Without characters that are mistaken for each other when a password is read out.
 READABLE_CHARACTERS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -27,8 +29,8 @@ def create_researcher(
     """Adds an account; the caller commits (a taken name fails there). Raises ValueError for a name or password."""
     if not USERNAME.fullmatch(username):
         raise ValueError("a user name has up to 32 letters and digits")
-    if len(password) < 8:
-        raise ValueError("a password has at least 8 characters")
+    if len(password) < LEAST_PASSWORD:
+        raise ValueError(f"a password has at least {LEAST_PASSWORD} characters")
     researcher = Researcher(
         username=username, password_hash=hash_password(password), is_site_admin=is_site_admin,
         must_change_password=must_change_password,
@@ -44,6 +46,11 @@ def create_api_key(session: Session, researcher: Researcher, name: str) -> tuple
     )
     session.add(ApiKey(access_key=access_key, secret_hash=hash_password(secret_key), name=name, researcher=researcher))
     return access_key, secret_key
+
+
+def least_password(researcher: Researcher) -> int:
+    """How many characters a password of this person has at least (PORTAL-40)."""
+    return LEAST_PASSWORD_OF_SITE_ADMIN if researcher.is_site_admin else LEAST_PASSWORD
 
 
 def password_problem(password: str, least: int) -> str | None:

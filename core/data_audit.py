@@ -5,7 +5,7 @@ Counts and examples. Read participant by participant along the indexes, in pages
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,8 +25,8 @@ from core.models import (
 from core.processing.daily_quantities import days_of, recompute_days
 from core.processing.holding import held_participant
 from core.storage.sealed import SUFFIX
-from core.streams import SPECS, DataStream, chunk_path, stream_by_number
-from core.streams.paths import EARLIEST, LATEST_AHEAD
+from core.streams import SPECS, DataStream, stream_by_number
+from core.streams.paths import EARLIEST, LATEST_AHEAD, registered_path
 
 PAGE_ROWS = 5_000
 PAGE_PARTICIPANTS = 500
@@ -232,8 +232,5 @@ def _chunks() -> sa.Select[Any]:
 
 
 def _path(participant: Participant, row: Any) -> str:
-    if row.path:
-        return str(row.path)
-    stream, time_bin = stream_by_number(row.stream), row.time_bin.astimezone(UTC)
-    study_id = participant.study.object_id
-    return chunk_path(study_id, participant.patient_id, stream, time_bin, row.survey_object_id)
+    stream, study_id = stream_by_number(row.stream), participant.study.object_id
+    return registered_path(study_id, participant.patient_id, row.path, stream, row.time_bin, row.survey_object_id)

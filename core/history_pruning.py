@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from core.clock import check_clock
 from core.config import Settings
 from core.models import Heartbeat, Participant, RefusedUpload, StatusReport
 
@@ -37,8 +38,9 @@ def count_old_rows(session: Session, settings: Settings, now: datetime) -> dict[
 def prune_rows(session: Session, settings: Settings, now: datetime) -> Iterator[tuple[str, int]]:
     """Deletes old rows, participant after participant by their index, at most 10,000 in a transaction; commits.
 
-    Gives table and number of rows after each commit.
+    Gives table and number of rows after each commit. Raises ClockLooksWrong: too many would be old.
     """
+    check_clock(session)
     columns = kept_months(settings)
     if not columns:
         return

@@ -14,6 +14,8 @@ class LockSpace(IntEnum):
     DISPATCHER = 0xBE2
     RUN = 0xBE3
     PURGE = 0xBE4
+    REBUILD = 0xBE5
+    BATCHES = 0xBE6
 
 
 def lock_key(space: LockSpace, number: int = 0) -> int:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core.clock import check_clock
 from core.crypto.passwords import hash_participant_password
 from core.locks import LockSpace, lock_key, try_lock, unlocked_after
 from core.models import Participant, ParticipantEvent, Purge, StoredObject, Study
@@ -24,6 +25,7 @@ from core.phones.key_cache import private_key_path, public_key_path
 from core.storage import ObjectStore, StoreUnavailable
 from core.storage.sealed import SHARED_PREFIXES, SUFFIX
 from core.storage.store import ObjectVersion
+from core.surveys.events import rebuild_events
 
 PAUSE = timedelta(minutes=30)
 BATCH_OBJECTS = 250
@@ -97,6 +99,8 @@ def ask_for_purge(session: Session, participant: Participant, by: str | None = N
     participant.password_hash = hash_participant_password(secrets.token_urlsafe(24))
     participant.purge_asked_at = now
     session.execute(insert(Purge).values(participant_id=participant.id, asked_by=by).on_conflict_do_nothing())
+    study = session.get_one(Study, participant.study_id)
+    rebuild_events(session, study, now, participant_ids=[participant.id])  # no survey is asked any more (NOTIF-3)
     return True
 
 
@@ -232,6 +236,7 @@ def _claimed(engine: sa.Engine, now: datetime) -> Iterator[tuple[Session, int] |
     """A session whose connection holds the one purge there may be, and the participant's processing claim."""
     with engine.connect() as connection:
         try:
+            check_clock(connection)
             is_sole = try_lock(connection, _SOLE)
             participant_id = _claim(connection, now) if is_sole else None
             connection.commit()

@@ -15,6 +15,7 @@ from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.clock import ClockLooksWrong
 from core.config import get_settings
 from core.database import get_engine, open_session
 from core.processing.claims import is_anything_waiting
@@ -86,7 +87,7 @@ def process(most_seconds: int, linger_seconds: int) -> tuple[ProcessingReport, l
     quiet_since, numbers, is_work_left = time.monotonic(), itertools.count(1), True
     running: list[PrefectFuture[ProcessingReport | None]] = []
     while True:
-        # When most files are missing, every further batch would mark more of them (PROC-52).
+        # Further batches of a wrong store, or on a machine with a wrong clock, would fail or do harm (PROC-52).
         is_over = time.monotonic() >= end or len(defects) >= MOST_DEFECTS or any_looks_wrong(defects)
         try:
             if is_work_left and not is_over and anything_waits():
@@ -120,7 +121,7 @@ def anything_waits() -> bool:
 
 
 def any_looks_wrong(defects: list[Exception]) -> bool:
-    return any(isinstance(defect, StoreLooksWrong) for defect in defects)
+    return any(isinstance(defect, StoreLooksWrong | ClockLooksWrong) for defect in defects)
 
 
 def tasks_at_once() -> int:

@@ -6,6 +6,8 @@ small queries; starting a process for each look would cost more.
 
 import math
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
 from prefect import State, flow, get_client, get_run_logger
@@ -20,16 +22,21 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.deployments import run_deployment
 from prefect.states import Completed
+from sqlalchemy import Engine
 
 from core.config import get_settings
 from core.database import get_engine, open_session
+from core.participants.batches import is_batch_waiting, sole_maker
 from core.processing.claims import count_waiting
 from core.processing.presence import runs_present, sole_dispatcher
-from core.processing.run import mark_run
+from core.processing.run import look_for_missing, mark_run
+from core.surveys.rebuilding import is_rebuild_waiting, sole_rebuilder
 from flows.hooks import HOOKS
 from flows.run_names import rename_run
 
 WORKERS_DEPLOYMENT = "process-participants"
+REBUILD = "rebuild-schedules/rebuild-schedules"
+CREATE = "create-participants/create-participants"
 WATCH_SECONDS = 45
 LOOK_SECONDS = 3
 MOST_RUNS = 2  # more than the pool runs at once would only queue up
@@ -49,6 +56,8 @@ def process_uploads(watch_seconds: int = WATCH_SECONDS) -> State:
     with sole_dispatcher(get_engine()) as is_sole:
         if not is_sole:
             return Completed(name="AnotherLooks", message="Another dispatcher is at work.")
+        start_what_was_asked()
+        look_for_missing(get_engine())
         waiting, started = look(watch_seconds)
     mark_run(get_engine())
     if not waiting:
@@ -70,6 +79,22 @@ def look(watch_seconds: int) -> tuple[int, int]:
         if time.monotonic() >= end:
             return waiting, 0
         time.sleep(LOOK_SECONDS)
+
+
+def start_what_was_asked() -> None:
+    """Starts runs for rows that a change left behind while the Prefect server did not answer, or whose run died."""
+    with open_session() as session:
+        is_rebuild_asked, is_batch_asked = is_rebuild_waiting(session), is_batch_waiting(session)
+    if is_rebuild_asked and is_free(sole_rebuilder):
+        run_deployment(REBUILD, parameters={"only_asked": True}, timeout=0, as_subflow=False)
+    if is_batch_asked and is_free(sole_maker):
+        run_deployment(CREATE, timeout=0, as_subflow=False)
+
+
+def is_free(sole: Callable[[Engine], AbstractContextManager[bool]]) -> bool:
+    """Whether nobody is at this work, which one process does at a time."""
+    with sole(get_engine()) as is_ours:
+        return is_ours
 
 
 def runs_wanted(waiting: int) -> int:

@@ -20,7 +20,7 @@ FILES = {
 }
 ICONS = (
     "arrow-down", "arrow-up", "check", "chevron-left", "chevron-right", "chevrons-up-down", "circle-alert",
-    "circle-user-round", "copy", "download", "folder-open", "key-round", "log-out", "menu", "power",
+    "circle-user-round", "clock", "copy", "download", "folder-open", "key-round", "log-out", "menu", "power",
     "search", "smartphone", "triangle-alert", "user-plus", "users",
 )  # fmt: skip
 SPRITE = "icons.svg"

@@ -12,6 +12,7 @@ import time
 import urllib.request
 import uuid
 from datetime import UTC, datetime, timedelta
+from datetime import time as clock_time
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,13 @@ from sqlalchemy.dialects.postgresql import insert
 from core.accounts import create_researcher, new_password
 from core.config import Settings, get_settings
 from core.database import open_session
-from core.models import Participant, ParticipantActivity, StudyRole, Survey, SurveyType
+from core.models import Participant, ParticipantActivity, StudyRole, SurveyType
 from core.models.researcher import researcher_by_username
 from core.participants import create_participants
 from core.storage import SealedStore, open_store
 from core.studies import create_study
+from core.surveys.saving import SurveyChanges, create_survey, save_survey
+from core.surveys.schedules import ScheduleKind, Weekly
 
 ACCOUNT = "demo"
 STUDY = "Sleep and movement after discharge"
@@ -69,17 +72,32 @@ def make_study(settings: Settings) -> dict[str, Any]:
     with open_session() as session:
         study = create_study(session, STUDY, app_settings=APP_SETTINGS)
         session.flush()
-        evening = Survey(study_id=study.id, survey_type=SurveyType.TRACKING, name="Evening check")
-        evening.content = json.dumps(evening_questions())
-        diary = Survey(study_id=study.id, survey_type=SurveyType.AUDIO, name="Voice diary")
-        diary.content = json.dumps([{"prompt": "How was your day?"}])
-        diary.settings = json.dumps({"audio_survey_type": "compressed", "bit_rate": 64000, "sample_rate": 44100})
-        session.add_all([evening, diary])
+        now = datetime.now(UTC)
+        for survey_type, changes in SURVEYS:
+            save_survey(session, create_survey(session, study, survey_type, now), changes(), now)
         session.commit()
         store = SealedStore(open_store(settings), study, settings)
         new = create_participants(session, store, study, PARTICIPANTS)
         people = [{"patient_id": n.patient_id, "password": n.password} for n in new]
         return {"study": study.object_id, "study_id": study.id, "participants": people}
+
+
+def evening_check() -> SurveyChanges:
+    """Asked each evening at eight."""
+    timings = [Weekly(weekday, clock_time(20)) for weekday in range(7)]
+    return SurveyChanges(name="Evening check", content=evening_questions(), timings={ScheduleKind.WEEKLY: timings})
+
+
+def voice_diary() -> SurveyChanges:
+    """A recording whenever the participant likes."""
+    return SurveyChanges(
+        name="Voice diary",
+        content=[{"prompt": "How was your day?"}],
+        settings={"audio_survey_type": "compressed", "bit_rate": 64000, "sample_rate": 44100, "always_available": True},
+    )
+
+
+SURVEYS = ((SurveyType.TRACKING, evening_check), (SurveyType.AUDIO, voice_diary))
 
 
 def evening_questions() -> list[dict[str, Any]]:

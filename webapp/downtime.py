@@ -4,7 +4,7 @@ import logging
 import time
 from threading import Lock
 
-from flask import Flask, abort, request
+from flask import Flask, abort, current_app, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.database import db
@@ -46,6 +46,12 @@ class DowntimeSwitch:
     def forget(self) -> None:
         """Looks anew at the next request."""
         self._look_at = 0.0
+
+
+def is_down() -> bool:
+    """Whether downtime is on, as this process last saw it."""
+    switch: DowntimeSwitch = current_app.extensions["beiwe_downtime"]
+    return switch.is_on()
 
 
 def init_downtime(app: Flask) -> None:

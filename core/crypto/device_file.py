@@ -29,6 +29,9 @@ PIECE_BYTES = 1 << 19
 # A file of nothing but broken lines must not cost a Python object, or a private key operation, for each.
 MAX_RECORDED_ERRORS = 1000
 MAX_FURTHER_KEYS = 16
+# Of lines decrypted with another file's key one in 256 ends by chance in a padding that verifies (PHONE-112).
+LEAST_VERIFIED = 0.1
+KEY_DOES_NOT_FIT = "key does not fit"
 
 _LINE = re.compile(rb"[^\n]+")
 _KEY_CHARACTERS = ALPHABET + b"+/="
@@ -70,8 +73,9 @@ class DecryptedFile:
 def decrypt_device_file(data: bytes | mmap, key: DevicePrivateKey) -> DecryptedFile:
     """The plaintext that must be stored for one uploaded file (PHONE-104).
 
-    Raises NothingInFile for a file without a non-empty line, NoUsableKey where its AES key cannot be recovered.
-    Failed lines are left out and recorded, never raised.
+    Raises NothingInFile for a file without a non-empty line, NoUsableKey where its AES key cannot be recovered or is
+    another file's: fewer than one line in ten then has a padding that verifies (PHONE-112). Failed lines are left out
+    and recorded, never raised.
     """
     key_line = _LINE.search(data)
     if key_line is None:
@@ -79,6 +83,8 @@ def decrypt_device_file(data: bytes | mmap, key: DevicePrivateKey) -> DecryptedF
     reading = _Reading(key, file_key(key_line.group(), key))
     for piece in _pieces(data, key_line.end() + 1):
         reading.read(piece)
+    if reading.decrypted_lines - reading.unverified_lines < LEAST_VERIFIED * reading.decrypted_lines:
+        raise NoUsableKey(KEY_DOES_NOT_FIT)
     return DecryptedFile(
         plaintext=reading.plaintext(),
         total_lines=reading.total_lines,
@@ -125,6 +131,7 @@ class _Reading:
         self.total_lines = 1
         self.line_errors: list[LineError] = []
         self.failed_lines = 0
+        self.decrypted_lines = 0
         self.unverified_lines = 0
 
     def read(self, piece: bytes) -> None:
@@ -164,6 +171,7 @@ class _Reading:
         regular = lines.regular_between(begin, end)
         text, starts, unverified = decrypt_regular_lines(piece, lines, regular, self._aes_key)
         self.unverified_lines += unverified
+        self.decrypted_lines += len(regular)
         between = odd[(odd >= begin) & (odd < end)]
         ends_before = starts[np.searchsorted(regular, between)].tolist()
         done = 0
@@ -181,5 +189,6 @@ class _Reading:
             if len(self.line_errors) < MAX_RECORDED_ERRORS:
                 self.line_errors.append(LineError(number, result))
             return
+        self.decrypted_lines += 1
         self.unverified_lines += not result.is_verified
         self.parts += (b"\n", result.record)

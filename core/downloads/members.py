@@ -14,7 +14,7 @@ from core.downloads.query import DataQuery, UnknownName, known_hashes
 from core.models import Chunk, Participant, StoredObject, Study, Survey
 from core.storage.sealed import SUFFIX
 from core.streams import SPECS, DataStream, stream_by_number
-from core.streams.paths import chunk_path
+from core.streams.paths import registered_path
 
 PAGE_ROWS = 5_000
 FIRST_PAGE_ROWS = 250  # the answer begins when they are there
@@ -34,7 +34,7 @@ class Member:
     name: str
     path: str
     size_bytes: int | None
-    registry_hash: str | None
+    registry_hash: str
     seal: str | None
 
     @property
@@ -50,11 +50,9 @@ class Hashes:
     md5: str | None
     sha1: str | None
 
-    def for_registry(self, *, is_sha1: bool) -> str | None:
-        """The SHA-1 where the caller sent a registry and it is known, else the MD5, if there is one (DATA-23)."""
-        if is_sha1:
-            return self.sha1 or self.md5
-        return self.md5 or ""
+    def for_registry(self, *, is_sha1: bool) -> str:
+        """The SHA-1 where the caller sent a registry and it is known, else the MD5, else empty (DATA-23, CLAR-72)."""
+        return (self.sha1 if is_sha1 else None) or self.md5 or ""
 
 
 def participants_asked_for(session: Session, study: Study, query: DataQuery) -> list[tuple[int, str]]:
@@ -83,8 +81,9 @@ def members(
         last: tuple[int, datetime] | None = None
         for page in _pages(session, participant_id, query):
             paths = [
-                row.path
-                or chunk_path(study.object_id, patient_id, stream_by_number(row.stream), row.time_bin, row.survey)
+                registered_path(
+                    study.object_id, patient_id, row.path, stream_by_number(row.stream), row.time_bin, row.survey
+                )
                 for row in page
             ]
             objects = _objects(session, paths)
@@ -96,7 +95,7 @@ def members(
                 stream = stream_by_number(row.stream)
                 stored = objects.get(path)
                 hashes = Hashes(_base64(row.md5), _base64(row.sha1 or (stored.sha1 if stored else None)))
-                if query.registry is not None and _caller_has(query.registry, hashes, path, stream):
+                if query.registry is not None and _caller_has(query, hashes, path, stream):
                     continue
                 name = member_name(patient_id, stream, path, row.time_bin, row.survey)
                 names[name] += 1
@@ -163,10 +162,16 @@ def _objects(session: Session, paths: Sequence[str]) -> dict[str, sa.Row[Any]]:
     return {row.path.removesuffix(SUFFIX): row for row in found}
 
 
-def _caller_has(registry: dict[str, str], hashes: Hashes, path: str, stream: DataStream) -> bool:
-    if stream is DataStream.AUDIO_RECORDINGS:
-        return hashes.sha1 is not None and hashes.sha1 in registry.values()
-    return any(known and known in (hashes.md5, hashes.sha1) for known in known_hashes(registry, path))
+def _caller_has(query: DataQuery, hashes: Hashes, path: str, stream: DataStream) -> bool:
+    """Whether the caller's registry names this file with one of its hashes (DATA-24).
+
+    A file that is not chunked never changes, so the empty text of an answer without hashes will do; a recording counts
+    under any path.
+    """
+    if stream is DataStream.AUDIO_RECORDINGS and hashes.sha1 in query.hashes_in_registry:
+        return True
+    right = {hashes.md5, hashes.sha1} - {None} if SPECS[stream].is_chunked else {hashes.sha1, ""} - {None}
+    return any(known in right for known in known_hashes(query.registry or {}, path))
 
 
 def _base64(digest: bytes | None) -> str | None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from core.streams import DataStream
@@ -31,6 +32,11 @@ class DataQuery:
     time_start: datetime | None
     time_end: datetime | None
     registry: dict[str, str] | None
+
+    @cached_property
+    def hashes_in_registry(self) -> frozenset[str]:
+        """Every hash that the caller has, whatever its path: a registry may hold a million."""
+        return frozenset(known.strip() for known in (self.registry or {}).values())
 
 
 def parse_query(form: dict[str, list[str]]) -> DataQuery:
@@ -60,10 +66,17 @@ def names_in(values: Sequence[str], field: str) -> list[str]:
             parsed = [value]
         except RecursionError:
             parsed = None
-        if not isinstance(parsed, list) or not all(isinstance(name, str) and "\0" not in name for name in parsed):
+        if isinstance(parsed, int | float) and not isinstance(parsed, bool):
+            parsed = [value.strip()]  # an id that reads as a number, such as 23456789 or 1e234567
+        if not isinstance(parsed, list) or not all(isinstance(name, str) and _is_text(name) for name in parsed):
             raise BadQuery(f"{field}: a JSON list of names, or the field repeated, is expected")
         names.update(dict.fromkeys(parsed))
     return list(names)
+
+
+def _is_text(name: str) -> bool:
+    """Whether the database can hold it: no NUL, and no half of a surrogate pair, which JSON may spell."""
+    return "\0" not in name and not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def known_hashes(registry: dict[str, str], path: str) -> Iterable[str]:

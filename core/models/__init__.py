@@ -4,9 +4,11 @@ from core.models.app_settings import AppSettings
 from core.models.chunk import Chunk
 from core.models.daily_statistics import DailyStatistics
 from core.models.data_access import DataAccessRecord
+from core.models.event_rebuild import EventRebuild
 from core.models.intervention import Intervention, InterventionDate
 from core.models.operations import Switch, SwitchName, Tally
 from core.models.participant import Heartbeat, Participant, ParticipantActivity
+from core.models.participant_batch import BatchState, ParticipantBatch
 from core.models.phone_history import (
     AppVersion,
     EventKind,
@@ -27,6 +29,7 @@ from core.models.schedule import (
     Schedule,
     ScheduledEvent,
 )
+from core.models.signing_in import PortalSession, SignInFailures
 from core.models.stored_object import SealKind, StoredObject
 from core.models.study import Study
 from core.models.survey import Survey, SurveyType, SurveyVersion
@@ -46,11 +49,13 @@ __all__ = [
     "AppSettings",
     "AppVersion",
     "AttemptKind",
+    "BatchState",
     "Chunk",
     "CredentialKind",
     "DailyStatistics",
     "DataAccessRecord",
     "EventKind",
+    "EventRebuild",
     "EventState",
     "Heartbeat",
     "Intervention",
@@ -58,8 +63,10 @@ __all__ = [
     "NotificationAttempt",
     "Participant",
     "ParticipantActivity",
+    "ParticipantBatch",
     "ParticipantEvent",
     "PhoneReport",
+    "PortalSession",
     "ProblemUpload",
     "ProcessingStatus",
     "Purge",
@@ -78,6 +85,7 @@ __all__ = [
     "ScheduledEvent",
     "SealKind",
     "ServedParticipant",
+    "SignInFailures",
     "StatusReport",
     "StoredObject",
     "Study",

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
+from sqlalchemy.orm.interfaces import LoaderOption
 
 from core.database import Model
 from core.models.columns import At, CreatedAt, Id, one_of
@@ -19,8 +20,9 @@ ACTIVITY_COLUMNS = (
 class Participant(Model):
     """Identity of a participant (MODEL-30). Rows are never deleted: a purge empties them.
 
-    `device_id` is empty until a phone registers; `os_type` is that of the last registration; `timezone_name` is null
-    while the phone's zone is unknown; `is_watched_closely` keeps a status report with every request (PHONE-125).
+    `batch_id` is the batch that it was made in. `device_id` is empty until a phone registers; `os_type` is that of the
+    last registration; `timezone_name` is null while the phone's zone is unknown; `is_watched_closely` keeps a status
+    report with every request (PHONE-125).
     """
 
     __tablename__ = "participants"
@@ -34,6 +36,7 @@ class Participant(Model):
     timezone_name: Mapped[str | None] = mapped_column(sa.Text)
     has_easy_enrollment: Mapped[bool] = mapped_column(server_default=sa.false())
     is_watched_closely: Mapped[bool] = mapped_column(server_default=sa.false())
+    batch_id: Mapped[int | None] = mapped_column(sa.ForeignKey("participant_batches.id", ondelete="RESTRICT"))
     retired_at: Mapped[At | None]
     purge_asked_at: Mapped[At | None]
     purged_at: Mapped[At | None]
@@ -47,6 +50,7 @@ class Participant(Model):
         sa.CheckConstraint("patient_id ~ '^[1-9a-z]{1,8}$'", name="patient_id"),
         sa.Index(None, "study_id", "patient_id"),
         sa.Index(None, "study_id", "created_at"),
+        sa.Index("ix_participants_batch_id", "batch_id", postgresql_where=sa.text("batch_id IS NOT NULL")),
     )
 
     @property
@@ -98,11 +102,18 @@ class Heartbeat(Model):
     __table_args__ = (sa.Index(None, "participant_id", "at"),)
 
 
+def with_study_and_key() -> LoaderOption:
+    """For queries whose participants' objects are about to be read or written: the study and its key come along."""
+    return joinedload(Participant.study).undefer(Study.encryption_key)
+
+
 def participant_with_study(session: Session, patient_id: str) -> Participant | None:
     """The participant of that id with its study and activity loaded, in one query; ids are unique over all studies."""
-    query = (
-        sa.select(Participant)
-        .where(Participant.patient_id == patient_id)
-        .options(sa.orm.joinedload(Participant.study), sa.orm.joinedload(Participant.activity))
-    )
-    return session.scalar(query)
+    query = sa.select(Participant).where(Participant.patient_id == patient_id)
+    return session.scalar(query.options(with_study_and_key(), joinedload(Participant.activity)))
+
+
+def participant_in_study(session: Session, study_id: int, patient_id: str) -> Participant | None:
+    """The study's participant of that id, with its activity."""
+    query = sa.select(Participant).where(Participant.patient_id == patient_id, Participant.study_id == study_id)
+    return session.scalar(query.options(joinedload(Participant.activity)))

@@ -1,6 +1,7 @@
 """Researchers, their roles in studies, and the keys of their programs."""
 
 import secrets
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -37,6 +38,10 @@ class Researcher(Model):
         self.password_hash = hash_password(password)
         self.password_changed_at = sa.func.now()
         self.must_change_password = must_change
+        self.end_sessions()
+
+    def end_sessions(self) -> None:
+        """Ends every session of this person, on every browser (PORTAL-29)."""
         self.session_token = secrets.token_urlsafe(24)
 
 
@@ -91,9 +96,26 @@ def role_in_study(session: "sa.orm.Session", researcher_id: int, study_id: int) 
     return Role(role) if role else None
 
 
+class NamedStudy(NamedTuple):
+    """What a list of studies needs to know of one."""
+
+    id: int
+    name: str
+
+
+def named_studies_of(session: "sa.orm.Session", researcher: Researcher, most: int) -> list[NamedStudy]:
+    """Numbers and names of the first studies that the researcher may see, in the order of `studies_of`."""
+    rows = session.execute(_visible(sa.select(Study.id, Study.name), researcher).limit(most))
+    return [NamedStudy(*row) for row in rows]
+
+
 def studies_of(session: "sa.orm.Session", researcher: Researcher) -> list[Study]:
     """Studies that the researcher may see, by name ignoring case; hidden ones never (PORTAL-70)."""
-    query = sa.select(Study).where(Study.hidden_at.is_(None)).order_by(sa.func.lower(Study.name))
+    return list(session.scalars(_visible(sa.select(Study), researcher)))
+
+
+def _visible(query: "sa.Select[Any]", researcher: Researcher) -> "sa.Select[Any]":
+    query = query.where(Study.hidden_at.is_(None)).order_by(sa.func.lower(Study.name), Study.id)
     if not researcher.is_site_admin:
-        query = query.join(StudyRole).where(StudyRole.researcher_id == researcher.id)
-    return list(session.scalars(query))
+        query = query.join(StudyRole, StudyRole.study_id == Study.id).where(StudyRole.researcher_id == researcher.id)
+    return query

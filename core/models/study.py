@@ -37,7 +37,10 @@ class Study(Model):
     id: Mapped[Id]
     object_id: Mapped[str] = mapped_column(sa.Text, unique=True, default=new_object_id)
     name: Mapped[str] = mapped_column(sa.Text)
-    encryption_key: Mapped[str] = mapped_column(SealedText("studies.encryption_key"), default=new_study_key)
+    # Read only where objects are sealed or opened: a key that is damaged must not break pages.
+    encryption_key: Mapped[str] = mapped_column(
+        SealedText("studies.encryption_key"), default=new_study_key, deferred=True
+    )
     timezone_name: Mapped[str] = mapped_column(sa.Text, server_default="America/New_York")
     end_on: Mapped[date | None]
     is_stopped_by_hand: Mapped[bool] = mapped_column(server_default=sa.false())

@@ -130,7 +130,7 @@ def _noting(column: str) -> sa.Executable:
     return (
         sa.select(Participant, sa.column("has_new_versions", sa.Boolean))
         .from_statement(change)
-        .options(contains_eager(Participant.study), contains_eager(Participant.activity))
+        .options(contains_eager(Participant.study).undefer(Study.encryption_key), contains_eager(Participant.activity))
     )
 
 

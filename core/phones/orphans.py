@@ -11,6 +11,7 @@ from core.phones.key_cache import PrivateKeyCache
 from core.phones.uploads import UploadDesk, rows_of_upload
 from core.storage import ObjectStore, SealedStore
 from core.storage.sealed import SUFFIX
+from core.streams import SPECS, Platform
 from core.streams.paths import UnknownStream, below_participant, stream_of_path
 
 QUEUED = "queued"
@@ -39,12 +40,13 @@ def requeue_orphan(desk: UploadDesk, key: str) -> bool:
     if participant is None or participant.study.object_id != desk.store.study_id or participant.is_locked_out:
         raise NotRequeued("there is no such participant in this study")
     try:
-        stream_of_path(below_participant(path))
+        stream = stream_of_path(below_participant(path))
         contents, _ = desk.store.read(path)
     except (UnknownStream, SealBroken) as error:
         raise NotRequeued(str(error)) from None
     try:
-        desk.session.execute(*rows_of_upload(participant, desk.store.adopt(path, contents)))
+        platform = SPECS[stream].only_platform or (Platform(participant.os_type) if participant.os_type else None)
+        desk.session.execute(*rows_of_upload(participant, desk.store.adopt(path, contents), platform))
         desk.session.commit()
     except IntegrityError:
         desk.session.rollback()

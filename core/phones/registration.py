@@ -86,5 +86,6 @@ def _keep_identifiers(desk: UploadDesk, participant: Participant, fields: Mappin
     placed = place_raw_object(desk, path, identifiers_csv(participant.patient_id, fields))
     if isinstance(placed, Answer):
         return False
-    desk.session.execute(*rows_of_upload(participant, placed))
+    before = Platform(participant.os_type) if participant.os_type else None
+    desk.session.execute(*rows_of_upload(participant, placed, before))
     return True

@@ -36,7 +36,7 @@ from core.phones.key_cache import PrivateKeyCache
 from core.phones.unreadable import has_room_aside
 from core.storage import ObjectExists, ObjectMissing, SealedStore, StoredBytes
 from core.storage.sealed import SUFFIX
-from core.streams import SPECS, stream_of_path
+from core.streams import SPECS, Platform, stream_of_path
 from core.streams.paths import below_participant
 
 Rows = tuple[sa.Insert, dict[str, Any]]
@@ -75,13 +75,15 @@ TOO_MUCH_UNREADABLE = Answer(503, "too much that cannot be read today, try again
 
 @dataclass(frozen=True)
 class Upload:
-    """What a phone sent: the name it gave, and the encrypted bytes (None: neither part nor field `file`).
+    """What a phone sent: the name it gave, the encrypted bytes (None: neither part nor field `file`), its platform.
 
+    The platform is that of the request: a phone's last files may come when another one is registered (PHONE-68).
     A large file is on disk, and read from there. `password` is the device hash as it came, which need not be right.
     """
 
     file_name: str
     file: bytes | mmap | None
+    platform: Platform
     password: str = field(default="", repr=False)
 
 
@@ -130,7 +132,7 @@ def accept_upload(desk: UploadDesk, participant: Participant, upload: Upload) ->
         placed = place_raw_object(desk, path, decrypted.plaintext)
         if isinstance(placed, Answer):
             return placed
-        rows, answer = [rows_of_upload(participant, placed)], STORED
+        rows, answer = [rows_of_upload(participant, placed, upload.platform)], STORED
     else:
         rows, answer = [], EMPTY_KEPT_ASIDE if decrypted.line_errors else EMPTY
     if decrypted.line_errors:
@@ -201,13 +203,16 @@ def _create_own(store: SealedStore, path: str, contents: bytes) -> StoredBytes:
         return store.adopt(path, contents)
 
 
-def rows_of_upload(participant: Participant, stored: StoredBytes) -> Rows:
-    """The rows that make a stored raw object an accepted upload: queue, stored object, log (PHONE-68)."""
+def rows_of_upload(participant: Participant, stored: StoredBytes, platform: Platform | None) -> Rows:
+    """The rows that make a stored raw object an accepted upload: queue, stored object, log (PHONE-68).
+
+    `platform` is that of the phone which sent it, None where it is not known: fixes of rows depend on it (PROC-19).
+    """
     path = stored.path.removesuffix(SUFFIX)
     more = {
         "path": path,
         "object_path": stored.path,
-        "os_type": participant.os_type,
+        "os_type": platform.value if platform else None,
         "app_version": participant.activity.last_version_code or "",
         "stream": SPECS[stream_of_path(below_participant(path))].number,
     }

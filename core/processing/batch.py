@@ -19,8 +19,9 @@ from core.models import Participant, QueuedUpload, QueueState, StoredObject
 from core.processing.chunk_writing import ChunkTrouble, ChunkWriter, WrittenChunk
 from core.processing.daily_quantities import days_of, recompute_days
 from core.processing.fetching import StoredFile, fetch
-from core.processing.recording import Recorder
-from core.processing.report import ProcessingReport, refuse_many_missing
+from core.processing.known_objects import check_missing
+from core.processing.recording import MISSING, Recorder
+from core.processing.report import ProcessingReport
 from core.storage import ObjectStore, SealedStore
 from core.storage.sealed import SUFFIX
 from core.streams import SPECS, Platform, UnknownStream, stream_of_path
@@ -29,7 +30,6 @@ from core.tallies import Integrity
 from core.threads import Threads
 
 THREADS = 4
-MISSING = "missing in the store"
 
 
 def process_batch(
@@ -51,7 +51,7 @@ def process_batch(
 
     with Threads(THREADS) as threads:
         fetched = fetch(threads.map, sealed, chunked, folder)
-        refuse_many_missing(len(fetched.missing), len(queued))
+        check_missing(session, participant, sealed, fetched)
         binned = bin_files(fetched.files, datetime.now(UTC))
         known = recorder.known_chunks(binned.groups)
         session.commit()
@@ -68,11 +68,12 @@ def process_batch(
     failures |= unregistered
     recompute_days(session, participant, _days_changed(participant, written, unchunked, unregistered))
     recorder.finish([q for q in queued if q.path not in failures], binned, folder)
-    recorder.postpone([q for q in queued if q.path in failures], failures, for_good=set(fetched.missing))
+    recorder.postpone([q for q in queued if q.path in failures], failures)
     session.commit()
 
     report = ProcessingReport(
-        participants={participant.id}, batches=1, files=len(queued), missing=len(fetched.missing),
+        participants={participant.id}, with_missing={participant.id} if fetched.missing else set(), batches=1,
+        files=len(queued), missing=len(fetched.missing),
         size_bytes=sum(q.size_bytes for q in queued), chunks_written=sum(w.stored is not None for w in written),
         chunks_unchanged=sum(w.stored is None for w in written),
         unchunked=sum(q.path not in failures for q in unchunked), failures=failures,

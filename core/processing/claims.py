@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from core.clock import check_clock
 from core.locks import LockSpace, lock_key, try_lock, unlocked_after
 
 CANDIDATES = 20
@@ -58,10 +59,11 @@ class Scope:
 def claimed_participant(engine: sa.Engine, scope: Scope) -> Iterator[tuple[Session, int] | None]:
     """A session that holds the claim on a participant with waiting uploads, and its id; None when nobody waits.
 
-    Participants that other workers hold are passed over.
+    Participants that other workers hold are passed over. Raises ClockLooksWrong: rows are dropped by the time of day.
     """
     with engine.connect() as connection:
         try:
+            check_clock(connection)
             participant_id = _claim(connection, scope)
         except BaseException:
             connection.invalidate()  # it may hold a lock that nobody would give back

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from core.clock import check_clock
 from core.locks import LockSpace, lock_key, unlocked_after
 from core.models import Participant
+from core.models.participant import with_study_and_key
 
 PATIENCE = "60s"
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -18,10 +20,12 @@ def held_participant(engine: sa.Engine, participant_id: int) -> Iterator[tuple[S
     """A session that holds the claim, and the participant with its study.
 
     Waits a minute for a worker to end its batch; None where it does not, or where a purge was asked for (STORE-9).
+    Raises ClockLooksWrong.
     """
     key = lock_key(LockSpace.PARTICIPANT, participant_id)
     with engine.connect() as connection:
         try:
+            check_clock(connection)
             is_held = _wait_for(connection, key)
         except BaseException:
             connection.invalidate()  # it may hold a lock that nobody would give back
@@ -30,7 +34,7 @@ def held_participant(engine: sa.Engine, participant_id: int) -> Iterator[tuple[S
             yield None
             return
         with unlocked_after(connection, key), Session(connection, expire_on_commit=False) as session:
-            participant = session.get_one(Participant, participant_id, options=[sa.orm.joinedload(Participant.study)])
+            participant = session.get_one(Participant, participant_id, options=[with_study_and_key()])
             session.commit()
             yield None if participant.is_locked_out else (session, participant)
 

@@ -1,6 +1,6 @@
 """The rows that a batch leaves: registry, stored objects, upload log, queue. The caller commits them as one."""
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,10 +15,20 @@ from core.processing.fetching import StoredFile
 from core.storage import ObjectChanged
 from core.storage.sealed import SUFFIX
 from core.streams import SPECS, BadFileTime, chunk_path, stream_by_number, stream_of_path
-from core.streams.paths import below_participant, file_time
+from core.streams.paths import below_participant, file_time, registered_path
 
 MOST_ATTEMPTS = 10
 LONGEST_PAUSE = timedelta(hours=6)
+MISSING = "missing in the store"
+MISSING_PAUSE = timedelta(hours=1)
+
+
+def put_back_missing(session: Session) -> int:
+    """Lets files wait again that were missing an hour ago; how many (CLAR-13). The caller commits."""
+    is_due = (QueuedUpload.reason == MISSING, QueuedUpload.next_try_at <= sa.func.now())
+    due = sa.update(QueuedUpload).where(QueuedUpload.state == QueueState.FAILED.value, *is_due)
+    count: int = session.execute(due.values(state=QueueState.WAITING.value)).rowcount  # type: ignore[attr-defined]
+    return count
 
 
 class Recorder:
@@ -119,19 +129,22 @@ class Recorder:
         update = update.values({column.name: column for column in given.c if column.name != "path"})
         self.session.execute(update, execution_options=untracked)
 
-    def postpone(self, files: Sequence[StoredFile], reasons: Mapping[str, str], for_good: Set[str]) -> None:
+    def postpone(self, files: Sequence[StoredFile], reasons: Mapping[str, str]) -> None:
         """Lets failed files wait longer each time, and sets them aside after ten tries (PROC-53).
 
-        Those in `for_good` are set aside at once: what is missing does not come back by waiting (PROC-52).
+        Missing ones are set aside at once, and looked for again each hour (PROC-52, CLAR-13).
         """
         if not files:
             return
         failed = sa.select(QueuedUpload).where(is_one_of(QueuedUpload.id, [file.queue_id for file in files]))
         for q in self.session.scalars(failed, execution_options={"populate_existing": True}):
-            q.attempts += 1
             q.reason = reasons[q.path]
+            if q.reason == MISSING:
+                q.state, q.next_try_at = QueueState.FAILED.value, datetime.now(UTC) + MISSING_PAUSE
+                continue
+            q.attempts += 1
             q.next_try_at = datetime.now(UTC) + min(timedelta(minutes=2**q.attempts), LONGEST_PAUSE)
-            if q.attempts >= MOST_ATTEMPTS or q.path in for_good:
+            if q.attempts >= MOST_ATTEMPTS:
                 q.state = QueueState.FAILED.value
 
     def _registered_paths(self, keys: Sequence[ChunkKey]) -> set[str]:
@@ -145,9 +158,13 @@ class Recorder:
             )
         )
         return {
-            row.path
-            or chunk_path(
-                self.study_id, self.participant.patient_id, stream_by_number(row.stream), row.time_bin, row.object_id
+            registered_path(
+                self.study_id,
+                self.participant.patient_id,
+                row.path,
+                stream_by_number(row.stream),
+                row.time_bin,
+                row.object_id,
             )
             for row in self.session.execute(query)
         }

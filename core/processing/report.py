@@ -5,23 +5,25 @@ from dataclasses import dataclass, field
 
 from core.tallies import Counted, Numbers
 
-MANY_MISSING = 10
+MOST_PARTICIPANTS_MISSING = 2
 SUMMED = ("batches", "files", "missing", "size_bytes", "chunks_written", "chunks_unchanged", "unchunked", "rows_kept")
 
 
 class StoreLooksWrong(Exception):
-    """Many raw objects are missing at once: a wrong bucket or an unmounted folder (PROC-52)."""
+    """Objects are missing and nothing else shows that this is the right store (PROC-52, CLAR-13)."""
 
 
 @dataclass
 class ProcessingReport:
     """Counts of batches, files (of which missing in the store), bytes of plaintext, chunks and rows, and failures.
 
-    `rows_dropped` counts by reason; `failures` maps the paths of files that stay queued to why. `integrity` counts
-    objects that are missing or damaged, by `core.tallies.Integrity`.
+    `with_missing` are the participants of whom files are missing. `rows_dropped` counts by reason; `failures` maps the
+    paths of files that stay queued to why. `integrity` counts objects that are missing or damaged, by
+    `core.tallies.Integrity`.
     """
 
     participants: set[int] = field(default_factory=set)
+    with_missing: set[int] = field(default_factory=set)
     batches: int = 0
     files: int = 0
     missing: int = 0
@@ -35,14 +37,18 @@ class ProcessingReport:
     integrity: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "ProcessingReport") -> None:
-        """Adds another report's counts. Raises StoreLooksWrong when most files of both together are missing."""
+        """Adds another report's counts. Raises StoreLooksWrong when files of three participants are missing."""
         for name in SUMMED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.participants |= other.participants
+        self.with_missing |= other.with_missing
         self.rows_dropped.update(other.rows_dropped)
         self.failures |= other.failures
         self.integrity.update(other.integrity)
-        refuse_many_missing(self.missing, self.files)
+        if len(self.with_missing) > MOST_PARTICIPANTS_MISSING:
+            raise StoreLooksWrong(
+                f"raw files of {len(self.with_missing)} participants are missing; is this the right bucket or folder?"
+            )
 
     def counts(self) -> dict[str, int]:
         """The totals as one flat table, for an operator's first question."""
@@ -60,9 +66,3 @@ class ProcessingReport:
             Counted.ROWS_DROPPED: self.rows_dropped,
             Counted.INTEGRITY_FAILURES: self.integrity,
         }
-
-
-def refuse_many_missing(missing: int, files: int) -> None:
-    """Raises StoreLooksWrong when ten or more files, and most of all, are not in the store."""
-    if missing >= MANY_MISSING and missing * 2 > files:
-        raise StoreLooksWrong(f"{missing} of {files} raw files are missing; is this the right bucket or folder?")

@@ -13,14 +13,24 @@ from sqlalchemy.orm import Session
 
 from core.config import Settings
 from core.models import Participant, ProcessingStatus
+from core.models.participant import with_study_and_key
 from core.processing.batch import process_batch
 from core.processing.claims import Scope, claimed_participant
+from core.processing.recording import put_back_missing
 from core.processing.report import ProcessingReport
 from core.storage import ObjectChanged, ObjectStore
 from core.tallies import add_tallies_at_once
 from core.threads import Threads
 
-__all__ = ["ProcessingReport", "Scope", "mark_run", "process_everything", "process_for", "process_next"]
+__all__ = [
+    "ProcessingReport",
+    "Scope",
+    "look_for_missing",
+    "mark_run",
+    "process_everything",
+    "process_for",
+    "process_next",
+]
 log = logging.getLogger(__name__)
 
 BATCHES_OF_A_TURN = 4  # a claim takes six statements, a batch ten; then it is the next participant's turn
@@ -29,14 +39,14 @@ BATCHES_OF_A_TURN = 4  # a claim takes six statements, a batch ten; then it is t
 def process_next(engine: sa.Engine, store: ObjectStore, settings: Settings, scope: Scope) -> ProcessingReport | None:
     """Claims the participant that was served least recently and works on a turn of batches; None when nobody waits.
 
-    Raises StoreUnavailable, StoreLooksWrong and the database's errors where the first batch meets them; its uploads
-    stay queued.
+    Raises StoreUnavailable, StoreLooksWrong, ClockLooksWrong and the database's errors where the first batch meets
+    them; its uploads stay queued.
     """
     with claimed_participant(engine, scope) as claim:
         if claim is None:
             return None
         session, participant_id = claim
-        participant = session.get_one(Participant, participant_id, options=[sa.orm.joinedload(Participant.study)])
+        participant = session.get_one(Participant, participant_id, options=[with_study_and_key()])
         try:
             report = _several(
                 lambda: process_batch(session, participant, store, settings),
@@ -87,9 +97,10 @@ def _several(
 def process_everything(engine: sa.Engine, store: ObjectStore, settings: Settings, scope: Scope) -> ProcessingReport:
     """Works until nothing waits, on PROCESSING_TASKS participants at once (OPS-23).
 
-    Raises StoreLooksWrong when most raw files are missing, and what `process_next` raises.
+    Raises StoreLooksWrong when files of three participants are missing, and what `process_next` raises.
     """
     report, adding, has_failed = ProcessingReport(), Lock(), Event()
+    look_for_missing(engine)
 
     def work(_: int) -> None:
         try:
@@ -104,6 +115,13 @@ def process_everything(engine: sa.Engine, store: ObjectStore, settings: Settings
         threads.map(work, range(settings.processing_tasks))
     mark_run(engine)
     return report
+
+
+def look_for_missing(engine: sa.Engine) -> None:
+    """Lets files that were missing an hour ago be tried again (CLAR-13)."""
+    with Session(engine) as session:
+        put_back_missing(session)
+        session.commit()
 
 
 def mark_run(engine: sa.Engine) -> None:

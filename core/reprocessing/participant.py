@@ -24,7 +24,8 @@ from core.reprocessing.comparing import ChunkComparer, Compared, Outcome, Regist
 from core.reprocessing.raw_files import Hours, RawReader, find_raw_files
 from core.reprocessing.rebuilding import rebuild
 from core.storage import ObjectChanged, ObjectMissing, ObjectStore, SealedStore
-from core.streams import SPECS, DataStream, Platform, chunk_path, stream_by_number
+from core.streams import SPECS, DataStream, Platform, stream_by_number
+from core.streams.paths import registered_path
 from core.threads import Threads
 
 THREADS = 4
@@ -173,7 +174,7 @@ def _registered(session: Session, participant: Participant, stream: DataStream, 
         query = query.where(Chunk.time_bin < hours.end)
     study_id, patient_id = participant.study.object_id, participant.patient_id
     return {
-        row.path or chunk_path(study_id, patient_id, stream, row.time_bin, row.object_id): Registered(
+        registered_path(study_id, patient_id, row.path, stream, row.time_bin, row.object_id): Registered(
             row.md5, row.size_bytes
         )
         for row in session.execute(query)

@@ -115,6 +115,7 @@ def _reseal_page(
         if study is None:
             yield from (Resealed(key, Outcome.UNKNOWN_STUDY) for key in keys)
             return
+        study_key = study.storage_key  # read while the session is there
         paths = [key.removesuffix(SUFFIX) + SUFFIX for key in keys]
         rows = session.execute(sa.select(StoredObject.path, StoredObject.seal).where(StoredObject.path.in_(paths)))
         seals = {row.path: row.seal for row in rows}
@@ -131,7 +132,7 @@ def _reseal_page(
             if isinstance(claim, Outcome):
                 yield Resealed(key, claim)
                 continue
-            work = _Work(claim, store, SealContext(study.storage_key, study_id, path), seals.get(path + SUFFIX))
+            work = _Work(claim, store, SealContext(study_key, study_id, path), seals.get(path + SUFFIX))
             yield work.done(key, settings.data_compression_level, is_dry_run)
 
 

@@ -80,6 +80,13 @@ def chunk_name(stream: DataStream, time_bin: datetime, survey_id: str | None) ->
     return f"{folder}/{time_bin.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.csv"
 
 
+def registered_path(
+    study_id: str, patient_id: str, path: str | None, stream: DataStream, time_bin: datetime, survey_id: str | None
+) -> str:
+    """The path of a registry row: what it says, or for chunks, which say nothing, the one that follows (PROC-38)."""
+    return path or chunk_path(study_id, patient_id, stream, time_bin, survey_id)
+
+
 def chunk_path(study_id: str, patient_id: str, stream: DataStream, time_bin: datetime, survey_id: str | None) -> str:
     """A chunk's full key in the object store, without `.zst` (PROC-37)."""
     return f"{CHUNKS_PREFIX}/{study_id}/{patient_id}/{chunk_name(stream, time_bin, survey_id)}"

@@ -76,6 +76,11 @@ class StreamSpec:
         """True where each survey has chunks of its own (PROC-30)."""
         return self.is_chunked and self.has_survey
 
+    @property
+    def only_platform(self) -> Platform | None:
+        """The platform of every file of this stream; None where both have it."""
+        return next(iter(self.platforms)) if len(self.platforms) == 1 else None
+
     def chunk_header(self, platform: Platform | None) -> str:
         """First line of a chunk, without its line feed, for a participant of this platform (PROC-36)."""
         return f"timestamp,UTC time,{self._columns_on(platform)}"

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from core.models import Intervention, Schedule, Study, Survey, SurveyType, SurveyVersion
 from core.surveys.content import decoded_content, decoded_settings, questions_to_store, settings_without_zero
-from core.surveys.events import rebuild_events
+from core.surveys.rebuilding import update_events_of_study
 from core.surveys.schedules import Absolute, Relative, ScheduleKind, Timing, Weekly
 from core.surveys.timing_lists import TimingRefused
 from core.surveys.timing_rows import row_of, timing_of
@@ -144,7 +144,7 @@ def _check_kind_and_study(session: Session, survey: Survey, kind: ScheduleKind, 
 
 def _rebuild(session: Session, survey: Survey, now: datetime) -> None:
     study = session.get_one(Study, survey.study_id)
-    rebuild_events(session, study, now, survey_id=survey.id)
+    update_events_of_study(session, study, now, survey_id=survey.id)
 
 
 def _archived(survey: Survey) -> tuple[str, str, str, bool]:

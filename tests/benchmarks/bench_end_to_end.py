@@ -118,7 +118,7 @@ def fill(days: int = 1, most_files: int | None = None) -> tuple[float, int]:
         store = sealed_store(study)
         for path, data in islice(day_of(platform, days=days), most_files):
             stored = store.create(f"{study.object_id}/{participant.patient_id}/{path}", data)
-            db.session.execute(*rows_of_upload(participant, stored))
+            db.session.execute(*rows_of_upload(participant, stored, platform))
             size += len(data) * is_chunked(path)
             files += 1
         db.session.commit()

@@ -1,7 +1,11 @@
 """The page with the switch for downtime, in a real browser."""
 
+from flask import Flask
 from playwright.sync_api import expect
 
+from core.database import db
+from core.models import SwitchName
+from core.switches import turn_on
 from tests.browser.portal import Portal
 from tests.factories import Factory
 
@@ -21,6 +25,32 @@ def test_a_site_administrator_finds_the_switch_and_uses_it(portal: Portal, facto
     portal.opens("/choose_study")
     portal.sees_heading("Not available at the moment")
     portal.console_said("503")
-    portal.opens("/downtime")
+    portal.page.get_by_role("link", name="To the switch for downtime").click()
+    portal.sees_heading("Downtime")
     portal.page.get_by_role("button", name="Turn downtime off").click()
     expect(portal.page.get_by_text("Everybody is served again")).to_be_visible()
+
+
+def test_during_downtime_signing_in_leads_to_the_switch_and_others_are_told(
+    portal: Portal, factory: Factory, quick_passwords: None, app: Flask
+):
+    """OPS-30: the sign-in page is served; what it leads to is served too, or says clearly that it is not."""
+    factory.researcher("chief", is_site_admin=True)
+    factory.researcher("mlopez", study=factory.study())
+    turn_on(db.session(), SwitchName.DOWNTIME)
+    db.session.commit()
+    app.extensions["beiwe_downtime"].forget()
+    portal.opens("/choose_study")
+    portal.console_said("503")
+    portal.page.get_by_role("link", name="Sign in as site administrator").click()
+    portal.signs_in("mlopez")
+    portal.sees_heading("Not available at the moment")
+    expect(portal.page.get_by_text("This site is being worked on")).to_be_visible()
+    expect(portal.page.get_by_role("link", name="Try again")).to_be_visible()
+    portal.console_said("503")
+    portal.page.context.clear_cookies()
+    portal.opens("/")
+    portal.signs_in("chief")
+    portal.sees_heading("Downtime")
+    portal.page.get_by_role("button", name="Turn downtime off").click()
+    expect(portal.page.get_by_role("heading", name="Everybody is served")).to_be_visible()

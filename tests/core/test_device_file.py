@@ -68,6 +68,15 @@ def test_padding_that_is_not_pkcs7_is_kept_and_counted() -> None:
     assert counts["android_accel_400_rows"] == 0
 
 
+@pytest.mark.parametrize(("rows", "fitting", "is_kept"), [(30, 0, False), (30, 2, False), (30, 4, True), (1, 0, False)])
+def test_a_file_whose_key_line_is_another_files_is_no_data(rows: int, fitting: int, is_kept: bool) -> None:
+    """PHONE-112: fewer than one padding in ten verifies."""
+    lines = encrypt_device_file([b"row %d" % n for n in range(rows)], PUBLIC_PEM, seed=1).splitlines()[1:]
+    other = encrypt_device_file([b"row %d" % n for n in range(fitting)], PUBLIC_PEM, seed=2).splitlines()
+    result = read(b"\n".join([*other, *lines[fitting:]]) + b"\n")
+    assert isinstance(result, DecryptedFile) if is_kept else result == "aside"
+
+
 def test_an_appended_file_is_read_with_its_own_key() -> None:
     """PHONE-113, may improve; the second key line still counts as a failed line."""
     first, second = (encrypt_device_file([b"header", b"row %d" % n], PUBLIC_PEM, seed=n) for n in (1, 2))
@@ -133,6 +142,7 @@ def test_any_mixture_of_lines_reads_as_line_by_line(lines: list[bytes], has_end:
     data = b"\n".join([KEY_LINE, *lines]) + b"\n" * has_end
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(device_file, "PIECE_BYTES", piece_bytes)
+        patch.setattr(device_file, "LEAST_VERIFIED", 0)
         result = decrypt_device_file(data, KEY)
     plaintext, errors = decrypt_file(data, PRIVATE_PEM)
     assert result.plaintext == plaintext
@@ -141,8 +151,11 @@ def test_any_mixture_of_lines_reads_as_line_by_line(lines: list[bytes], has_end:
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3])
-def test_a_line_with_any_character_out_of_place_reads_as_by_itself(blocks: int) -> None:
+def test_a_line_with_any_character_out_of_place_reads_as_by_itself(
+    blocks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """PHONE-107, PHONE-108: every exchange of two characters, and every character replaced, in one file."""
+    monkeypatch.setattr(device_file, "LEAST_VERIFIED", 0)
     line = _line(bytes(range(16)), bytes(range(100, 100 + 16 * blocks)))
     lines = [line]
     for one in range(len(line)):

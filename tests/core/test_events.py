@@ -22,6 +22,8 @@ from core.models import (
     Survey,
     SurveyVersion,
 )
+from core.participants.changing import retire_participant
+from core.studies.changing import hide_study, reopen_study, set_end_date, set_timezone, stop_study, unhide_study
 from core.surveys.events import Rebuilt, rebuild_events
 from core.surveys.schedules import Absolute, Relative, Weekly
 from tests.factories import Factory
@@ -148,24 +150,44 @@ def test_what_was_sent_far_ahead_of_the_studys_clock_is_known_too(app: Flask, fa
     assert events()[0].state == "done"
 
 
-@pytest.mark.parametrize("column", ["is_stopped_by_hand", "hidden_at", "end_on"])
-def test_a_stopped_study_has_no_events_and_a_reopened_one_has_them_again(app: Flask, factory: Factory, column: str):
-    """NOTIF-7: an end date counts in the study's zone to its last second."""
+STOPS: dict[str, tuple[Any, Any]] = {
+    "stop": (stop_study, reopen_study),
+    "hide": (hide_study, unhide_study),
+    "end": (
+        lambda *on: set_end_date(on[0], on[1], date(2024, 6, 4), on[2]),
+        lambda *on: set_end_date(*on[:2], None, on[2]),
+    ),
+}
+
+
+@pytest.mark.parametrize("how", STOPS)
+def test_a_stopped_study_has_no_events_and_a_reopened_one_has_them_again(app: Flask, factory: Factory, how: str):
+    """NOTIF-7: in the transaction of the change itself, events by hand too."""
     participant = factory.participant()
     study = participant.study
     survey = factory.survey(study)
     factory.schedule(survey, ABSOLUTE)
     rebuild(study)
     by_hand(participant, survey)
-    stopping: dict[str, Any] = {"is_stopped_by_hand": True, "hidden_at": NOW, "end_on": date(2024, 6, 4)}
-    before = getattr(study, column)
-    setattr(study, column, stopping[column])
-    if column == "end_on":
-        assert rebuild(study, datetime(2024, 6, 5, 3, 59, 59, tzinfo=UTC)) == Rebuilt(0, 0)
-    assert rebuild(study) == Rebuilt(2, 0)
+    stop, reopen = STOPS[how]
+    assert not stop(db.session(), study, NOW)
     assert events() == []
-    setattr(study, column, before)
-    assert rebuild(study) == Rebuilt(0, 1)
+    db.session.rollback()
+    assert len(events()) == 2
+    stop(db.session(), study, NOW)
+    db.session.commit()
+    reopen(db.session(), study, NOW)
+    assert [e.scheduled_at for e in events()] == [ABSOLUTE_AT]
+
+
+def test_the_last_day_of_a_study_counts_to_its_last_second(app: Flask, factory: Factory):
+    """NOTIF-7, PORTAL-91: in the study's zone."""
+    participant = factory.participant()
+    factory.schedule(factory.survey(participant.study), ABSOLUTE)
+    rebuild(participant.study)
+    set_end_date(db.session(), participant.study, date(2024, 6, 4), datetime(2024, 6, 5, 3, 59, 59, tzinfo=UTC))
+    assert len(events()) == 1
+    assert rebuild(participant.study) == Rebuilt(1, 0)  # as each hour
 
 
 @pytest.mark.parametrize("change", [{"deleted_at": NOW}, {"survey_type": "image_survey"}])
@@ -190,8 +212,11 @@ def test_a_participant_who_retires_loses_the_scheduled_events(app: Flask, factor
     participant = factory.participant()
     factory.schedule(factory.survey(participant.study), ABSOLUTE)
     rebuild(participant.study)
-    participant.retired_at = NOW
-    assert rebuild(participant.study, participant_ids=[participant.id]) == Rebuilt(1, 0)
+    rebuild(participant.study)
+    assert len(events()) == 1
+    assert retire_participant(db.session(), participant, NOW)
+    assert events() == []
+    assert not retire_participant(db.session(), participant, NOW)
 
 
 def test_a_rebuild_keeps_to_its_scope(app: Flask, factory: Factory):
@@ -223,8 +248,8 @@ def test_two_schedules_at_one_minute_are_two_events_and_a_zone_that_changes_move
     rebuild(study)
     assert [e.scheduled_at for e in events()] == [ABSOLUTE_AT] * 2
     assert len({e.uuid for e in events()}) == 2
-    study.timezone_name = "Asia/Tokyo"
-    assert rebuild(study) == Rebuilt(2, 2)
+    set_timezone(db.session(), study, "Asia/Tokyo", NOW)
+    assert len(events()) == 2
     assert {e.scheduled_at for e in events()} == {datetime(2024, 6, 1, 0, tzinfo=UTC)}
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from base64 import b64encode
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from core.storage import SealedStore, StoreUnavailable
 from core.streams import Platform, chunk_path, stream_by_number
 from tests.conftest import VECTORS
 from tests.factories import Factory
+from tests.support.running import command
 from webapp.stores import object_store, settings
 
 CASES = sorted(p.name for p in (VECTORS / "chunks").iterdir())
@@ -46,7 +48,8 @@ def queue(factory: Factory, participant: Participant, path: str, contents: bytes
     """Stores and queues a raw file as an accepted upload does."""
     desk = UploadDesk(db.session(), factory.store(participant.study), PrivateKeyCache())
     stored = place_raw_object(desk, f"{participant.study.object_id}/{participant.patient_id}/{path}", contents)
-    db.session.execute(*rows_of_upload(participant, stored))
+    platform = Platform(participant.os_type) if participant.os_type else None
+    db.session.execute(*rows_of_upload(participant, stored, platform))
     db.session.commit()
     return stored.path.removesuffix(".zst")
 
@@ -279,11 +282,12 @@ def test_rows_that_are_dropped_are_counted_by_reason_in_the_upload_log(app: Flas
 
 
 def test_many_missing_raw_files_stop_the_run_and_mark_nothing(app: Flask, factory: Factory):
-    """PROC-52: a wrong bucket, an unmounted folder."""
+    """PROC-52, CLAR-13: a wrong bucket, an unmounted folder: nothing else of the study can be read either."""
     participant = factory.participant()
-    paths = [queue(factory, participant, f"accel/17000028{n:02}000.csv", HEADER) for n in range(12)]
-    for path in paths:
-        object_store().delete(path + ".zst")
+    for n in range(2):
+        queue(factory, participant, f"accel/17000028{n:02}000.csv", HEADER)
+    for key in list(object_store().keys("")):
+        object_store().delete(key)
     with pytest.raises(StoreLooksWrong):
         process()
     forget_rows()
@@ -415,7 +419,9 @@ def test_a_single_missing_file_is_set_aside_at_once_and_put_back_by_a_command(ap
     contents = b"".join(object_store().read(path + ".zst")[0])
     object_store().delete(path + ".zst")
     assert process().failures == {path: "missing in the store"}
-    assert db.session.scalar(db.select(QueuedUpload.state)) == "failed"
+    row = db.session.scalars(db.select(QueuedUpload)).one()
+    assert (row.state, row.attempts) == ("failed", 0)
+    assert timedelta(minutes=59) < row.next_try_at - datetime.now(UTC) < timedelta(minutes=61)
     object_store().create(path + ".zst", contents)
     assert app.test_cli_runner().invoke(args=["process-uploads", "--json"]).exit_code == 0
     assert db.session.scalar(db.select(db.func.count(QueuedUpload.id))) == 1
@@ -423,8 +429,29 @@ def test_a_single_missing_file_is_set_aside_at_once_and_put_back_by_a_command(ap
     assert db.session.scalar(db.select(db.func.count(QueuedUpload.id))) == 0
 
 
+def test_missing_files_of_one_participant_hold_nobody_up_and_are_looked_for_each_hour(app: Flask, factory: Factory):
+    """CLAR-13, PROC-52: thirty of them, set aside with their reason; another participant's file is processed."""
+    lost, other = factory.participant(), factory.participant()
+    paths = [queue(factory, lost, f"accel/17000028{n:02}000.csv", HEADER + b"1700002801000,3,1,1,1") for n in range(30)]
+    queue(factory, other, "accel/1700002800000.csv", HEADER + b"1700002801000,3,1,1,1")
+    contents = {path: b"".join(object_store().read(path + ".zst")[0]) for path in paths}
+    for path in paths:
+        object_store().delete(path + ".zst")
+    report = command("process-uploads")
+    assert (report["missing"], report["failed"], report["chunks_written"]) == (30, 30, 1)
+    assert command("process-uploads")["files"] == 0
+    for path in paths:
+        object_store().create(path + ".zst", contents[path])
+    assert command("process-uploads")["files"] == 0  # the hour is not over
+    db.session.execute(db.update(QueuedUpload).values(next_try_at=datetime.now(UTC)))
+    db.session.commit()
+    report = command("process-uploads")
+    assert (report["files"], report["failed"]) == (30, 0)
+    assert db.session.scalar(db.select(db.func.count(QueuedUpload.id))) == 0
+
+
 def test_files_missing_from_many_participants_stop_the_run_too(app: Flask, factory: Factory):
-    """PROC-52: a wrong bucket shows in few files of each."""
+    """PROC-52, CLAR-13: three participants at once are a fault of the store."""
     for _ in range(6):
         participant = factory.participant()
         for ms in range(1700002800000, 1700002804000, 1000):
@@ -433,7 +460,7 @@ def test_files_missing_from_many_participants_stop_the_run_too(app: Flask, facto
         process()
     forget_rows()
     states = Counter(db.session.scalars(db.select(QueuedUpload.state)))
-    assert states["waiting"] >= 4
+    assert states["waiting"] >= 4 * 2
 
 
 def test_an_id_that_reads_like_a_stream_misleads_nobody(app: Flask, factory: Factory):

@@ -12,8 +12,8 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
-from core import participants
 from core.config import Settings, load_settings
+from core.participants import creating as participants
 from core.processing import batch
 from core.reprocessing import participant as reprocessing
 from core.storage import ObjectChanged, ObjectExists, ObjectMissing, StoreUnavailable, open_store

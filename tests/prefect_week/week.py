@@ -183,7 +183,7 @@ class Week:
                 "sole_dispatcher": self._sole_dispatcher, "count_waiting": lambda _: self.phones.waiting(stage.now),
                 "runs_present": lambda _: self._present(), "runs_on_their_way": self._on_their_way,
                 "run_deployment": lambda name, **_: self._ask(name.split("/")[0], stage.now, {}),
-                "mark_run": lambda _: None,
+                "mark_run": lambda _: None, "start_what_was_asked": lambda: None, "look_for_missing": lambda _: None,
             },
             process_participants: {
                 "process_batches": SimpleNamespace(submit=self._submit), "process_for": self._process_for,

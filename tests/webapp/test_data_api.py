@@ -134,7 +134,7 @@ def test_a_registry_leaves_out_what_has_not_changed_and_nothing_else(app: Flask,
     first = json.loads(unzip(ask(app, "/get-data/v1", key, study_id=study.object_id))["registry"])
     chunks = {path: value for path, value in first.items() if value}
     again = unzip(ask(app, "/get-data/v1", key, study_id=study.object_id, registry=json.dumps(chunks)))
-    assert len(again) == 3  # two survey answers, whose hash is not in a first registry, and the registry
+    assert len(again) == 3  # two survey answers, which this registry does not name, and the registry
     sha1s = json.loads(again["registry"])
     assert {len(value) for value in sha1s.values()} == {28}
     short = {path.removeprefix("CHUNKED_DATA/"): f" {value} " for path, value in chunks.items()}
@@ -294,7 +294,8 @@ def test_an_old_object_put_back_in_place_of_a_new_one_is_noticed(app: Flask, stu
 @pytest.mark.parametrize(
     ("fields", "status"),
     [({"data_streams": "[" * 200_000}, 400), ({"registry": "[" * 200_000}, 400), ({"foo": "a\0"}, 400),
-     ({"participant_ids": '["\\u0000"]'}, 400)],
+     ({"participant_ids": '["\\u0000"]'}, 400), ({"participant_ids": '["\\ud800"]'}, 400),
+     ({"data_streams": '["\\udfff"]'}, 400), ({"participant_ids": "true"}, 400), ({"participant_ids": "null"}, 400)],
 )  # fmt: skip
 def test_crafted_fields_are_refused_not_failed(app: Flask, study: Study, key, fields: dict, status: int):
     """DATA-20, MODEL-7."""

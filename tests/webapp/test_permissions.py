@@ -8,7 +8,8 @@ from werkzeug.test import TestResponse
 
 from core.access import Role
 from core.database import db
-from core.models import Participant, Researcher, Study
+from core.models import Participant, ParticipantBatch, Researcher, Study
+from core.participants.batches import ask_for_batch
 from tests.factories import Factory
 from tests.webapp.portal_visitor import Visitor
 
@@ -67,6 +68,9 @@ MATRIX: dict[str, str | Page] = {
     ),
     "portal.add_participants": Page("study", "/view_study/{study}/add_participants"),
     "portal.create_new_participant": Page("study", "/create_new_participant", "POST"),
+    "portal.batch_page": Page("study", "/view_study/{study}/batches/{batch}"),
+    "portal.batch_progress": Page("study", "/view_study/{study}/batches/{batch}/progress", passed=302),
+    "portal.batch_passwords": Page("study", "/view_study/{study}/batches/{batch}/passwords", "POST", passed=302),
     "portal.create_many_patients": Page("study", "/create_many_patients/{study}", "POST", passed=422),
 }
 PORTAL = {endpoint: page for endpoint, page in MATRIX.items() if isinstance(page, Page)}
@@ -81,6 +85,8 @@ class World:
     hidden: Study
     participant: Participant
     stranger: Participant
+    batch: ParticipantBatch
+    strange_batch: ParticipantBatch
     visitors: dict[str, Researcher | None]
 
 
@@ -95,18 +101,36 @@ def world(factory: Factory, quick_passwords: None) -> World:
     ):  # fmt: skip
         in_study = {"study": study, "role": role} if role else {}
         visitors[name] = factory.researcher(is_site_admin=is_site_admin, **in_study)
-    return World(study, hidden, factory.participant(study), factory.participant(other), visitors)
+    batches = [ask_for_batch(db.session(), of, 99, "a batch", None) for of in (study, other)]
+    db.session.commit()
+    return World(study, hidden, factory.participant(study), factory.participant(other), *batches, visitors)
 
 
 def ask(
-    app: Flask, world: World, page: Page, who: str, *, study: int | None = None, participant: str | None = None
+    app: Flask,
+    world: World,
+    page: Page,
+    who: str,
+    *,
+    study: int | None = None,
+    participant: str | None = None,
+    batch: int | None = None,
 ) -> TestResponse:
     number = study or world.study.id
-    path = page.path.format(study=number, participant=participant or world.participant.patient_id)
+    path = path_of(world, page, study=number, participant=participant, batch=batch)
     visitor = Visitor(app, world.visitors[who])
     if page.method == "GET":
         return visitor.get(path)
     return visitor.post(path, study_id=str(number), number_of_new_patients="none")
+
+
+def path_of(
+    world: World, page: Page, *, study: int | None = None, participant: str | None = None, batch: int | None = None
+) -> str:
+    return page.path.format(
+        study=study or world.study.id, participant=participant or world.participant.patient_id,
+        batch=batch or world.batch.id,
+    )  # fmt: skip
 
 
 def test_every_route_is_in_the_matrix(app: Flask):
@@ -130,7 +154,7 @@ def test_whoever_is_not_signed_in_is_sent_to_sign_in(app: Flask, world: World):
         if page.kind == "anybody":
             assert answer.status_code in (200, 302)
             continue
-        path = page.path.format(study=world.study.id, participant=world.participant.patient_id)
+        path = path_of(world, page)
         assert answer.status_code == 302, page
         assert answer.location == (f"/?page={path}" if page.is_return_page else "/")
 
@@ -165,6 +189,27 @@ def test_a_participant_of_another_study_is_not_there(app: Flask, world: World):
                 assert answer.status_code == 404, page
 
 
+def test_a_batch_of_another_study_is_not_there(app: Flask, world: World):
+    """PERM-19, PERM-71, CLAR-32."""
+    for page in PORTAL.values():
+        if "{batch}" in page.path:
+            for batch in (world.strange_batch.id, 99_999):
+                assert ask(app, world, page, "site_admin", batch=batch).status_code == 404, page
+
+
+def test_nothing_is_inline(app: Flask, world: World):
+    """PORTAL-8: the policy forbids it, so no page of the matrix holds any, its fragments included."""
+    seen = 0
+    for page in PORTAL.values():
+        if page.method == "GET":
+            visitor = Visitor(app, None if page.path == "/" else world.visitors["site_admin"])
+            for answer in (visitor.get(path_of(world, page)), visitor.swap(path_of(world, page))):
+                seen += answer.status_code == 200
+                for inline in (" style=", "<style", "<script>", " onclick=", "hx-on", "javascript:"):
+                    assert inline not in answer.text, (page, inline)
+    assert seen > len(PORTAL)
+
+
 def test_a_study_number_in_another_form_is_no_page(app: Flask, world: World):
     """PORTAL-3."""
     visitor = Visitor(app, world.visitors["site_admin"])
@@ -178,7 +223,7 @@ def test_what_changes_something_is_not_reached_by_get(app: Flask, world: World):
     """PERM-10, PERM-31: 405 before any look at the session."""
     for page in PORTAL.values():
         if page.method == "POST":
-            path = page.path.format(study=world.study.id)
+            path = path_of(world, page)
             assert Visitor(app).get(path).status_code == 405, page
             assert Visitor(app, world.visitors["site_admin"]).get(path).status_code == 405, page
 
@@ -188,7 +233,7 @@ def test_a_change_without_a_token_is_refused(app: Flask, world: World):
     for page in PORTAL.values():
         if page.method == "POST" and page.path != "/validate_login":
             visitor = Visitor(app, world.visitors["site_admin"])
-            path = page.path.format(study=world.study.id)
+            path = path_of(world, page)
             answer = visitor.post(path, has_token=False, study_id=str(world.study.id), number_of_new_patients="1")
             assert answer.status_code == 403, page
     assert db.session.scalar(db.select(db.func.count()).select_from(Participant)) == 2
@@ -198,7 +243,7 @@ def test_both_forms_of_every_path_are_answered_alike(app: Flask, world: World):
     """PORTAL-1."""
     for page in PORTAL.values():
         if page.method == "GET" and page.path != "/":
-            path = page.path.format(study=world.study.id, participant=world.participant.patient_id)
+            path = path_of(world, page)
             visitor = Visitor(app, world.visitors["site_admin"])
             assert visitor.get(path).status_code == visitor.get(path + "/").status_code, page
 

@@ -1,17 +1,18 @@
 """Sign-in, sign-out and sessions (PORTAL-20 to PORTAL-29)."""
 
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
-from werkzeug.test import TestResponse
 
+from core.config import Settings
 from core.crypto.passwords import hash_password
 from core.database import db
-from core.models import Researcher, Study
+from core.models import PortalSession, Researcher, Study
 from tests.factories import RESEARCHER_PASSWORD, Factory
 from tests.webapp.portal_visitor import Visitor
+from webapp import create_app
 from webapp.portal import signing_in
 
 
@@ -123,23 +124,6 @@ def test_sign_in_does_not_lead_to_a_study_of_others(app: Flask, researcher: Rese
     assert Visitor(app).sign_in("mlopez", referrer=f"/view_study/{other.id}").location == "/choose_study"
 
 
-def test_too_many_attempts_are_answered_with_a_page(app: Flask, monkeypatch: pytest.MonkeyPatch):
-    """From one address whatever the names, and for one name whatever the addresses."""
-    monkeypatch.setattr(signing_in, "verify_password", lambda password, stored: False)
-
-    def attempt(username: str, address: str) -> TestResponse:
-        visitor = Visitor(app)
-        visitor.client.environ_base["REMOTE_ADDR"] = address
-        return visitor.sign_in(username)
-
-    assert {attempt(f"name{n}", "192.0.2.1").status_code for n in range(20)} == {302}
-    refused = attempt("mlopez", "192.0.2.1")
-    assert refused.status_code == 429 and "Too many attempts" in refused.text
-    assert int(refused.headers["Retry-After"]) <= 60
-    answers = [attempt("mlopez", f"198.51.100.{n}").status_code for n in range(31)]
-    assert answers[:29] == [302] * 29 and answers[-1] == 429
-
-
 def test_signing_out_twice_is_no_error(app: Flask):
     assert Visitor(app).post("/logout").location == "/"
 
@@ -172,19 +156,42 @@ def test_a_session_ends_with_its_token_its_account_and_its_age(app: Flask, resea
     assert not Visitor(app, researcher, started=time.time() - 12 * 3600 - 1).is_signed_in
     visitor = Visitor(app, researcher)
     assert visitor.is_signed_in
-    researcher.is_disabled = True
-    db.session.commit()
-    assert not visitor.is_signed_in
-    researcher.is_disabled = False
     researcher.set_password("Another 1! password", must_change=False)
     db.session.commit()
     assert not visitor.is_signed_in
 
 
-def test_an_idle_session_ends(app: Flask, researcher: Researcher):
-    """PORTAL-27."""
+def test_a_session_of_before_an_account_was_disabled_stays_ended_when_it_is_enabled_again(
+    app: Flask, researcher: Researcher
+):
+    """PORTAL-29: also of a browser that asked for nothing meanwhile."""
+    visitor, silent = Visitor(app, researcher), Visitor(app, researcher)
+    assert visitor.is_signed_in and silent.is_signed_in
+    run = app.test_cli_runner().invoke
+    assert run(args=["admin", "update", "--username", "mlopez", "--disable"]).exit_code == 0
+    assert not visitor.is_signed_in
+    assert run(args=["admin", "update", "--username", "mlopez", "--enable"]).exit_code == 0
+    assert not visitor.is_signed_in
+    assert not silent.is_signed_in
+    assert Visitor(app).sign_in("mlopez").location == "/choose_study"
+
+
+def test_an_idle_session_ends_on_the_server(app: Flask, researcher: Researcher, study: Study):
+    """PORTAL-27: polling does not keep it alive, a page does."""
     visitor = Visitor(app, researcher)
-    app.permanent_session_lifetime = timedelta(seconds=-1)
+
+    def idle(minutes: int) -> None:
+        at = datetime.now(UTC) - timedelta(minutes=minutes)
+        db.session.execute(db.update(PortalSession).values(seen_at=at))
+        db.session.commit()
+
+    idle(29)
+    assert visitor.swap(f"/view_study/{study.id}/figures").status_code == 200
+    assert db.session.scalar(db.select(PortalSession.seen_at)) < datetime.now(UTC) - timedelta(minutes=28)
+    assert visitor.is_signed_in
+    db.session.rollback()
+    assert db.session.scalar(db.select(PortalSession.seen_at)) > datetime.now(UTC) - timedelta(minutes=1)
+    idle(31)
     assert not visitor.is_signed_in
 
 
@@ -203,3 +210,16 @@ def test_cookies_are_not_for_scripts(app: Flask, researcher: Researcher):
     """PORTAL-27."""
     cookie = Visitor(app).sign_in("mlopez").headers["Set-Cookie"]
     assert "HttpOnly" in cookie and "SameSite=Lax" in cookie
+
+
+def test_over_https_cookies_are_of_this_host_alone(settings: Settings, factory: Factory, study: Study):
+    """CLAR-6: in production both are `__Host-` and Secure, without a domain, for the whole host."""
+    factory.researcher("mlopez", study=study)
+    app = create_app(settings.model_copy(update={"environment": "production", "domain_name": "localhost"}))
+    answer = app.test_client().post(
+        "/validate_login", data={"username": "mlopez", "password": RESEARCHER_PASSWORD}, base_url="https://localhost"
+    )
+    cookies = {line.partition("=")[0]: line for line in answer.headers.getlist("Set-Cookie")}
+    assert set(cookies) == {"__Host-session", "__Host-known"}
+    for line in cookies.values():
+        assert "Secure" in line and "HttpOnly" in line and "Path=/" in line and "Domain" not in line

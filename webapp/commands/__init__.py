@@ -12,6 +12,7 @@ def register_commands(app: Flask) -> None:
     from webapp.commands.downtime import downtime_commands
     from webapp.commands.participants import participant_commands
     from webapp.commands.processing import process_uploads_command
+    from webapp.commands.rebuilding import rebuild_schedules_command
     from webapp.commands.schedules import schedules_commands
     from webapp.commands.store import audit_store_command, compress_store_command, upload_commands
     from webapp.commands.studies import study_commands
@@ -20,5 +21,6 @@ def register_commands(app: Flask) -> None:
         admin_commands, api_key_commands, study_commands, participant_commands, process_uploads_command,
         upload_commands, audit_store_command, compress_store_command, downtime_commands, device_commands,
         chunks_commands, schedules_commands, reprocess_study_command, audit_data_command,
+        rebuild_schedules_command,
     ):  # fmt: skip
         app.cli.add_command(command)

@@ -1,7 +1,5 @@
 """`admin` and `api-key`: researchers' accounts and their programs' keys."""
 
-import secrets
-
 import click
 from sqlalchemy.exc import IntegrityError
 
@@ -51,7 +49,7 @@ def update(
         researcher.set_password(answer["password"], must_change=True)
     if is_enabled is not None:
         researcher.is_disabled = not is_enabled
-        researcher.session_token = secrets.token_urlsafe(24)
+        researcher.end_sessions()
     if is_site_admin is not None:
         researcher.is_site_admin = is_site_admin
     db.session.commit()

@@ -9,6 +9,8 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from core.clock import ClockLooksWrong
+
 UNDEFINED_TABLE = "42P01"
 as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 
@@ -35,6 +37,8 @@ def one_line() -> Iterator[None]:
         yield
     except click.UsageError as error:
         fail(error.format_message())
+    except ClockLooksWrong as error:
+        fail(str(error))
     except OperationalError as error:
         fail(f"the database does not answer: {str(error.orig).strip().splitlines()[0]}")
     except ProgrammingError as error:

@@ -1,17 +1,19 @@
 """`participant`: creating and changing participants."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
-from core.crypto.passwords import hash_participant_password, new_identifier
 from core.database import db
 from core.models.participant import participant_with_study
 from core.participants import ParticipantRefused, create_participants
+from core.participants.batches import make_next, sole_maker
+from core.participants.changing import reset_device, reset_password, retire_participant
 from core.storage import StoreUnavailable
 from webapp.commands.output import CommandGroup, as_json, fail, show
 from webapp.commands.studies import the_study
-from webapp.stores import sealed_store
+from webapp.stores import object_store, sealed_store, settings
 
 participant_commands = CommandGroup("participant", help="Participants.")
 
@@ -35,24 +37,41 @@ def create(object_id: str, count: int, patient_id: str | None, password: str | N
 @participant_commands.command("update")
 @click.argument("patient_id")
 @click.option("--retire", is_flag=True, help="Uploads are no longer kept, for good.")
-@click.option("--reset-device", is_flag=True, help="Forget which phone this is, until its next request.")
-@click.option("--reset-password", is_flag=True, help="Make a new temporary password.")
+@click.option(
+    "--reset-device", "is_device_reset", is_flag=True, help="Forget which phone this is, until its next request."
+)
+@click.option("--reset-password", "is_password_reset", is_flag=True, help="Make a new temporary password.")
 @as_json
-def update(patient_id: str, retire: bool, reset_device: bool, reset_password: bool, is_json: bool) -> None:
+def update(patient_id: str, retire: bool, is_device_reset: bool, is_password_reset: bool, is_json: bool) -> None:
     """Change a participant."""
     participant = participant_with_study(db.session(), patient_id)
     if participant is None:
         fail(f"{patient_id}: there is no participant with that id")
     answer = {"patient_id": patient_id}
-    if retire and not participant.retired_at:
-        participant.retired_at = datetime.now(UTC)
-    if reset_device:
-        participant.device_id = ""
-    if reset_password:
-        answer["password"] = new_identifier()
-        participant.password_hash = hash_participant_password(answer["password"])
+    if retire:
+        retire_participant(db.session(), participant, datetime.now(UTC))
+    if is_device_reset:
+        reset_device(participant)
+    if is_password_reset:
+        answer["password"] = reset_password(participant)
     db.session.commit()
     show(answer, is_json=is_json)
+
+
+@participant_commands.command("create-batches")
+@as_json
+def create_batches(is_json: bool) -> None:
+    """Make the participants of batches that the portal asked for, where no Prefect worker does."""
+    made: dict[int, dict[str, Any]] = {}
+    try:
+        with sole_maker(db.engine) as is_sole:
+            if not is_sole:
+                fail("another process is making them")
+            while (batch := make_next(db.engine, object_store(), settings())) is not None:
+                made[batch.id] = {"batch": batch.id, "wanted": batch.wanted, "made": batch.made}
+    except (ParticipantRefused, StoreUnavailable) as error:
+        fail(str(error))
+    show(list(made.values()), is_json=is_json)
 
 
 @participant_commands.command("purge")

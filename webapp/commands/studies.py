@@ -1,7 +1,7 @@
 """`study`: creating and changing studies, and who works in them."""
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,19 @@ from core.database import db
 from core.models import Study, StudyRole
 from core.models.researcher import researcher_by_username
 from core.models.study import study_by_object_id
-from core.studies import StudyRefused, checked_zone, create_study
+from core.studies import StudyRefused, create_study
+from core.studies.changing import (
+    hide_study,
+    parsed_end_date,
+    reopen_study,
+    set_easy_enrollment,
+    set_end_date,
+    set_timezone,
+    stop_study,
+    unhide_study,
+)
 from webapp.commands.output import CommandGroup, as_json, fail, show
+from webapp.flow_runs import REBUILD_SCHEDULES, start_run
 
 study_commands = CommandGroup("study", help="Studies.")
 NO_ROLE = "none"
@@ -56,23 +67,24 @@ def update(
     has_easy_enrollment: bool | None, timezone: str | None, is_json: bool,
 ) -> None:  # fmt: skip
     """Change a study."""
-    study = the_study(object_id)
+    session, now, study = db.session(), datetime.now(UTC), the_study(object_id)
+    waits = False
     try:
         if end_date is not None:
-            study.end_on = None if end_date == "none" else date.fromisoformat(end_date)
+            waits |= set_end_date(session, study, None if end_date == "none" else parsed_end_date(end_date), now)
         if timezone is not None:
-            study.timezone_name = checked_zone(timezone)
-    except ValueError:
-        fail(f"{end_date}: YYYY-MM-DD or none is expected")
+            waits |= set_timezone(session, study, timezone, now)
     except StudyRefused as error:
         fail(str(error))
     if is_stopped is not None:
-        study.is_stopped_by_hand = is_stopped
+        waits |= (stop_study if is_stopped else reopen_study)(session, study, now)
     if is_hidden is not None:
-        study.hidden_at = datetime.now(UTC) if is_hidden else None
+        waits |= (hide_study if is_hidden else unhide_study)(session, study, now)
     if has_easy_enrollment is not None:
-        study.has_easy_enrollment = has_easy_enrollment
-    db.session.commit()
+        set_easy_enrollment(session, study, has_easy_enrollment)
+    session.commit()
+    if waits and not start_run(REBUILD_SCHEDULES, only_asked=True):
+        click.echo("Scheduled events follow within minutes of a Prefect worker, or by `rebuild-schedules`.", err=True)
     show({"object_id": study.object_id, "name": study.name}, is_json=is_json)
 
 

@@ -1,7 +1,7 @@
-"""Endpoints of the data API. POST with form fields; a GET has none and is refused (DATA-1)."""
+"""Endpoints of the data API, called by POST with form fields (DATA-1)."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -27,8 +27,9 @@ RECORDED = (
 )  # fmt: skip
 
 
-def api_route(path: str) -> Callable[..., Any]:
-    return data_api.route(path, methods=["GET", "POST"])
+def api_route(path: str, *, methods: Sequence[str] = ("POST",)) -> Callable[..., Any]:
+    """Registers an endpoint; other methods are refused with 405."""
+    return data_api.route(path, methods=methods)
 
 
 @data_api.before_request
@@ -65,7 +66,7 @@ def get_participant_ids() -> Response:
     return _json(list(ids))
 
 
-@api_route("/get-data/v1")
+@api_route("/get-data/v1", methods=["GET", "POST"])  # a GET carries no fields, hence 400: clients know that
 def get_data() -> Response:
     """A streamed zip of chunks and a registry (DATA-20 to DATA-26)."""
     form = request.form.to_dict()

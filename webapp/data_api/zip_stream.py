@@ -5,7 +5,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
@@ -43,6 +43,11 @@ class ZipDownload:
     query: DataQuery
     record_id: int | None
     has_registry: bool
+    sealed: SealedStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Reads the study's key while the request's session is there: the stream outlives it."""
+        object.__setattr__(self, "sealed", SealedStore(self.store, self.study, self.settings))
 
     def stream(self) -> Iterator[bytes]:
         """The zip's bytes: stored members, then `problems.json` if there is need, then `registry`.
@@ -89,7 +94,7 @@ class ZipDownload:
 
     def _fetched(self, found: Iterator[Member]) -> Iterator[tuple[Member, Contents]]:
         """Members in order with their contents: small ones fetched a few ahead by threads, large ones at their turn."""
-        sealed = SealedStore(self.store, self.study, self.settings)
+        sealed = self.sealed
         waiting: deque[tuple[Member, Future[Contents] | None]] = deque()
         most = 1  # the first member is on its way before the others are begun (DATA-21)
         with ThreadPoolExecutor(FETCHERS) as pool:

@@ -11,7 +11,7 @@ from core.database import db
 from core.phones.authentication import known_participant
 from core.phones.refusals import note_refusal
 from core.phones.uploads import TOO_LARGE, Upload, accept_upload, answer_before_reading
-from webapp.phone.door import TooMuchAtOnce, admitted, desk_of, now, phone_route, text_answer
+from webapp.phone.door import TooMuchAtOnce, admitted, desk_of, now, phone_route, request_platform, text_answer
 from webapp.phone.forms import BodyTooLarge
 
 # A large file is in memory several times over while it is decrypted and sealed; here it is about its encrypted size.
@@ -33,9 +33,8 @@ def upload() -> Response:
     try:
         if answer is None:
             with _room_for(form.file):
-                answer = accept_upload(
-                    desk_of(participant), participant, Upload(file_name, form.file, form.fields["password"])
-                )
+                upload = Upload(file_name, form.file, request_platform(), form.fields["password"])
+                answer = accept_upload(desk_of(participant), participant, upload)
         if answer.refusal:
             note_refusal(db.session(), participant, file_name, len(form.file or b""), answer, now())
     finally:

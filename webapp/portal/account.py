@@ -6,7 +6,7 @@ from flask_wtf import FlaskForm
 from wtforms import PasswordField
 from wtforms.validators import InputRequired
 
-from core.accounts import password_problem
+from core.accounts import least_password, password_problem
 from core.crypto.passwords import verify_password
 from core.database import db
 from core.models.researcher import studies_of
@@ -14,8 +14,6 @@ from webapp.portal.doors import portal, signed_in
 from webapp.portal.limits import limiter
 from webapp.portal.sessions import begin_session
 
-LEAST_PASSWORD = 8
-LEAST_PASSWORD_OF_SITE_ADMIN = 20
 FIELDS = ("current_password", "new_password", "confirm_new_password")
 
 
@@ -51,17 +49,12 @@ def self_change_password() -> ResponseReturnValue:
     return redirect(url_for("portal.manage_credentials"))
 
 
-def least_length() -> int:
-    """How long this person's password must be (PORTAL-40)."""
-    return LEAST_PASSWORD_OF_SITE_ADMIN if g.researcher.is_site_admin else LEAST_PASSWORD
-
-
 def _is_acceptable(form: PasswordForm) -> bool:
     """Checks in the order of PORTAL-61 and leaves one sentence at the first field that is wrong."""
     new = form.new_password.data
     if not verify_password(form.current_password.data, g.researcher.password_hash):
         form.current_password.errors = ["This is not your current password."]
-    elif problem := password_problem(new, least_length()):
+    elif problem := password_problem(new, least_password(g.researcher)):
         form.new_password.errors = [problem]
     elif new == form.current_password.data:
         form.new_password.errors = ["This is your current password. Choose another."]
@@ -73,4 +66,6 @@ def _is_acceptable(form: PasswordForm) -> bool:
 def _page(form: PasswordForm) -> str:
     is_forced = g.researcher.must_change_password
     studies = [] if is_forced else studies_of(db.session(), g.researcher)
-    return render_template("portal/account.html", form=form, least=least_length(), is_forced=is_forced, studies=studies)
+    return render_template(
+        "portal/account.html", form=form, least=least_password(g.researcher), is_forced=is_forced, studies=studies
+    )

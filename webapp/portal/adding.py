@@ -5,7 +5,7 @@ import io
 import re
 from typing import Any
 
-from flask import Response, g, render_template, request
+from flask import Response, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 from wtforms import IntegerField, StringField
@@ -14,11 +14,14 @@ from wtforms.validators import InputRequired, NumberRange
 from core.access import Capability
 from core.database import db
 from core.participants import NewParticipant, create_participants
+from core.participants.batches import MADE_AT_ONCE, ask_for_batch, batches_of_study
+from core.participants.creating import MOST_AT_ONCE
+from webapp.flow_runs import CREATE_PARTICIPANTS, start_run
 from webapp.portal.doors import in_study, portal
-from webapp.stores import sealed_store, settings
+from webapp.stores import sealed_store
 
-MOST_AT_ONCE = 200
-HOW_MANY = f"A number from 1 to {MOST_AT_ONCE}."
+BATCHES_SHOWN = 5
+HOW_MANY = f"A number from 1 to {MOST_AT_ONCE:,}."
 
 
 class ManyForm(FlaskForm):
@@ -50,7 +53,7 @@ def create_new_participant() -> ResponseReturnValue:
     """Makes one participant and shows id and password, for the only time."""
     new = _create(1)
     if request.htmx:  # type: ignore[attr-defined]
-        return render_template("portal/_new_participants.html", new=new, server=server_address())
+        return render_template("portal/_new_participants.html", new=new)
     return _page(ManyForm(), new)
 
 
@@ -61,11 +64,27 @@ def create_many_patients(study_number: int) -> ResponseReturnValue:
     form = ManyForm()
     if not form.validate():
         return _page(form), 422
+    count, name = form.number_of_new_patients.data, csv_name(form.desired_filename.data or "")
+    if count > MADE_AT_ONCE:
+        return _in_background(count, name)
+    return csv_of(_create(count), name)
+
+
+def _in_background(count: int, name: str) -> ResponseReturnValue:
+    """Leaves a batch to the deployment `create-participants`, and leads to the page that shows how far it is."""
+    batch = ask_for_batch(db.session(), g.study, count, name, g.researcher.username)
+    db.session.commit()
+    if not start_run(CREATE_PARTICIPANTS):
+        flash("No Prefect server took this batch. It is kept, and begins by itself when one is there again.", "warn")
+    return redirect(url_for("portal.batch_page", study_number=g.study.id, batch_number=batch.id))
+
+
+def csv_of(new: list[NewParticipant], name: str) -> Response:
+    """A file of ids and passwords, which no cache keeps (PORTAL-121)."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(["Patient ID", "Registration password"])
-    writer.writerows((new.patient_id, new.password) for new in _create(form.number_of_new_patients.data))
-    name = csv_name(form.desired_filename.data or "")
+    writer.writerows((one.patient_id, one.password) for one in new)
     return Response(
         text.getvalue(),
         content_type="text/csv; charset=utf-8",
@@ -79,17 +98,17 @@ def csv_name(wanted: str) -> str:
     return name if name.endswith(".csv") else name + ".csv"
 
 
-def server_address() -> str:
-    """What participants type into the app: the server's name."""
-    name = settings().domain_name
-    return request.host if name == "localhost" else name
-
-
 def _create(count: int) -> list[NewParticipant]:
     return create_participants(db.session(), sealed_store(g.study), g.study, count)
 
 
 def _page(form: ManyForm, new: list[NewParticipant] | None = None) -> str:
+    batches = batches_of_study(db.session(), g.study.id, BATCHES_SHOWN)
     return render_template(
-        "portal/add_participants.html", form=form, new=new or [], most=MOST_AT_ONCE, server=server_address()
+        "portal/add_participants.html",
+        form=form,
+        new=new or [],
+        most=MOST_AT_ONCE,
+        at_once=MADE_AT_ONCE,
+        batches=batches,
     )

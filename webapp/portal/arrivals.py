@@ -19,7 +19,10 @@ PROBLEMS = 10
 
 @dataclass
 class StreamArrivals:
-    """What there is of one stream. Times of uploads are known only where one is among the newest of the log."""
+    """What there is of one stream. Times of uploads are known only where one is among the newest of the log.
+
+    `last_processed_at` without chunks: everything of the stream was processed, and held no rows.
+    """
 
     stream: int
     chunks: int = 0
@@ -51,10 +54,25 @@ class Arrivals:
         return sum(stream.size_bytes for stream in self.streams)
 
 
+WAITS_FOR_FIRST_RUN = "waits"
+
+
 def newest_chunk(session: Session, participant_id: int) -> str:
-    """A text that changes when there are new chunks to draw."""
+    """A text that changes when there are new chunks to draw, or when the first files have been processed.
+
+    WAITS_FOR_FIRST_RUN while uploads have come and none of them was looked at: nothing can be said to be missing.
+    """
     newest = session.scalar(sa.select(sa.func.max(Chunk.updated_at)).where(Chunk.participant_id == participant_id))
-    return str(newest.timestamp()) if newest else ""
+    if newest:
+        return str(newest.timestamp())
+    of_participant = UploadRecord.participant_id == participant_id
+    has_any, is_processed = session.execute(
+        sa.select(
+            sa.exists().where(of_participant),
+            sa.exists().where(of_participant, UploadRecord.processed_at.is_not(None)),
+        )
+    ).one()
+    return WAITS_FOR_FIRST_RUN if has_any and not is_processed else ""
 
 
 def arrivals_of(session: Session, participant_id: int) -> Arrivals:
@@ -89,16 +107,19 @@ def _by_stream(session: Session, participant_id: int) -> list[StreamArrivals]:
         for stream, count, size, first, last, updated in chunks
     }
     newest = (
-        sa.select(UploadRecord.stream, UploadRecord.received_at)
+        sa.select(UploadRecord.stream, UploadRecord.received_at, UploadRecord.processed_at)
         .where(UploadRecord.participant_id == participant_id)
         .order_by(UploadRecord.received_at.desc())
         .limit(NEWEST_FOR_STREAMS)
         .subquery()
     )
-    uploads = session.execute(sa.select(newest.c.stream, sa.func.max(newest.c.received_at)).group_by(newest.c.stream))
-    for stream, at in uploads:
+    last = sa.func.max(newest.c.received_at), sa.func.max(newest.c.processed_at)
+    for stream, uploaded_at, processed_at in session.execute(sa.select(newest.c.stream, *last).group_by("stream")):
         if stream is not None:
-            streams.setdefault(stream, StreamArrivals(stream)).last_upload_at = at
+            arrived = streams.setdefault(stream, StreamArrivals(stream))
+            arrived.last_upload_at = uploaded_at
+            times = [at for at in (arrived.last_processed_at, processed_at) if at]
+            arrived.last_processed_at = max(times, default=None)
     return sorted(streams.values(), key=lambda s: s.stream)
 
 

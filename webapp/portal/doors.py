@@ -18,8 +18,10 @@ from werkzeug.routing import BaseConverter
 from core.access import Capability, may
 from core.database import db
 from core.models import Participant, Researcher, Study
-from core.models.participant import participant_with_study
+from core.models.participant import participant_in_study
 from core.models.researcher import role_in_study
+from webapp.portal.known_browsers import set_cookie
+from webapp.portal.sessions import note_page
 from webapp.security import refuse_nul
 
 MOST_FORM_BYTES = 1 << 20
@@ -109,6 +111,8 @@ def open_door() -> ResponseReturnValue | None:
     g.door = door = door_of(request.endpoint)
     g.now = datetime.now(UTC)
     g.researcher = current_user.researcher if current_user.is_authenticated else None
+    if g.researcher and not door.is_polled:
+        note_page(current_user, g.now)
     if door.needs_session and g.researcher is None:
         return _to_sign_in(door)
     if door.needs_token and g.researcher:  # without a session there is nothing that another site could misuse
@@ -124,6 +128,7 @@ def open_door() -> ResponseReturnValue | None:
 
 
 portal.before_request(refuse_nul)
+portal.after_request(set_cookie)
 
 
 def refusal_in_study(researcher: Researcher, study: Study | None, capability: Capability) -> int | None:
@@ -170,7 +175,7 @@ def _enter_study(capability: Capability) -> None:
 
 
 def _participant_of(study: Study | None, patient_id: str) -> Participant:
-    participant = participant_with_study(db.session(), patient_id)
-    if participant is None or study is None or participant.study_id != study.id:
+    participant = participant_in_study(db.session(), study.id, patient_id) if study else None
+    if participant is None:
         abort(404)
     return participant

@@ -2,10 +2,14 @@
 
 from flask import Flask, Response, g, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import Forbidden, HTTPException
 
 from core.database import db
+from core.models import Researcher
+from webapp.downtime import is_down
 from webapp.portal.doors import wants_json, wants_page
 
 OUR_BLUEPRINTS = (None, "portal")
@@ -21,6 +25,10 @@ SENTENCES = {
     500: ("Something broke here", "The server failed on this request, and nothing was changed. Trying again may help."),
     503: ("Not available at the moment", "Nothing was changed. Try again in a few minutes."),
 }
+DOWN = (
+    "This site is being worked on. Phones keep their data until it is back; nothing was changed here. "
+    "Try again in a few minutes."
+)
 STALE_FORM = "This form was opened in another session. Nothing was changed; open the page again and repeat."
 
 
@@ -36,6 +44,9 @@ def error_page(error: HTTPException, explanation: str | None = None) -> Response
     db.session.rollback()
     status = error.code or 500
     title, default = SENTENCES[status]
+    is_in_downtime = status == 503 and is_down()
+    if is_in_downtime:
+        default = DOWN
     reference = g.get("request_id")
     if request.blueprint not in OUR_BLUEPRINTS or not (wants_json() or wants_page()):
         body: ResponseReturnValue = Response(f"{title}\n", content_type="text/plain; charset=utf-8")
@@ -44,13 +55,25 @@ def error_page(error: HTTPException, explanation: str | None = None) -> Response
     elif request.htmx:  # type: ignore[attr-defined]
         return _in_page(title, explanation or default, status)
     else:
-        is_signed_in = g.get("researcher") is not None
         body = render_template(
             "portal/error.html", status=status, title=title, explanation=explanation or default, reference=reference,
-            is_signed_in=is_signed_in,
+            visitor=_visitor(status, is_in_downtime=is_in_downtime), is_in_downtime=is_in_downtime,
         )  # fmt: skip
     headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
     return body, status, headers
+
+
+def _visitor(status: int, *, is_in_downtime: bool) -> Researcher | None:
+    """Who is signed in, also at an address that no view has; None where the database cannot tell.
+
+    It is not asked where it may be what failed.
+    """
+    if status >= 500 and not is_in_downtime:
+        return g.get("researcher")
+    try:
+        return current_user.researcher if current_user.is_authenticated else None
+    except SQLAlchemyError:
+        return None
 
 
 def _in_page(title: str, explanation: str, status: int) -> ResponseReturnValue:

@@ -1,15 +1,13 @@
-"""How often something may be tried; counted in each process."""
+"""How often a signed-in person may try something; counted in each process, and never by address (CLAR-11)."""
 
-from flask import request
+from flask import session
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 
-SIGN_INS_PER_ADDRESS = "20 per minute"
-SIGN_INS_PER_NAME = "30 per minute"  # above the other, so that nobody's attempts alone keep somebody else out
 
-limiter = Limiter(get_remote_address, storage_uri="memory://", strategy="moving-window")
+def session_tried() -> str:
+    """The session that asks: others behind its address do not count."""
+    return str(session.get("_user_id") or get_remote_address())
 
 
-def name_tried() -> str:
-    """The account that a sign-in is for."""
-    return "name:" + request.form.get("username", "").lower()[:64]
+limiter = Limiter(session_tried, storage_uri="memory://", strategy="moving-window")

@@ -9,23 +9,24 @@ from flask.typing import ResponseReturnValue
 from core.access import Capability
 from core.database import db
 from core.models import AppSettings
-from webapp.portal.arrivals import arrivals_of, newest_chunk
+from core.streams.paths import EARLIEST
+from webapp.portal.arrivals import WAITS_FOR_FIRST_RUN, arrivals_of, newest_chunk
 from webapp.portal.coverage import Coverage, coverage
 from webapp.portal.doors import in_study, portal
 from webapp.portal.expected_streams import expected_streams
 from webapp.portal.states import state_of
 
 PATH = "/view_study/<number:study_number>/participant/<patient_id>"
-EARLIEST = date(2014, 8, 1)  # no phone's data are older (PROC-14)
 
 
 @portal.get(PATH)
 @in_study(Capability.VIEW_STUDY, is_return_page=True)
 def participant_page(study_number: int, patient_id: str) -> ResponseReturnValue:
     """The page, or only its coverage for a swap; `day` chooses the day that is unfolded."""
+    drawn = newest_chunk(db.session(), g.participant.id)
     shared = {
-        "covered": _coverage(), "drawn": newest_chunk(db.session(), g.participant.id), "participant": g.participant,
-        "day_address": _day_address,
+        "covered": _coverage(), "drawn": drawn, "participant": g.participant, "day_address": _day_address,
+        "waits_for_first_run": drawn == WAITS_FOR_FIRST_RUN,
     }  # fmt: skip
     if request.htmx:  # type: ignore[attr-defined]
         return render_template("portal/_coverage.html", **shared)
@@ -65,7 +66,7 @@ def _coverage() -> Coverage:
 def _day_asked_for() -> date:
     today: date = g.now.astimezone(g.study.zone).date()
     try:
-        return min(max(date.fromisoformat(request.args["day"]), EARLIEST), today)
+        return min(max(date.fromisoformat(request.args["day"]), EARLIEST.date()), today)
     except (KeyError, ValueError):
         return today
 

@@ -1,31 +1,31 @@
-"""Sessions: signed cookies with an idle and an absolute limit, ended all at once by a new token (PORTAL-27, 29)."""
+"""Who is signed in: a cookie with a token, whose session is kept in the database (PORTAL-27, PORTAL-29)."""
 
-import hmac
-import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from flask import Flask, g, request, session
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
-from flask_login import LoginManager, UserMixin, login_user
+from flask_login import LoginManager, UserMixin, login_user, logout_user
 
 from core.database import db
-from core.models import Researcher
+from core.models import PortalSession, Researcher
+from core.signing_in import sessions
+from core.signing_in.sessions import SessionLimits
 from webapp.stores import settings
-
-STARTED = "started"
 
 login_manager = LoginManager()
 login_manager.session_protection = None  # telephones change their address; the token is what counts
 
 
 class SignedIn(UserMixin):
-    """A researcher as Flask-Login sees one."""
+    """A researcher's session as Flask-Login sees one."""
 
-    def __init__(self, researcher: Researcher) -> None:
+    def __init__(self, token: str, researcher: Researcher, kept: PortalSession | None = None) -> None:
+        self.token = token
         self.researcher = researcher
+        self.kept = kept
 
     def get_id(self) -> str:
-        return f"{self.researcher.id}.{self.researcher.session_token}"
+        return self.token
 
 
 class PortalSessions(SecureCookieSessionInterface):
@@ -38,26 +38,41 @@ class PortalSessions(SecureCookieSessionInterface):
         return session.modified or (session.permanent and door is not None)
 
 
+def session_limits() -> SessionLimits:
+    """The limits that the settings ask for."""
+    return SessionLimits(
+        idle=timedelta(minutes=settings().session_idle_minutes), most=timedelta(hours=settings().session_max_hours)
+    )
+
+
 @login_manager.user_loader
-def signed_in_researcher(user_id: str) -> SignedIn | None:
-    """The researcher whose session this is, unless it is too old, was ended elsewhere, or the account is disabled."""
-    number, _, token = user_id.partition(".")
-    age_s = time.time() - session.get(STARTED, 0)
-    if not number.isdecimal() or age_s > settings().session_max_hours * 3600:
-        return None
-    researcher = db.session.get(Researcher, int(number))
-    if researcher is None or researcher.is_disabled or not hmac.compare_digest(researcher.session_token, token):
-        return None
-    return SignedIn(researcher)
+def signed_in_researcher(token: str) -> SignedIn | None:
+    """The session of the cookie's token, unless it is too old, was ended, or the account is disabled."""
+    kept = sessions.session_of(db.session(), token, datetime.now(UTC), session_limits())
+    return SignedIn(token, kept.researcher, kept) if kept else None
+
+
+def note_page(signed_in: SignedIn, now: datetime) -> None:
+    """Starts the idle time afresh; commits, once a minute."""
+    if signed_in.kept and sessions.note_seen(db.session(), signed_in.kept, now):
+        db.session.commit()
 
 
 def begin_session(researcher: Researcher) -> None:
-    """A session with nothing in it of what came before (PORTAL-27); the caller commits."""
-    session.clear()
+    """A session under a new token, with nothing in it of what came before (PORTAL-27); the caller commits."""
+    end_session()
     session.permanent = True
-    session[STARTED] = int(time.time())
-    login_user(SignedIn(researcher))
+    token = sessions.begin_session(db.session(), researcher, datetime.now(UTC), session_limits())
+    login_user(SignedIn(token, researcher))
     g.researcher = researcher
+
+
+def end_session() -> None:
+    """Ends the session on the server, for every copy of its cookie, and empties this one; the caller commits."""
+    if token := session.get("_user_id"):
+        sessions.end_session(db.session(), str(token))
+    logout_user()
+    session.clear()
 
 
 def note_sign_in(researcher: Researcher) -> None:

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from core.database import db
 from core.models import Participant, ParticipantActivity, Study
-from core.models.researcher import studies_of
+from core.models.researcher import NamedStudy, named_studies_of, studies_of
 from webapp.portal.doors import portal, signed_in
 from webapp.portal.states import Show, conditions
 
@@ -46,8 +46,8 @@ def choose_study() -> ResponseReturnValue:
 def switcher() -> dict[str, Any]:
     """For every page: `switchable()` gives the first studies of the person, and whether there are more."""
 
-    def switchable() -> tuple[list[Study], bool]:
-        studies = studies_of(db.session(), g.researcher)
+    def switchable() -> tuple[list[NamedStudy], bool]:
+        studies = named_studies_of(db.session(), g.researcher, SWITCHER_STUDIES + 1)
         return studies[:SWITCHER_STUDIES], len(studies) > SWITCHER_STUDIES
 
     return {"switchable": switchable, "now": g.get("now"), "researcher": g.get("researcher"), "study": g.get("study")}

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import g
 
-from core.streams import DataStream, Platform, stream_by_number
+from core.streams import SPECS, DataStream, Platform, stream_by_number
 
 DAY = timedelta(days=1)
 PLATFORMS = {Platform.ANDROID: "Android", Platform.IOS: "iOS"}
@@ -100,6 +100,11 @@ def stream_name(number: int | None) -> str:
     return "Unknown" if number is None else STREAMS[stream_by_number(number)]
 
 
+def is_chunked(number: int | None) -> bool:
+    """Whether the rows of that stream go to chunks, so that a file of it may hold none."""
+    return number is not None and SPECS[stream_by_number(number)].is_chunked
+
+
 def platform_name(os_type: str | None) -> str:
     return PLATFORMS[Platform(os_type)] if os_type else ""
 
@@ -117,6 +122,6 @@ def zone() -> Any:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "when": when, "span": span, "counted": counted, "moment": moment, "day": day, "long_day": long_day, "utc": utc,
-    "size": size, "stream_name": stream_name, "platform_name": platform_name, "city": city,
+    "size": size, "stream_name": stream_name, "platform_name": platform_name, "is_chunked": is_chunked, "city": city,
     "role_name": lambda role: ROLES[role],
 }  # fmt: skip

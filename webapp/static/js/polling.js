@@ -9,7 +9,10 @@ for (const sign of ["pointerdown", "pointermove", "keydown", "scroll"]) {
 }
 
 const isWatched = () => !document.hidden && Date.now() - lastSign < STILL_WATCHING_MS;
-const poll = (element) => { if (element.isConnected && isWatched()) element.dispatchEvent(new Event("poll")); };
+const poll = (element) => {
+  const isPolled = element.isConnected && element.hasAttribute("data-poll"); // a fragment stops by coming without it
+  if (isPolled && isWatched()) element.dispatchEvent(new Event("poll"));
+};
 
 const note = (event, isStale) => {
   if (event.target instanceof Element && event.target.matches("[data-poll]")) event.target.classList.toggle("stale", isStale);

@@ -1,20 +1,26 @@
 """Creating participants: ids, temporary passwords, key pairs (PORTAL-120, PHONE-90 to PHONE-93)."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.crypto.participant_keys import generate_key_pair, key_pair_of
 from core.crypto.passwords import hash_participant_password, new_identifier
-from core.models import Participant, ParticipantActivity, StoredObject, Study
+from core.models import BatchState, Participant, ParticipantActivity, ParticipantBatch, StoredObject, Study
 from core.phones.key_cache import private_key_path, public_key_path
 from core.storage import ObjectExists, SealedStore, StoredBytes
+from core.surveys.rebuilding import update_events_of
 
 THREADS = 4
+# Such as 23456789 and 1e234567: programs would take these ids for numbers (DATA-20).
+_READS_AS_NUMBER = re.compile(r"[1-9]+(?:e[1-9]+)?")
 MOST_AT_ONCE = 5_000
 
 
@@ -32,11 +38,12 @@ class NewParticipant:
 
 def create_participants(
     session: Session, store: SealedStore, study: Study, count: int, patient_id: str | None = None,
-    password: str | None = None,
+    password: str | None = None, batch_id: int | None = None,
 ) -> list[NewParticipant]:  # fmt: skip
     """Creates them all in one transaction, after their key pairs are stored; commits (PHONE-93, PORTAL-122).
 
-    Ids and passwords are random unless given, which only a single participant may have. Raises ParticipantRefused.
+    Ids and passwords are random unless given, which only a single participant may have. With `batch_id` they belong to
+    that batch, whose count grows with them. Raises ParticipantRefused, StoreUnavailable.
     """
     if not 1 <= count <= MOST_AT_ONCE:
         raise ParticipantRefused(f"between 1 and {MOST_AT_ONCE:,} participants at a time")
@@ -51,16 +58,49 @@ def create_participants(
     with ThreadPoolExecutor(THREADS) as pool:
         stored = list(pool.map(lambda n: _store_keys(store, n.patient_id), new))
         hashes = list(pool.map(lambda n: hash_participant_password(n.password), new))
-    values = [
-        {"patient_id": n.patient_id, "study_id": study_id, "password_hash": h} for n, h in zip(new, hashes, strict=True)
-    ]
-    rows = session.execute(insert(Participant).returning(Participant.id, sort_by_parameter_order=True), values)
-    keys = zip(rows.scalars(), stored, strict=True)
-    objects = [s.row(study_id=study_id, participant_id=participant) for participant, pair in keys for s in pair]
-    session.execute(insert(ParticipantActivity), [{"participant_id": o["participant_id"]} for o in objects[::2]])
-    session.execute(insert(StoredObject), objects)
-    session.commit()
+    try:
+        _add_rows(session, study_id, list(zip(new, hashes, stored, strict=True)), batch_id)
+        session.commit()
+    except IntegrityError:  # somebody else took an id while keys were made
+        session.rollback()
+        raise ParticipantRefused(f"{patient_id or 'an id'}: taken by somebody else in this moment; try again") from None
     return new
+
+
+def _add_rows(
+    session: Session,
+    study_id: int,
+    made: Sequence[tuple[NewParticipant, str, tuple[StoredBytes, StoredBytes]]],
+    batch_id: int | None,
+) -> None:
+    """The rows of participants with their password hashes and stored keys, and the events that they have from now."""
+    owned = {"study_id": study_id, "batch_id": batch_id}
+    values = [{"patient_id": n.patient_id, "password_hash": hashed, **owned} for n, hashed, _ in made]
+    rows = session.execute(insert(Participant).returning(Participant.id, sort_by_parameter_order=True), values)
+    numbers = list(rows.scalars())
+    session.execute(insert(ParticipantActivity), [{"participant_id": number} for number in numbers])
+    objects = [
+        stored.row(study_id=study_id, participant_id=number)
+        for number, (_, _, pair) in zip(numbers, made, strict=True)
+        for stored in pair
+    ]
+    session.execute(insert(StoredObject), objects)
+    study = session.get_one(Study, study_id)
+    update_events_of(session, study, numbers, datetime.now(UTC))  # not only with the next hour (PORTAL-120)
+    if batch_id is not None:
+        _count_made(session, batch_id, len(made))
+
+
+def _count_made(session: Session, batch_id: int, count: int) -> None:
+    """Moves the batch on in the transaction that adds its participants, so that none is made twice."""
+    table = ParticipantBatch
+    is_done = table.made + count >= table.wanted
+    values = {
+        "made": table.made + count, "error": None,
+        "state": sa.case((is_done, BatchState.DONE.value), else_=BatchState.WORKING.value),
+        "ended_at": sa.case((is_done, sa.func.now())),
+    }  # fmt: skip
+    session.execute(sa.update(table).where(table.id == batch_id).values(values))
 
 
 def _store_keys(store: SealedStore, patient_id: str) -> tuple[StoredBytes, StoredBytes]:
@@ -83,6 +123,7 @@ def _free_ids(session: Session, count: int) -> Iterator[str]:
     seen: set[str] = set()
     while len(seen) < count:
         drawn = {new_identifier() for _ in range(count - len(seen))} - seen
+        drawn = {patient_id for patient_id in drawn if not _READS_AS_NUMBER.fullmatch(patient_id)}
         free = drawn - _taken(session, list(drawn))
         seen |= free
         yield from free

@@ -1,0 +1,19 @@
+"""Studies whose scheduled events wait to be brought into step with a change (NOTIF-7, CLAR-14)."""
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.database import Model
+from core.models.columns import CreatedAt
+
+
+class EventRebuild(Model):
+    """A study with too many participants to rebuild within the change itself; gone when its events are in step.
+
+    `asked_at` is when the newest change was made: a rebuild that began before it does not count.
+    """
+
+    __tablename__ = "event_rebuilds"
+
+    study_id: Mapped[int] = mapped_column(sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
+    asked_at: Mapped[CreatedAt]

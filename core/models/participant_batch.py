@@ -1,0 +1,44 @@
+"""Batches of participants that are made in the background (CLAR-32)."""
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.database import Model
+from core.models.columns import At, CreatedAt, Id, one_of
+
+
+class BatchState(StrEnum):
+    """Whether participants of a batch are still to be made. One that met an error waits to be gone on with."""
+
+    WAITING = "waiting"
+    WORKING = "working"
+    DONE = "done"
+
+
+class ParticipantBatch(Model):
+    """So many participants of a study, under a name. Passwords are nowhere: a download makes them.
+
+    `made` grows in the transactions that add the participants; `error` is why the last try stopped. `asked_by` is a
+    researcher's name, null for a command.
+    """
+
+    __tablename__ = "participant_batches"
+
+    id: Mapped[Id]
+    study_id: Mapped[int] = mapped_column(sa.ForeignKey("studies.id", ondelete="RESTRICT"), index=True)
+    name: Mapped[str] = mapped_column(sa.Text)
+    wanted: Mapped[int]
+    made: Mapped[int] = mapped_column(server_default="0")
+    state: Mapped[str] = mapped_column(sa.Text, server_default=BatchState.WAITING)
+    error: Mapped[str | None] = mapped_column(sa.Text)
+    asked_by: Mapped[str | None] = mapped_column(sa.Text)
+    asked_at: Mapped[CreatedAt]
+    ended_at: Mapped[At | None]
+
+    __table_args__ = (
+        one_of("state", BatchState),
+        sa.CheckConstraint("made BETWEEN 0 AND wanted", name="made"),
+        sa.Index("ix_participant_batches_open", "id", postgresql_where=sa.text("state <> 'done'")),
+    )

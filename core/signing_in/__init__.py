@@ -1,0 +1,1 @@
+"""Signing in to the portal: sessions that the server can end, and what is done against guessing."""

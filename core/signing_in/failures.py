@@ -1,0 +1,94 @@
+"""What is done against guessing passwords, without keeping the right person out (PORTAL-22, PORTAL-23, CLAR-11).
+
+Failures are counted for a name together with where they come from. A browser in which somebody has signed in before is
+a source of its own: strangers cannot lock it, whatever address they share with it. Any other browser counts by its
+address. Ten failures in a row lock a name for that source alone, for ten minutes.
+"""
+
+import hashlib
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from core.models import SignInFailures
+
+MOST_IN_A_ROW = 10
+LOCK = timedelta(minutes=10)
+KEPT = timedelta(days=7)
+LONGEST_DELAY_S = 2.0
+_PRUNED_AT_ONCE = 100
+
+
+def address_source(address: str | None) -> str:
+    """A browser that is not known, by its address."""
+    return f"address:{address or 'none'}"
+
+
+def browser_source(browser: str) -> str:
+    """A browser in which the researcher has signed in before."""
+    return f"browser:{browser}"
+
+
+def is_known_browser(source: str) -> bool:
+    """Whether the researcher has signed in there before."""
+    return source.startswith("browser:")
+
+
+def is_locked(session: Session, username: str, source: str, now: datetime) -> bool:
+    """Whether nothing is compared for that name from there; the same for names that no account has."""
+    row = session.get(SignInFailures, (_hashed(username), source))
+    return row is not None and row.locked_until is not None and row.locked_until > now
+
+
+def note_failure(session: Session, username: str, source: str, now: datetime) -> float:
+    """Counts a failure; the tenth in a row locks (PORTAL-22). The caller commits.
+
+    Gives how many seconds the answer is to be put off: it grows with the failures of that name from all addresses,
+    and only for those who fail.
+    """
+    _prune(session, now)
+    table = SignInFailures
+    row = insert(table).values(name_hash=_hashed(username), source=source, in_a_row=1, untold=1, last_at=now)
+    again = table.in_a_row + 1
+    is_tenth = again >= MOST_IN_A_ROW
+    session.execute(
+        row.on_conflict_do_update(
+            index_elements=["name_hash", "source"],
+            set_={
+                "in_a_row": sa.case((is_tenth, 0), else_=again), "untold": table.untold + 1, "last_at": now,
+                "locked_until": sa.case((is_tenth, now + LOCK), else_=table.locked_until),
+            },
+        )
+    )  # fmt: skip
+    lately = (table.name_hash == _hashed(username), table.last_at > now - LOCK)
+    everywhere = session.scalar(sa.select(sa.func.sum(table.untold)).where(*lately)) or 0
+    return delay_after(int(everywhere))
+
+
+def delay_after(failures: int) -> float:
+    """Seconds by which an answer to a failure is put off: none at first, then longer with each, at most two."""
+    return min(0.05 * max(failures - MOST_IN_A_ROW, 0), LONGEST_DELAY_S)
+
+
+def note_success(session: Session, username: str, source: str) -> int:
+    """Ends the row of failures from there; how many the researcher has not been told of. The caller commits."""
+    table = SignInFailures
+    of_name = table.name_hash == _hashed(username)
+    untold = session.scalar(sa.select(sa.func.sum(table.untold)).where(of_name)) or 0
+    session.execute(sa.update(table).where(of_name).values(untold=0))
+    session.execute(sa.delete(table).where(of_name, table.source == source))
+    return int(untold)
+
+
+def _prune(session: Session, now: datetime) -> None:
+    """Removes a few rows that nobody asks for any more."""
+    old = sa.select(sa.text("ctid")).select_from(SignInFailures).where(SignInFailures.last_at < now - KEPT)
+    batch = old.limit(_PRUNED_AT_ONCE).with_for_update(skip_locked=True).cte("old")
+    statement = sa.delete(SignInFailures).where(sa.text("ctid IN (SELECT ctid FROM old)")).add_cte(batch)
+    session.execute(statement, execution_options={"synchronize_session": False})
+
+
+def _hashed(username: str) -> bytes:
+    return hashlib.sha256(username.lower().encode()).digest()

@@ -1,0 +1,86 @@
+"""Changing studies: one function for one change, which checks, writes, and brings scheduled events into step (NOTIF-7).
+
+Each locks the study's row first, so that two changes at once are made one after the other, and leaves the commit to
+its caller. Each tells whether the events still wait for the deployment `rebuild-schedules` (CLAR-14).
+"""
+
+from datetime import date, datetime
+
+from sqlalchemy.orm import Session
+
+from core.models import Study
+from core.studies.creating import StudyRefused, checked_zone
+from core.surveys.rebuilding import update_events_of_study
+
+
+def set_timezone(session: Session, study: Study, timezone_name: str, now: datetime) -> bool:
+    """Moves the study to another time zone: wall-clock times of surveys stay (PORTAL-95). Raises StudyRefused."""
+    checked_zone(timezone_name)
+    _lock(session, study)
+    study.timezone_name = timezone_name
+    return update_events_of_study(session, study, now)
+
+
+def set_end_date(session: Session, study: Study, end_on: date | None, now: datetime) -> bool:
+    """Sets the last day that counts, in the study's zone; None removes it (PORTAL-91)."""
+    _lock(session, study)
+    study.end_on = end_on
+    return update_events_of_study(session, study, now)
+
+
+def stop_study(session: Session, study: Study, now: datetime) -> bool:
+    """Uploads are no longer kept and no survey is asked, until the study is reopened (PORTAL-90, PORTAL-93)."""
+    return _set_stopped(session, study, True, now)
+
+
+def reopen_study(session: Session, study: Study, now: datetime) -> bool:
+    """Takes a stop by hand back (PORTAL-90)."""
+    return _set_stopped(session, study, False, now)
+
+
+def hide_study(session: Session, study: Study, now: datetime) -> bool:
+    """Stops the study and takes it out of every list; nothing is deleted (PORTAL-92)."""
+    _lock(session, study)
+    study.hidden_at = study.hidden_at or now
+    return update_events_of_study(session, study, now)
+
+
+def unhide_study(session: Session, study: Study, now: datetime) -> bool:
+    """Brings a hidden study back (PORTAL-92)."""
+    _lock(session, study)
+    study.hidden_at = None
+    return update_events_of_study(session, study, now)
+
+
+def set_easy_enrollment(session: Session, study: Study, is_on: bool) -> None:
+    """Whether phones register with any password (PHONE-35). No event depends on it."""
+    _lock(session, study)
+    study.has_easy_enrollment = is_on
+
+
+def parsed_end_date(text: str) -> date | None:
+    """`YYYY-MM-DD`, where a month or day may have one digit (PORTAL-91); empty is None. Raises StudyRefused."""
+    if not (text := text.strip()):
+        return None
+    parts = text.split("-")
+    lengths = [len(part) for part in parts]
+    if len(parts) != 3 or not text.replace("-", "").isascii() or not all(part.isdigit() for part in parts):
+        raise StudyRefused(f"{text}: a date like 2030-01-31 is expected")
+    if lengths[0] != 4 or lengths[1] > 2 or lengths[2] > 2:
+        raise StudyRefused(f"{text}: a date like 2030-01-31 is expected")
+    try:
+        return date(*map(int, parts))
+    except ValueError:
+        raise StudyRefused(f"{text}: there is no such day") from None
+
+
+def _set_stopped(session: Session, study: Study, is_stopped: bool, now: datetime) -> bool:
+    _lock(session, study)
+    study.is_stopped_by_hand = is_stopped
+    return update_events_of_study(session, study, now)
+
+
+def _lock(session: Session, study: Study) -> None:
+    """Locks the row against other changes, not against rows that refer to it, and reads what may have changed."""
+    columns = ("timezone_name", "end_on", "is_stopped_by_hand", "hidden_at", "has_easy_enrollment")
+    session.refresh(study, columns, with_for_update={"key_share": True})

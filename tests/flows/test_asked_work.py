@@ -1,0 +1,73 @@
+"""Work that a page or command asked for: runs of deployments, and the dispatcher that starts what was left."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from prefect import get_client
+from prefect.settings import PREFECT_API_URL
+
+from core.database import db
+from core.models import EventRebuild, Participant
+from core.participants.batches import ask_for_batch
+from flows import process_uploads as dispatcher
+from flows.create_participants import create_participants
+from flows.process_uploads import process_uploads
+from tests.factories import Factory
+from webapp import flow_runs
+from webapp.flow_runs import REBUILD_SCHEDULES, start_run
+
+
+@pytest.fixture
+def deployment(prefect: None) -> UUID:
+    """A deployment of the name that pages ask for."""
+    with get_client(sync_client=True) as client:
+        flow = client.create_flow_from_name(REBUILD_SCHEDULES)
+        return client.create_deployment(
+            flow, REBUILD_SCHEDULES, entrypoint="x", path=".", enforce_parameter_schema=False
+        )
+
+
+def test_a_page_asks_the_prefect_server_for_a_run(app: Flask, deployment: UUID, monkeypatch: pytest.MonkeyPatch):
+    """CLAR-14, CLAR-32: over its REST API; whatever keeps it from answering is no error of the page."""
+    at = app.extensions["beiwe_settings"].model_copy(update={"prefect_api_url": PREFECT_API_URL.value()})
+    monkeypatch.setitem(app.extensions, "beiwe_settings", at)
+    assert start_run(REBUILD_SCHEDULES, only_asked=True)
+    with get_client(sync_client=True) as client:
+        runs = [run for run in client.read_flow_runs() if run.deployment_id == deployment]
+    assert [run.parameters for run in runs] == [{"only_asked": True}]
+    assert not start_run("no-such-deployment")
+    nobody = at.model_copy(update={"prefect_api_url": "http://127.0.0.1:9/api"})
+    monkeypatch.setitem(app.extensions, "beiwe_settings", nobody)
+    assert not start_run(REBUILD_SCHEDULES)
+    assert flow_runs.TIMEOUT.total is None or flow_runs.TIMEOUT.total < 10
+
+
+def test_the_dispatcher_starts_runs_for_what_was_asked_while_no_server_answered(
+    prefect: None, factory: Factory, monkeypatch: pytest.MonkeyPatch
+):
+    """CLAR-14, CLAR-32."""
+    started: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(
+        dispatcher, "run_deployment", lambda name, **more: started.append((name, more.get("parameters")))
+    )
+    process_uploads(watch_seconds=0)
+    assert started == []
+    study = factory.study()
+    db.session.add(EventRebuild(study_id=study.id))
+    ask_for_batch(db.session(), study, 2, "two")
+    db.session.commit()
+    process_uploads(watch_seconds=0)
+    assert started == [
+        ("rebuild-schedules/rebuild-schedules", {"only_asked": True}), ("create-participants/create-participants", None)
+    ]  # fmt: skip
+
+
+def test_a_run_makes_the_batches_that_wait(prefect: None, factory: Factory):
+    """CLAR-32, OPS-21, OPS-22: and an empty run says so."""
+    assert create_participants(return_state=True).name == "NothingWaiting"
+    ask_for_batch(db.session(), factory.study(), 3, "three")
+    db.session.commit()
+    assert create_participants(return_state=True).message == "1 batches, 3 participants."
+    assert db.session.scalar(db.select(db.func.count(Participant.id))) == 3

@@ -1,0 +1,65 @@
+"""Browsers in which somebody has signed in before: a signed cookie that says so and opens nothing (PORTAL-23)."""
+
+import secrets
+
+from flask import Response, current_app, g, request
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from core.models import Researcher
+from core.signing_in.failures import address_source, browser_source
+
+A_YEAR_S = 365 * 24 * 3600
+MOST_PEOPLE = 5
+
+
+def source_of(username: str) -> str:
+    """Where a sign-in for that name comes from: this browser if that person has signed in here, else its address."""
+    known = _read()
+    if username in known.get("people", ()):
+        return browser_source(str(known["browser"]))
+    return address_source(request.remote_addr)
+
+
+def remember_browser(researcher: Researcher) -> None:
+    """Makes this a browser in which the researcher has signed in, with the answer to this request."""
+    known = _read()
+    people = [name for name in known.get("people", ()) if name != researcher.username]
+    g.known_browser = {
+        "browser": known.get("browser") or secrets.token_urlsafe(12),
+        "people": [*people, researcher.username][-MOST_PEOPLE:],
+    }
+
+
+def set_cookie(response: Response) -> Response:
+    """Adds the cookie where this request has something new to say."""
+    if known := g.get("known_browser"):
+        response.set_cookie(
+            _cookie_name(),
+            _serializer().dumps(known),
+            max_age=A_YEAR_S,
+            secure=_is_secure(),
+            httponly=True,
+            samesite="Lax",
+        )
+    return response
+
+
+def _read() -> dict[str, object]:
+    try:
+        known = _serializer().loads(request.cookies.get(_cookie_name(), ""))
+    except BadSignature:
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _is_secure() -> bool:
+    return bool(current_app.config["SESSION_COOKIE_SECURE"])
+
+
+def _cookie_name() -> str:
+    """Over HTTPS browsers take a name with this prefix from this very host alone (CLAR-6)."""
+    return "__Host-known" if _is_secure() else "known"
+
+
+def _serializer() -> URLSafeSerializer:
+    return URLSafeSerializer(current_app.config["SECRET_KEY"], salt="known browser")
