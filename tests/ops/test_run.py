@@ -141,7 +141,7 @@ def test_each_part_is_started_again_by_itself(run: WholeSystem):
     """OPS-23: after kills of Prefect, worker and PostgreSQL uploads go on, and all ends with the terminal."""
     run.until_up()
     phone = run.new_phone()
-    for name, words in (("prefect", "ops.prefect_server"), ("worker", "prefect"), ("postgres", "")):
+    for name, words in (("prefect", "ops.prefect_server"), ("worker", "worker"), ("postgres", "")):
         run.until(lambda words=words: run.part(words or "core.embedded.keeper"))
         number = run.server if name == "postgres" else run.part(words).pid
         assert number
