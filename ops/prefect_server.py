@@ -3,10 +3,16 @@
 Who commands Prefect runs programs as the server's user. So each request needs PREFECT_API_AUTH_STRING (else the secret
 that is kept under VAR_DIR), and a Host header that is expected: a page of another site whose name is made to lead to
 this machine gets no answer. Browsers are told to let no other site's pages in.
+
+One thing is told without the secret: the names of the deployments, to a program on this machine that asks Prefect's own
+`/api/deployments/filter`. A check that all is set up needs no more, and a name commands nothing.
 """
 
+import base64
+import json
 import os
 import sys
+from typing import Any
 
 from core.config import ConfigurationError, Settings, get_settings
 
@@ -25,13 +31,48 @@ def main() -> None:
     from prefect.server.api.server import create_app
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    app = TrustedHostMiddleware(
-        create_app(final=True), allowed_hosts=settings.prefect_allowed_host_names, www_redirect=False
-    )
+    named = NamesOfDeployments(create_app(final=True), settings.prefect_auth_string)
+    app = TrustedHostMiddleware(named, allowed_hosts=settings.prefect_allowed_host_names, www_redirect=False)
     uvicorn.run(
         app, host=settings.prefect_host, port=settings.prefect_port, timeout_keep_alive=KEEP_ALIVE_SECONDS,
         log_level="warning", server_header=False,
     )  # fmt: skip
+
+
+class NamesOfDeployments:
+    """ASGI middleware: tells programs of this machine the names of the deployments; all else passes by."""
+
+    PATH = "/api/deployments/filter"
+    LOCAL = ("127.0.0.1", "::1")
+
+    def __init__(self, application: Any, secret: str) -> None:
+        self.application = application
+        self._authorization = (b"authorization", b"Basic " + base64.b64encode(secret.encode()))
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if not self._is_for_us(scope):
+            await self.application(scope, receive, send)
+            return
+        answer: dict[str, Any] = {}
+        pieces: list[bytes] = []
+
+        async def collect(message: dict[str, Any]) -> None:
+            answer.update(message if message["type"] == "http.response.start" else {})
+            pieces.append(message.get("body", b""))
+
+        await self.application(scope | {"headers": [*scope["headers"], self._authorization]}, receive, collect)
+        names = [{"name": d["name"]} for d in json.loads(b"".join(pieces))] if answer["status"] == 200 else []
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": answer["status"], "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps(names).encode()})
+
+    def _is_for_us(self, scope: dict[str, Any]) -> bool:
+        """A page in a browser sends Origin; a proxy of another machine says for whom it asks."""
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != self.PATH:
+            return False
+        names = {name.lower() for name, _ in scope["headers"]}
+        is_direct = names.isdisjoint({b"origin", b"authorization", b"x-forwarded-for", b"forwarded", b"sec-fetch-site"})
+        return is_direct and (scope["client"] or ("",))[0] in self.LOCAL
 
 
 def server_environment(settings: Settings) -> dict[str, str]:

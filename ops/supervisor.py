@@ -43,7 +43,8 @@ class Part:
 class Supervisor:
     """Starts parts, tells what happens to them, and stops them on SIGINT, SIGTERM and SIGHUP.
 
-    Every part has a session of its own, so that Ctrl-C in a terminal reaches this process alone.
+    Every part has a session of its own, so that Ctrl-C in a terminal reaches this process alone. A signal may come more
+    than once, from a terminal and from `make`; the end takes some seconds in any case.
     """
 
     def __init__(self) -> None:
@@ -115,9 +116,6 @@ class Supervisor:
         say(f"{part.name} {how}; it is started again in {pause:.0f} s")
 
     def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
-        if self.is_stopping.is_set():  # asked twice: at once
-            for part in self.parts:
-                _signal_group(part, signal.SIGKILL)
         self.is_stopping.set()
         self._ended.put(None)
 

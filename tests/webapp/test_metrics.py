@@ -25,7 +25,7 @@ from core.tallies import Counted, Integrity, add_tallies
 from ops import shared_counts
 from tests.core.test_processing_batch import HEADER, process, queue
 from tests.factories import Factory, phone_fields
-from tests.ops.test_run import _free_port
+from tests.ops.whole_system import free_port
 from webapp import create_app
 from webapp.metrics import web_counts, work_figures
 from webapp.serving.lanes import threads_of_a_process
@@ -257,7 +257,7 @@ def test_counting_costs_a_phone_nothing_that_it_could_notice(measured: Flask):
 @pytest.fixture
 def gunicorn(settings: Settings, app: Flask) -> Iterator[tuple[str, psutil.Process]]:
     """Address and master of a real gunicorn with two processes, on this test's database."""
-    port = _free_port()
+    port = free_port()
     environment = {
         "PATH": "/usr/bin:/bin", "VAR_DIR": str(settings.var_dir), "PORT": str(port), "WEB_WORKERS": "2",
         "DATABASE_URL": settings.configured_database_url or "", "FLASK_SECRET_KEY": settings.secret_key,
