@@ -155,7 +155,7 @@ def test_nobody_without_the_secret_commands_prefect(run: WholeSystem, tmp_path: 
         {"Sec-Fetch-Site": "cross-site"},
         {"X-Forwarded-For": "1.2.3.4"},
     ):
-        with pytest.raises(HTTPError, match="40[01]"):
+        with pytest.raises(HTTPError, match=r"40[01]"):
             run.prefect_refused("deployments/filter", headers=headers)
     for path_of_data in ("flow_runs/filter", "logs/filter", "artifacts/filter", "work_pools/filter"):
         with pytest.raises(HTTPError, match="401"):
