@@ -1,14 +1,21 @@
 """The application as a whole: behind its proxy, and its headers."""
 
+from urllib.parse import urlencode
+
 import pytest
 from flask import Flask, request
 from pydantic import SecretStr
+from sqlalchemy.exc import DatabaseError, ProgrammingError
 
 from core.config import Settings, get_settings
+from core.database import db
 from core.storage import StoreUnavailable
 from core.storage.folder import FolderStore
 from tests.factories import Factory, phone_fields
+from tests.support.broken_requests import RawRequest, send, status_of
+from tests.support.gunicorn import gunicorn_on
 from webapp import create_app
+from webapp.database_errors import is_lost
 
 
 @pytest.fixture
@@ -96,3 +103,18 @@ def test_a_store_that_ignores_conditions_serves_no_phone(app: Flask, factory: Fa
         "/upload", data=phone_fields(participant, file_name=f"{participant.patient_id}_gps_1.csv", file="x")
     )
     assert answer.status_code == 503
+
+
+def test_a_lost_database_connection_is_503(settings: Settings, app: Flask, factory: Factory):
+    """OPS-34, report row 34: for programs and pages, and the next request is served; other errors stay defects."""
+    key = factory.api_key(factory.researcher(study=factory.study()))
+    with gunicorn_on(settings) as (port, _):
+        ask = RawRequest("/get-studies/v1", urlencode(key).encode())
+        assert status_of(send(port, ask)) == 200
+        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = "
+        db.session.execute(db.text(end + "current_database()"))
+        db.session.commit()
+        assert status_of(send(port, ask)) == 503
+        assert status_of(send(port, ask)) == 200
+    assert is_lost(DatabaseError("SELECT 1", {}, Exception("no message from the libpq")))
+    assert not is_lost(ProgrammingError("SELECT x", {}, Exception("no such column")))
