@@ -28,7 +28,7 @@ def test_whatever_is_sent_gets_an_answer_of_the_specification_and_nothing_acknow
 
     What is found does not end the run; each finding names its request, and the number that makes it again.
     """
-    for limit in ("REQUESTS", "WITH_PASSWORD"):
+    for limit in ("REQUESTS", "WRONG_PASSWORDS"):
         monkeypatch.setattr(door, limit, RateLimitItemPerMinute(10**9))
     monkeypatch.setattr(forms, "MOST_BYTES_IN_MEMORY", LARGE_BODY_BYTES)
     started = time.perf_counter()
