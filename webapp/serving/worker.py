@@ -17,9 +17,9 @@ from functools import partial
 from heapq import heappop, heappush
 from typing import Any
 
-from gunicorn.http.errors import NoMoreData
+from gunicorn.http.errors import LimitRequestHeaders, NoMoreData
 from gunicorn.util import close as close_socket
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import PollableMethodQueue, TConn, ThreadWorker
 
 from webapp.serving.arriving import Arriving, NotTaken, Parser, Progress
 from webapp.serving.lanes import THREADS, FairQueue, Lane, lane_of
@@ -37,11 +37,21 @@ CROWDED = 0.9
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+class LastingQueue(PollableMethodQueue):  # type: ignore[misc]  # gunicorn has no types
+    """Calls from threads to the main thread, over a pipe that stays open until the process ends."""
+
+    def close(self) -> None:
+        """Nothing: a thread that still runs when the loop has ended wakes it up by the pipe's number, and would write
+        that byte into the file or connection that has the number by then.
+        """
+
+
 class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """A worker whose application finds, beside WSGI's own, `wsgi.input` as an ArrivedBody."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.method_queue = LastingQueue()
         self.arriving: dict[TConn, Arriving] = {}
         self.lingering: dict[TConn, float] = {}
         self.downloads: FairQueue[tuple[TConn, Arriving]] = FairQueue(THREADS[Lane.DOWNLOADS], DOWNLOADS_EACH)
@@ -61,6 +71,17 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
         self.pools = {lane: ThreadPoolExecutor(threads, lane.name.lower()) for lane, threads in THREADS.items()}
         self.pools[Lane.PHONES] = ThreadPoolExecutor(self.cfg.threads, "phones")
         return self.pools[Lane.PHONES]
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """One turn of the loop. A defect in handling one event must not end the process and all that it is doing."""
+        for key, _ in self.poller.select(timeout):
+            # An event of this turn may have closed or taken over the connection of another one.
+            if self.poller.get_map().get(key.fd) is not key:
+                continue
+            try:
+                key.data(key.fileobj)
+            except Exception:
+                self.log.exception("an event could not be handled")
 
     # Connections
 
@@ -124,6 +145,9 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
             if progress is Progress.LOOK and not self.rules.needs_look(arriving.request.path):
                 arriving.go_on(now)
                 progress = Progress.MORE
+        except NoMoreData:
+            self._answer_malformed(conn, arriving, LimitRequestHeaders("no end of the headers"))
+            return
         except OSError:
             arriving.stop(NotTaken.NO_ROOM)
             progress = Progress.COMPLETE
@@ -223,7 +247,7 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
 
         def answer() -> bool:
             conn.sock.setblocking(True)
-            if not isinstance(error, (StopIteration, NoMoreData)):
+            if not isinstance(error, StopIteration):
                 self.handle_error(None, conn.sock, conn.client, error)
             return False
 
@@ -251,7 +275,9 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
             try:
                 if sock.recv(RECEIVE_BYTES):
                     return
-            except ConnectionError:
+            except BlockingIOError:
+                raise
+            except OSError:  # reset, timed out, unreachable
                 pass
             self._end_linger(conn)
 
