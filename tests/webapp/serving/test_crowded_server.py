@@ -7,8 +7,9 @@ import secrets
 import socket
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -268,3 +269,31 @@ def read_only(folder: Path) -> Iterator[None]:
             subprocess.run(["umount", str(folder)], check=True)
         else:
             folder.chmod(0o700)
+
+
+@pytest.mark.parametrize("path", ["/get-studies/v1", "/get-data/v1", "/validate_login"])
+def test_whole_requests_of_others_do_not_take_all_connections(
+    settings: Settings, app: Flask, participant: Participant, path: str
+):
+    """CLAR-9: more requests with wrong credentials than a process may have connections; phones still connect."""
+    fields = {"study_id": "a" * 24, "username": "ada", "password": "guessed"}
+    over, heard = threading.Event(), Counter[int]()
+
+    def guess(_: int) -> None:
+        while not over.is_set():
+            key = {"access_key": secrets.token_hex(32), "secret_key": secrets.token_hex(32)}
+            with suppress(OSError, http.client.HTTPException):
+                heard[ask(port, path, fields | key)[0]] += 1
+
+    with gunicorn_on(settings, GUNICORN_CMD_ARGS="--worker-connections=60", WEB_THREADS="4") as (port, _):
+        threads = [threading.Thread(target=guess, args=(number,)) for number in range(120)]
+        for thread in threads:
+            thread.start()
+        try:
+            wait_until(lambda: heard[503])
+            for number in range(10):
+                assert upload(port, participant, number).endswith(b"upload successful.")
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
