@@ -22,7 +22,7 @@ from gunicorn.util import close as close_socket
 from gunicorn.workers.gthread import PollableMethodQueue, TConn, ThreadWorker
 
 from webapp.serving.arriving import Arriving, NotTaken, Parser, Progress
-from webapp.serving.lanes import THREADS, FairQueue, Lane, lane_of
+from webapp.serving.lanes import THREADS, FairQueue, Lane, lane_of, path_of
 
 RECEIVE_BYTES = 256 << 10
 ACCEPT_AT_ONCE = 64
@@ -149,7 +149,7 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
             progress = arriving.add(data, now)
             if progress is Progress.HEAD_IS_THERE:
                 progress = self._begin_body(conn, arriving, now)
-            if progress is Progress.LOOK and not self.rules.needs_look(arriving.request.path):
+            if progress is Progress.LOOK and not self.rules.needs_look(path_of(arriving.request)):
                 arriving.go_on(now)
                 progress = Progress.MORE
         except NoMoreData:
@@ -165,7 +165,7 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
             self._dispatch(conn, arriving)
         elif progress is Progress.LOOK:
             self.poller.unregister(conn.sock)
-            look = self.pools[lane_of(arriving.request.path)].submit(
+            look = self.pools[lane_of(path_of(arriving.request))].submit(
                 self.rules.may_send, arriving.request, arriving.first_bytes()
             )
             look.add_done_callback(lambda done: self.method_queue.defer(self._looked, conn, arriving, done))
@@ -176,7 +176,7 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
             request._expected_100_continue = False
             with suppress(OSError):
                 conn.sock.send(CONTINUE)
-        return arriving.begin_body(request, conn.parser.take_rest(), self.rules.most_body_bytes(request.path), now)
+        return arriving.begin_body(request, conn.parser.take_rest(), self.rules.most_body_bytes(path_of(request)), now)
 
     def _looked(self, conn: TConn, arriving: Arriving, done: "Future[bool]") -> None:
         """The look at who sends is over. Where it failed, the application finds out why, and says so."""
@@ -201,7 +201,7 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
             self._hand_over(conn, arriving)
 
     def _hand_over(self, conn: TConn, arriving: Arriving) -> None:
-        lane = lane_of(arriving.request.path)
+        lane = lane_of(path_of(arriving.request))
         if lane is not Lane.DOWNLOADS or arriving.not_taken is not None:
             self._run(lane, conn, arriving)
         elif self.downloads.waiting >= min(MOST_WAITING_DOWNLOADS, self.worker_connections // 4):
