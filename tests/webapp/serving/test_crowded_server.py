@@ -297,3 +297,25 @@ def test_whole_requests_of_others_do_not_take_all_connections(
             over.set()
             for thread in threads:
                 thread.join()
+
+
+@pytest.mark.parametrize("length", [MB, 3 * MB])
+def test_bodies_of_strangers_do_not_fill_the_memory(server: tuple[int, psutil.Process], length: int):
+    """OPS-4: many at once, nearly as long as what is read of anybody's; allowed ones and such that are too long."""
+    port, master = server
+    (worker,) = master.children()
+    head = b"POST /validate_login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    before = worker.memory_info().rss
+    with ExitStack() as stack:
+        request = head + f"Content-Length: {length}\r\n\r\n".encode() + b"x" * (MB - 100)
+        held = [connected(stack, port, request) for _ in range(300)]
+        wait_until(lambda: _is_read(worker, port))
+        assert worker.memory_info().rss - before < 150 * MB
+        assert len(held) == 300
+
+
+def _is_read(worker: psutil.Process, port: int) -> bool:
+    """Whether nothing that came for a port waits to be read."""
+    local = f":{port:04X}"
+    lines = [line.split() for line in Path(f"/proc/{worker.pid}/net/tcp").read_text().splitlines()[1:]]
+    return all(line[4].endswith(":00000000") for line in lines if line[1].endswith(local) and line[3] == "01")
