@@ -49,7 +49,7 @@ if _settings.is_production:
     logger_class = JsonLog
 
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (max(_soft, min(_hard, 2 * worker_connections)), _hard))
+resource.setrlimit(resource.RLIMIT_NOFILE, (max(_soft, min(_hard, 3 * worker_connections)), _hard))
 
 _counts = _settings.web_counts_dir
 share_counts(_counts)

@@ -18,7 +18,7 @@ MOST_HEAD_BYTES = 64 << 10
 UNSEEN_BYTES = 128 << 10
 # So much of a body that is not wanted is read, to tell whose it is (PHONE-10).
 PROBED_BYTES = 1 << 20
-MEMORY_BYTES = 1 << 20  # of one body; more is on disk
+MEMORY_BYTES = UNSEEN_BYTES  # of one body; more is on disk, or strangers could fill the memory
 HEAD_SECONDS = 20.0
 BODY_SECONDS = 60.0  # to begin with, then LEAST_BYTES_PER_SECOND on average, and no silence that is as long
 LEAST_BYTES_PER_SECOND = 1_024

@@ -17,7 +17,7 @@ from core.database import db
 from core.phones.authentication import is_known_phone
 from webapp.data_api.credentials import are_credentials_right, wrong_lately
 from webapp.form_bodies import fields_at_the_start
-from webapp.serving.lanes import Lane, lane_of
+from webapp.serving.lanes import Lane, lane_of, path_of
 from webapp.serving.limits import MOST_BYTES, most_body_bytes
 
 KNOWN_SECONDS, MOST_KNOWN = 60, 10_000
@@ -47,7 +47,7 @@ class BodyRules:
     def may_send(self, request: Request, first: bytes) -> bool:
         """Whether the beginning of a body names a sender who is known; only reads (CLAR-10). Raises what fails."""
         fields = fields_at_the_start(first, *_content_type(request.headers))
-        is_phone = lane_of(request.path) is Lane.PHONES
+        is_phone = lane_of(path_of(request)) is Lane.PHONES
         asked = (is_phone, fields.get("patient_id" if is_phone else "access_key"), fields.get("secret_key"))
         with self._lock:
             if asked in self._known:
@@ -63,7 +63,7 @@ class BodyRules:
         """How long a program's request waits, without a thread, before it is looked at: not at all, unless its address
         had many wrong credentials lately and this request's key was not right lately. Nobody is refused (CLAR-11).
         """
-        if lane_of(request.path) not in (Lane.PROGRAMS, Lane.DOWNLOADS):
+        if lane_of(path_of(request)) not in (Lane.PROGRAMS, Lane.DOWNLOADS):
             return 0.0
         times = wrong_lately.times(forwarded_address(request.headers, client, self._settings.trusted_proxy_hops or 0))
         if times <= WRONG_WITHOUT_DELAY:

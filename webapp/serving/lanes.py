@@ -6,6 +6,9 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Generic, TypeVar
+from urllib.parse import unquote
+
+from gunicorn.http.message import Request
 
 Job = TypeVar("Job")
 
@@ -38,8 +41,13 @@ _PROGRAMS = re.compile(r"/+(get-|check-my-credentials|tableau/|api/).*")
 _PROBES = re.compile(r"/+healthz/?")
 
 
+def path_of(request: Request) -> str:
+    """The path that the application will go by: without escapes, of which `/uplo%61d` has one."""
+    return unquote(request.path)
+
+
 def lane_of(path: str) -> Lane:
-    """The lane of a request's path; what is not known belongs to the portal, which answers it."""
+    """The lane of a decoded path; what is not known belongs to the portal, which answers it."""
     for lane, pattern in (
         (Lane.PHONES, _PHONES),
         (Lane.DOWNLOADS, _DOWNLOADS),

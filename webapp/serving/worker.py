@@ -17,12 +17,12 @@ from functools import partial
 from heapq import heappop, heappush
 from typing import Any
 
-from gunicorn.http.errors import NoMoreData
+from gunicorn.http.errors import LimitRequestHeaders, NoMoreData
 from gunicorn.util import close as close_socket
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import PollableMethodQueue, TConn, ThreadWorker
 
 from webapp.serving.arriving import Arriving, NotTaken, Parser, Progress
-from webapp.serving.lanes import THREADS, FairQueue, Lane, lane_of
+from webapp.serving.lanes import THREADS, FairQueue, Lane, lane_of, path_of
 
 RECEIVE_BYTES = 256 << 10
 ACCEPT_AT_ONCE = 64
@@ -32,9 +32,23 @@ LINGER_SECONDS = 2.0
 LOOK_EVERY_SECONDS = 1.0
 DOWNLOADS_EACH = 2  # of the threads for downloads, for one API key
 MOST_WAITING_DOWNLOADS = 200
-# Beyond this share of the connections a process may have, those that have sent nothing whole are closed, oldest first.
+# Beyond this share of the connections a process may have, some give way; those that are younger last.
 CROWDED = 0.9
+YOUNG_SECONDS = 1.0
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Type: text/plain\r\nContent-Length: 19\r\n"
+    b"Connection: close\r\n\r\nThe server is busy."
+)
+
+
+class LastingQueue(PollableMethodQueue):  # type: ignore[misc]  # gunicorn has no types
+    """Calls from threads to the main thread, over a pipe that stays open until the process ends."""
+
+    def close(self) -> None:
+        """Nothing: a thread that still runs when the loop has ended wakes it up by the pipe's number, and would write
+        that byte into the file or connection that has the number by then.
+        """
 
 
 class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -42,10 +56,13 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.method_queue = LastingQueue()
         self.arriving: dict[TConn, Arriving] = {}
         self.lingering: dict[TConn, float] = {}
         self.downloads: FairQueue[tuple[TConn, Arriving]] = FairQueue(THREADS[Lane.DOWNLOADS], DOWNLOADS_EACH)
         self.delayed: list[tuple[float, int, TConn, Arriving]] = []
+        # Whole requests of others than phones, oldest first: delayed ones (None), and those that threads are to serve.
+        self.waiting: dict[TConn, tuple[Arriving, Future[Any] | None]] = {}
         self.numbers = itertools.count()
         self.looked_at = 0.0
 
@@ -61,6 +78,17 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
         self.pools = {lane: ThreadPoolExecutor(threads, lane.name.lower()) for lane, threads in THREADS.items()}
         self.pools[Lane.PHONES] = ThreadPoolExecutor(self.cfg.threads, "phones")
         return self.pools[Lane.PHONES]
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """One turn of the loop. A defect in handling one event must not end the process and all that it is doing."""
+        for key, _ in self.poller.select(timeout):
+            # An event of this turn may have closed or taken over the connection of another one.
+            if self.poller.get_map().get(key.fd) is not key:
+                continue
+            try:
+                key.data(key.fileobj)
+            except Exception:
+                self.log.exception("an event could not be handled")
 
     # Connections
 
@@ -121,9 +149,12 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
             progress = arriving.add(data, now)
             if progress is Progress.HEAD_IS_THERE:
                 progress = self._begin_body(conn, arriving, now)
-            if progress is Progress.LOOK and not self.rules.needs_look(arriving.request.path):
+            if progress is Progress.LOOK and not self.rules.needs_look(path_of(arriving.request)):
                 arriving.go_on(now)
                 progress = Progress.MORE
+        except NoMoreData:
+            self._answer_malformed(conn, arriving, LimitRequestHeaders("no end of the headers"))
+            return
         except OSError:
             arriving.stop(NotTaken.NO_ROOM)
             progress = Progress.COMPLETE
@@ -134,7 +165,7 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
             self._dispatch(conn, arriving)
         elif progress is Progress.LOOK:
             self.poller.unregister(conn.sock)
-            look = self.pools[lane_of(arriving.request.path)].submit(
+            look = self.pools[lane_of(path_of(arriving.request))].submit(
                 self.rules.may_send, arriving.request, arriving.first_bytes()
             )
             look.add_done_callback(lambda done: self.method_queue.defer(self._looked, conn, arriving, done))
@@ -145,7 +176,7 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
             request._expected_100_continue = False
             with suppress(OSError):
                 conn.sock.send(CONTINUE)
-        return arriving.begin_body(request, conn.parser.take_rest(), self.rules.most_body_bytes(request.path), now)
+        return arriving.begin_body(request, conn.parser.take_rest(), self.rules.most_body_bytes(path_of(request)), now)
 
     def _looked(self, conn: TConn, arriving: Arriving, done: "Future[bool]") -> None:
         """The look at who sends is over. Where it failed, the application finds out why, and says so."""
@@ -165,16 +196,17 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
         delay = self.rules.delay_seconds(arriving.request, arriving.first_bytes(), conn.client)
         if delay:
             heappush(self.delayed, (time.monotonic() + delay, next(self.numbers), conn, arriving))
+            self.waiting[conn] = (arriving, None)
         else:
             self._hand_over(conn, arriving)
 
     def _hand_over(self, conn: TConn, arriving: Arriving) -> None:
-        lane = lane_of(arriving.request.path)
+        lane = lane_of(path_of(arriving.request))
         if lane is not Lane.DOWNLOADS or arriving.not_taken is not None:
-            self._run(self.pools[lane], conn, arriving)
-        elif self.downloads.waiting >= MOST_WAITING_DOWNLOADS:
+            self._run(lane, conn, arriving)
+        elif self.downloads.waiting >= min(MOST_WAITING_DOWNLOADS, self.worker_connections // 4):
             arriving.stop(NotTaken.NO_ROOM)
-            self._run(self.pools[Lane.PROGRAMS], conn, arriving)
+            self._run(Lane.PROGRAMS, conn, arriving)
         else:
             owner = self.rules.owner_of(arriving.request, arriving.first_bytes(), conn.client)
             self.downloads.add(owner, (conn, arriving))
@@ -183,20 +215,24 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
     def _start_downloads(self) -> None:
         while started := self.downloads.start_next():
             owner, (conn, arriving) = started
-            self._run(self.pools[Lane.DOWNLOADS], conn, arriving, partial(self._download_ended, owner))
+            self._run(Lane.DOWNLOADS, conn, arriving, partial(self._download_ended, owner))
 
     def _download_ended(self, owner: Hashable) -> None:
         self.downloads.end(owner)
         self._start_downloads()
 
-    def _run(
-        self, pool: ThreadPoolExecutor, conn: TConn, arriving: Arriving, then: Callable[[], None] = lambda: None
-    ) -> None:
+    def _run(self, lane: Lane, conn: TConn, arriving: Arriving, then: Callable[[], None] = lambda: None) -> None:
         def ended(done: "Future[Any]") -> None:
-            self.finish_request(conn, done)
+            self.waiting.pop(conn, None)
+            if done.cancelled():
+                self._refuse_busy(conn, arriving)
+            else:
+                self.finish_request(conn, done)
             then()
 
-        running = pool.submit(self._serve, conn, arriving)
+        running = self.pools[lane].submit(self._serve, conn, arriving)
+        if lane not in (Lane.PHONES, Lane.PROBES):
+            self.waiting[conn] = (arriving, running)
         running.add_done_callback(lambda done: self.method_queue.defer(ended, done))
 
     def _serve(self, conn: TConn, arriving: Arriving) -> Any:
@@ -223,7 +259,7 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
 
         def answer() -> bool:
             conn.sock.setblocking(True)
-            if not isinstance(error, (StopIteration, NoMoreData)):
+            if not isinstance(error, StopIteration):
                 self.handle_error(None, conn.sock, conn.client, error)
             return False
 
@@ -251,7 +287,9 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
             try:
                 if sock.recv(RECEIVE_BYTES):
                     return
-            except ConnectionError:
+            except BlockingIOError:
+                raise
+            except OSError:  # reset, timed out, unreachable
                 pass
             self._end_linger(conn)
 
@@ -275,7 +313,8 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
         now = time.monotonic()
         while self.delayed and self.delayed[0][0] <= now:
             _, _, conn, arriving = heappop(self.delayed)
-            self._hand_over(conn, arriving)
+            if self.waiting.pop(conn, None):
+                self._hand_over(conn, arriving)
         if now - self.looked_at < LOOK_EVERY_SECONDS and self.alive:
             return
         self.looked_at = now
@@ -289,19 +328,48 @@ class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no
                 self._end_linger(conn)
 
     def _make_room(self) -> None:
-        """Closes the oldest connection without a whole head, else the one that has idled longest, else the oldest body
-        whose sender has not been looked at.
+        """Ends what is missed least: a connection that has been silent or idle, or is answered; a request that was to
+        be delayed; a body that is long in coming from an unknown sender; a request of others than phones that nobody
+        serves yet. Where all connections are young, the oldest.
         """
-        without_head = ((c, a) for c, a in self.arriving.items() if a.request is None)
-        unknown = ((c, a) for c, a in self.arriving.items() if a.request is not None and not a.is_looked_at)
-        if (oldest := next(without_head, None)) is not None:
-            self._drop(*oldest)
+        young = time.monotonic() - YOUNG_SECONDS
+        silent = [c for c, a in self.arriving.items() if a.request is None]
+        unknown = [
+            c for c, a in self.arriving.items()
+            if a.request is not None and not a.is_looked_at and c.sock in self.poller.get_map()
+        ]  # fmt: skip
+        if silent and self.arriving[silent[0]].began_at < young:
+            self._drop(silent[0], self.arriving[silent[0]])
         elif self.keepalived_conns:
             conn = self.keepalived_conns.popleft()
             self.poller.unregister(conn.sock)
             self._close(conn)
-        elif (oldest := next(((c, a) for c, a in unknown if c.sock in self.poller.get_map()), None)) is not None:
-            self._drop(*oldest)
+        elif self.lingering:
+            self._end_linger(next(iter(self.lingering)))
+        elif self._give_up_newest(only_delayed=True):
+            pass
+        elif unknown and self.arriving[unknown[0]].began_at < young:
+            self._drop(unknown[0], self.arriving[unknown[0]])
+        elif not self._give_up_newest() and (left := unknown or silent):
+            self._drop(left[0], self.arriving[left[0]])
+
+    def _give_up_newest(self, *, only_delayed: bool = False) -> bool:
+        """Refuses one of the requests that wait, the newest, since those before it are served earlier."""
+        for conn, (arriving, running) in reversed(self.waiting.items()):
+            if running is None:
+                del self.waiting[conn]  # what is left of it in `delayed` is passed over
+                self._refuse_busy(conn, arriving)
+                return True
+            if not only_delayed and running.cancel():  # `_run` refuses it
+                del self.waiting[conn]
+                return True
+        return False
+
+    def _refuse_busy(self, conn: TConn, arriving: Arriving) -> None:
+        arriving.close()
+        with suppress(OSError):
+            conn.sock.send(BUSY)
+        self._close(conn)
 
     def load_wsgi(self) -> None:
         """Loads the application, and finds its rules for bodies."""

@@ -242,3 +242,12 @@ def _raw(port: int, data: bytes) -> bytes:
             return read_all(connection)
         except OSError:
             return b""
+
+
+def test_an_escape_in_a_path_changes_nothing(port: int, participant: Participant):
+    """PHONE-2, OPS-4: the length that a path takes, and its threads, go by the path that the application goes by."""
+    name = f"{participant.patient_id}_accel_1717236000000.csv"
+    whole = upload_request(participant, Platform.IOS, name, encrypted(30_000, Platform.IOS))
+    assert len(whole.body) > 1 << 20
+    answer = send(port, RawRequest("/uplo%61d/ios/", whole.body, whole.content_type))
+    assert answer.endswith(b"upload successful.")

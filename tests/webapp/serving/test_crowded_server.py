@@ -7,8 +7,9 @@ import secrets
 import socket
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -268,3 +269,53 @@ def read_only(folder: Path) -> Iterator[None]:
             subprocess.run(["umount", str(folder)], check=True)
         else:
             folder.chmod(0o700)
+
+
+@pytest.mark.parametrize("path", ["/get-studies/v1", "/get-data/v1", "/validate_login"])
+def test_whole_requests_of_others_do_not_take_all_connections(
+    settings: Settings, app: Flask, participant: Participant, path: str
+):
+    """CLAR-9: more requests with wrong credentials than a process may have connections; phones still connect."""
+    fields = {"study_id": "a" * 24, "username": "ada", "password": "guessed"}
+    over, heard = threading.Event(), Counter[int]()
+
+    def guess(_: int) -> None:
+        while not over.is_set():
+            key = {"access_key": secrets.token_hex(32), "secret_key": secrets.token_hex(32)}
+            with suppress(OSError, http.client.HTTPException):
+                heard[ask(port, path, fields | key)[0]] += 1
+
+    with gunicorn_on(settings, GUNICORN_CMD_ARGS="--worker-connections=60", WEB_THREADS="4") as (port, _):
+        threads = [threading.Thread(target=guess, args=(number,)) for number in range(120)]
+        for thread in threads:
+            thread.start()
+        try:
+            wait_until(lambda: heard[503])
+            for number in range(10):
+                assert upload(port, participant, number).endswith(b"upload successful.")
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+
+
+@pytest.mark.parametrize("length", [MB, 3 * MB])
+def test_bodies_of_strangers_do_not_fill_the_memory(server: tuple[int, psutil.Process], length: int):
+    """OPS-4: many at once, nearly as long as what is read of anybody's; allowed ones and such that are too long."""
+    port, master = server
+    (worker,) = master.children()
+    head = b"POST /validate_login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    before = worker.memory_info().rss
+    with ExitStack() as stack:
+        request = head + f"Content-Length: {length}\r\n\r\n".encode() + b"x" * (MB - 100)
+        held = [connected(stack, port, request) for _ in range(300)]
+        wait_until(lambda: _is_read(worker, port))
+        assert worker.memory_info().rss - before < 150 * MB
+        assert len(held) == 300
+
+
+def _is_read(worker: psutil.Process, port: int) -> bool:
+    """Whether nothing that came for a port waits to be read."""
+    local = f":{port:04X}"
+    lines = [line.split() for line in Path(f"/proc/{worker.pid}/net/tcp").read_text().splitlines()[1:]]
+    return all(line[4].endswith(":00000000") for line in lines if line[1].endswith(local) and line[3] == "01")
