@@ -14,14 +14,14 @@ from core.database import URL, db, engine_options
 from core.logs import set_up_logging
 from webapp.bodies import LengthsCount, init_bodies
 from webapp.commands import register_commands
-from webapp.data_api import data_door
+from webapp.data_api import data_api
 from webapp.database_errors import init_database_errors
 from webapp.downtime import init_downtime
 from webapp.form_bodies import BoundedRequest
 from webapp.health import health
 from webapp.metrics import init_metrics
 from webapp.paths import OneLeadingSlash
-from webapp.phone import phone_door, phone_pages
+from webapp.phone import phone_api, phone_pages
 from webapp.portal import init_portal
 from webapp.request_log import init_request_log
 from webapp.security import insist_on_host_and_tls, set_security_headers, set_transport_security
@@ -66,9 +66,9 @@ def make_application(settings: Settings | None = None) -> Flask:
     Htmx(app)
     app.request_class = BoundedRequest  # after Htmx, which sets its own
 
-    app.register_blueprint(phone_door)
+    app.register_blueprint(phone_api)
     app.register_blueprint(phone_pages)
-    app.register_blueprint(data_door)
+    app.register_blueprint(data_api)
     app.register_blueprint(health)
     init_metrics(app)
     init_portal(app)

@@ -6,7 +6,8 @@ from core.database import db
 from core.models import AppSettings, Participant
 from core.models.survey import UnreadableSurvey, surveys_for_phones
 from core.surveys.timings import timings_for_phones
-from webapp.phone.door import RETRY_AFTER_SECONDS, admitted, json_answer, now, phone, phone_route
+from webapp.phone.answers import RETRY_AFTER_SECONDS, json_answer
+from webapp.phone.blueprint import admitted, now, phone, phone_route
 
 
 @phone_route("/get_latest_device_settings")

@@ -21,7 +21,7 @@ from tests.conftest import VECTORS
 from tests.core.test_push_credentials import as_json
 from tests.factories import Factory, phone_fields
 from tests.fakes.google import running_google
-from webapp.phone import door
+from webapp.phone import blueprint
 from webapp.stores import settings
 
 Situation = Callable[[Factory], Participant]
@@ -186,7 +186,7 @@ def database_is_down(app: Flask, participant: Participant) -> Iterator[None]:
         raise OperationalError("SELECT 1", {}, Exception("no connection"))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(door, "admit", fail)
+        patch.setattr(blueprint, "admit", fail)
         yield
 
 
@@ -217,7 +217,7 @@ def bodies_may_be_small_only(app: Flask, participant: Participant) -> Iterator[N
 def nothing_more_is_allowed(app: Flask, participant: Participant) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for limit in ("REQUESTS", "WRONG_PASSWORDS"):
-            patch.setattr(door, limit, RateLimitItemPerMinute(0))
+            patch.setattr(blueprint, limit, RateLimitItemPerMinute(0))
         yield
 
 
