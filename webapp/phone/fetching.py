@@ -26,8 +26,8 @@ def download_surveys() -> Response:
     That the phone asked is noted also when a survey turns out to be unreadable.
     """
     participant, _ = admitted("last_surveys_at")
-    surveys = surveys_for_phones(db.session, participant.study_id)
-    timings = timings_for_phones(db.session, participant, [survey.id for survey in surveys], now())
+    surveys = surveys_for_phones(db.session(), participant.study_id)
+    timings = timings_for_phones(db.session(), participant, [survey.id for survey in surveys], now())
     db.session.commit()
     return json_answer(
         [
@@ -46,7 +46,9 @@ def download_surveys() -> Response:
 
 def settings_of(participant: Participant) -> AppSettings:
     """The app settings of the participant's study."""
-    return db.session.scalars(db.select(AppSettings).where(AppSettings.study_id == participant.study_id)).one()
+    query = db.select(AppSettings).where(AppSettings.study_id == participant.study_id)
+    settings: AppSettings = db.session.scalars(query).one()
+    return settings
 
 
 @phone.errorhandler(UnreadableSurvey)

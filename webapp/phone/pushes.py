@@ -50,7 +50,7 @@ def send_survey_notification() -> Response:
 
 
 def _surveys_now(participant: Participant, platform: Platform) -> Message:
-    surveys = [survey.object_id for survey in surveys_for_phones(db.session, participant.study_id)]
+    surveys = [survey.object_id for survey in surveys_for_phones(db.session(), participant.study_id)]
     if not surveys:
         raise NothingToSend("The study has no active surveys.")
     return surveys_on_request(platform, surveys, now())

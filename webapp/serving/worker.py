@@ -37,7 +37,7 @@ CROWDED = 0.9
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class WholeRequestWorker(ThreadWorker):
     """A worker whose application finds, beside WSGI's own, `wsgi.input` as an ArrivedBody."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
