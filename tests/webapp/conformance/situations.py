@@ -10,6 +10,7 @@ from flask import Flask, current_app
 from limits import RateLimitItemPerMinute
 from sqlalchemy.exc import OperationalError
 
+from core.audit import SERVER
 from core.database import db
 from core.models import CredentialKind, Participant, PushCredential, PushToken, QueuedUpload, Study
 from core.notifications.credentials import store_credential
@@ -225,7 +226,7 @@ def nothing_more_is_allowed(app: Flask, participant: Participant) -> Iterator[No
 def google_listens(app: Flask, participant: Participant) -> Iterator[None]:
     """A push service, and the credentials for it."""
     with running_google() as google:
-        store_credential(db.session(), CredentialKind.BACKEND, as_json(google.service_account), NOW)
+        store_credential(db.session(), CredentialKind.BACKEND, as_json(google.service_account), NOW, actor=SERVER)
         db.session.commit()
         with settings_say(fcm_url=google.url)(app, participant):
             yield
