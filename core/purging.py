@@ -16,10 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core.audit import Actor, record
 from core.clock import check_clock
 from core.crypto.passwords import hash_participant_password
 from core.locks import LockSpace, lock_key, try_lock, unlocked_after
 from core.models import Participant, ParticipantEvent, Purge, StoredObject, Study
+from core.models.audit_record import Action
 from core.participant_rows import delete_rows, rows_left
 from core.phones.key_cache import private_key_path, public_key_path
 from core.storage import ObjectStore, StoreUnavailable
@@ -85,10 +87,10 @@ class PurgeCertificate:
     rows_deleted: dict[str, int]
 
 
-def ask_for_purge(session: Session, participant: Participant, by: str | None = None) -> bool:
+def ask_for_purge(session: Session, participant: Participant, *, actor: Actor) -> bool:
     """Locks the participant out at once, and lets everything be deleted 30 minutes from now; the caller commits.
 
-    `by` is the researcher's name, None for a command. False, and nothing changes, where it was asked for already.
+    False, and nothing changes, where it was asked for already.
     """
     session.refresh(participant, _STATE, with_for_update=True)
     if participant.is_locked_out:
@@ -98,23 +100,11 @@ def ask_for_purge(session: Session, participant: Participant, by: str | None = N
     _empty(participant)
     participant.password_hash = hash_participant_password(secrets.token_urlsafe(24))
     participant.purge_asked_at = now
-    session.execute(insert(Purge).values(participant_id=participant.id, asked_by=by).on_conflict_do_nothing())
+    session.execute(insert(Purge).values(participant_id=participant.id, asked_by=actor.name).on_conflict_do_nothing())
     study = session.get_one(Study, participant.study_id)
+    record(session, actor, Action.PARTICIPANT_PURGE, study=study, participant=participant)
     rebuild_events(session, study, now, participant_ids=[participant.id])  # no survey is asked any more (NOTIF-3)
     return True
-
-
-def take_back(session: Session, participant: Participant) -> None:
-    """Ends a purge that has not begun; the caller commits. The participant stays retired, without phone and password.
-
-    Raises PurgeBegan where something may be deleted already.
-    """
-    session.refresh(participant, _STATE, with_for_update=True)
-    purge = session.get(Purge, participant.id, populate_existing=True)
-    if participant.purged_at or (purge and purge.started_at):
-        raise PurgeBegan(f"{participant.patient_id}: the purge has begun")
-    participant.purge_asked_at = None
-    session.execute(sa.delete(Purge).where(Purge.participant_id == participant.id))
 
 
 def waiting_purges(session: Session, now: datetime) -> list[WaitingPurge]:

@@ -4,7 +4,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core.audit import Actor, record
 from core.models import Switch, SwitchName
+from core.models.audit_record import Action
 
 
 def switch_of(session: Session, name: SwitchName) -> Switch | None:
@@ -16,11 +18,13 @@ def is_on(connection: sa.Connection, name: SwitchName) -> bool:
     return bool(connection.scalar(sa.select(sa.exists().where(Switch.name == name.value))))
 
 
-def turn_on(session: Session, name: SwitchName, by: str | None = None) -> None:
+def turn_on(session: Session, name: SwitchName, *, actor: Actor) -> None:
     """The caller commits. One that is on already stays as it is."""
-    session.execute(insert(Switch).values(name=name.value, turned_on_by=by).on_conflict_do_nothing())
+    session.execute(insert(Switch).values(name=name.value, turned_on_by=actor.name).on_conflict_do_nothing())
+    record(session, actor, Action.DOWNTIME_ON)
 
 
-def turn_off(session: Session, name: SwitchName) -> None:
+def turn_off(session: Session, name: SwitchName, *, actor: Actor) -> None:
     """The caller commits."""
     session.execute(sa.delete(Switch).where(Switch.name == name.value))
+    record(session, actor, Action.DOWNTIME_OFF)

@@ -94,7 +94,7 @@ def scope_of(study_id: str | None) -> tuple[int | None, int]:
         query = sa.select(sa.func.count(Participant.id))
         if study:
             query = query.where(Participant.study_id == study.id)
-        return study and study.id, session.scalar(query) or 0
+        return study.id if study else None, session.scalar(query) or 0
 
 
 def show(by_study: dict[str, Oddities], queue: list[dict[str, Any]], go_on: str) -> None:

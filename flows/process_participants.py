@@ -83,7 +83,7 @@ def process_participants(most_seconds: int = MOST_SECONDS, linger_seconds: int =
 def process(most_seconds: int, linger_seconds: int) -> tuple[ProcessingReport, list[Exception]]:
     """Tasks of batches, a few at once, a new one as soon as one ends; the totals, and what went wrong."""
     end = time.monotonic() + most_seconds
-    report, defects = ProcessingReport(), []
+    report, defects = ProcessingReport(), list[Exception]()
     quiet_since, numbers, is_work_left = time.monotonic(), itertools.count(1), True
     running: list[PrefectFuture[ProcessingReport | None]] = []
     while True:

@@ -1,6 +1,7 @@
 """A progress artifact that moves: how far a long run is, in the Prefect UI."""
 
 from dataclasses import dataclass, field
+from typing import cast
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -16,7 +17,7 @@ class Progress:
     _id: UUID = field(init=False)
 
     def __post_init__(self) -> None:
-        self._id = create_progress_artifact(0.0, key=self.key, description="just begun")
+        self._id = cast(UUID, create_progress_artifact(0.0, key=self.key, description="just begun"))
 
     def move(self, by: int, where: str) -> None:
         """So much more is done; `where` says in a few words how far that is, with ids only."""

@@ -13,10 +13,10 @@ def runner_of(settings: Settings) -> TaskRunner[Any]:
     """The runner that the setting names; a Dask cluster by its scheduler's address, `dask` for one on this machine."""
     at_once, name = settings.processing_tasks, settings.processing_runner
     if name == "threads":
-        return ThreadPoolTaskRunner(max_workers=at_once)  # type: ignore[return-value]
+        return ThreadPoolTaskRunner(max_workers=at_once)
     if name == "processes":
-        return ProcessPoolTaskRunner(max_workers=at_once)  # type: ignore[return-value]
-    from prefect_dask import DaskTaskRunner  # takes a second to import
+        return ProcessPoolTaskRunner(max_workers=at_once)
+    from prefect_dask.task_runners import DaskTaskRunner  # takes a second to import
 
     if name == "dask":
         return DaskTaskRunner(cluster_kwargs={"n_workers": LOCAL_DASK_WORKERS, "threads_per_worker": 1})

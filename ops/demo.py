@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from core.accounts import create_researcher, new_password
+from core.audit import SERVER
 from core.config import Settings, get_settings
 from core.database import open_session
 from core.models import Participant, ParticipantActivity, StudyRole, SurveyType
@@ -70,14 +71,16 @@ def main() -> None:
 def make_study(settings: Settings) -> dict[str, Any]:
     """A study with surveys of each kind and its participants."""
     with open_session() as session:
-        study = create_study(session, STUDY, app_settings=APP_SETTINGS)
+        study = create_study(session, STUDY, app_settings=APP_SETTINGS, actor=SERVER)
         session.flush()
         now = datetime.now(UTC)
         for survey_type, changes in SURVEYS:
-            save_survey(session, create_survey(session, study, survey_type, now), changes(), now)
+            save_survey(
+                session, create_survey(session, study, survey_type, now, actor=SERVER), changes(), now, actor=SERVER
+            )
         session.commit()
         store = SealedStore(open_store(settings), study, settings)
-        new = create_participants(session, store, study, PARTICIPANTS)
+        new = create_participants(session, store, study, PARTICIPANTS, actor=SERVER)
         people = [{"patient_id": n.patient_id, "password": n.password} for n in new]
         return {"study": study.object_id, "study_id": study.id, "participants": people}
 
@@ -120,7 +123,7 @@ def renewed_password() -> str:
     with open_session() as session:
         researcher = researcher_by_username(session, ACCOUNT)
         if researcher is None:
-            researcher = create_researcher(session, ACCOUNT, password, is_site_admin=False)
+            researcher = create_researcher(session, ACCOUNT, password, is_site_admin=False, actor=SERVER)
             session.flush()
         researcher.set_password(password, must_change=False)
         study_id = json.loads((get_settings().var_dir / "demo.json").read_text())["study_id"]

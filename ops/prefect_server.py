@@ -12,6 +12,7 @@ import base64
 import json
 import os
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 from core.config import ConfigurationError, Settings, get_settings
@@ -49,7 +50,7 @@ class NamesOfDeployments:
         self.application = application
         self._authorization = (b"authorization", b"Basic " + base64.b64encode(secret.encode()))
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         if not self._is_for_us(scope):
             await self.application(scope, receive, send)
             return
@@ -60,13 +61,13 @@ class NamesOfDeployments:
             answer.update(message if message["type"] == "http.response.start" else {})
             pieces.append(message.get("body", b""))
 
-        await self.application(scope | {"headers": [*scope["headers"], self._authorization]}, receive, collect)
+        await self.application({**scope, "headers": [*scope["headers"], self._authorization]}, receive, collect)
         names = [{"name": d["name"]} for d in json.loads(b"".join(pieces))] if answer["status"] == 200 else []
         headers = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": answer["status"], "headers": headers})
         await send({"type": "http.response.body", "body": json.dumps(names).encode()})
 
-    def _is_for_us(self, scope: dict[str, Any]) -> bool:
+    def _is_for_us(self, scope: MutableMapping[str, Any]) -> bool:
         """A page in a browser sends Origin; a proxy of another machine says for whom it asks."""
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != self.PATH:
             return False

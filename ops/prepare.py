@@ -12,6 +12,7 @@ from flask_migrate import Migrate, upgrade
 from sqlalchemy.exc import OperationalError
 
 from core.accounts import create_researcher, new_password
+from core.audit import SERVER
 from core.config import REPOSITORY, get_settings
 from core.database import URL, db, engine_options
 from core.models import Researcher
@@ -57,7 +58,7 @@ def first_password() -> str | None:
     if db.session.scalar(sa.select(sa.exists(sa.select(Researcher.id)))):
         return None
     password = new_password()
-    create_researcher(db.session(), ADMINISTRATOR, password, is_site_admin=True)
+    create_researcher(db.session(), ADMINISTRATOR, password, is_site_admin=True, actor=SERVER)
     db.session.commit()
     return password
 

@@ -226,7 +226,7 @@ def _end(how: Callable[[], None]) -> None:
 
 def _has_mark(process: psutil.Process, mark: str) -> bool:
     try:
-        return process.pid != os.getpid() and process.environ().get(MARK) == mark
+        return process.pid != os.getpid() and bool(process.environ().get(MARK) == mark)
     except psutil.Error:
         return False
 

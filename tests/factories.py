@@ -7,6 +7,7 @@ from typing import Any
 
 from core.access import Role
 from core.accounts import create_api_key, create_researcher
+from core.audit import SERVER
 from core.crypto.passwords import device_hash, hash_participant_password
 from core.database import db
 from core.models import (
@@ -42,7 +43,7 @@ class Factory:
     """Rows and objects of one test's database and store; every method commits."""
 
     def study(self, name: str | None = None, **options: Any) -> Study:
-        study = create_study(db.session(), name or f"Study {next(_numbers)}", **options)
+        study = create_study(db.session(), name or f"Study {next(_numbers)}", **options, actor=SERVER)
         db.session.commit()
         return study
 
@@ -103,7 +104,12 @@ class Factory:
     ) -> Researcher:  # fmt: skip
         username = username or f"researcher{next(_numbers)}"
         researcher = create_researcher(
-            db.session(), username, password, is_site_admin=is_site_admin, must_change_password=must_change_password
+            db.session(),
+            username,
+            password,
+            is_site_admin=is_site_admin,
+            must_change_password=must_change_password,
+            actor=SERVER,
         )
         db.session.flush()
         if study:
@@ -113,7 +119,7 @@ class Factory:
 
     def api_key(self, researcher: Researcher) -> dict[str, str]:
         """Form fields of a new key."""
-        access_key, secret_key = create_api_key(db.session(), researcher, "")
+        access_key, secret_key = create_api_key(db.session(), researcher, "", actor=SERVER)
         db.session.commit()
         return {"access_key": access_key, "secret_key": secret_key}
 

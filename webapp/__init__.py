@@ -1,40 +1,40 @@
-"""The Flask application: the phones' door, the data door, the portal, and the management commands."""
+"""The Flask application: the phones' endpoints, the data API, the portal, and the management commands."""
 
-import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 from flask import Flask
+from flask.cli import FlaskGroup
 
 if TYPE_CHECKING:
     from core.config import Settings
 
-# Commands over files alone. Loading models and pages for them would double the time they take to start.
-PURE_COMMANDS = ("device", "chunks", "schedules")
-OPTIONS_WITH_VALUES = ("--app", "-A", "--env-file", "-e")
+TEMPLATES = str(Path(__file__).parents[1] / "templates")
 
 
 def create_app(settings: "Settings | None" = None) -> Flask:
-    """The application; for a command over files alone, one with nothing but these. Ends the process on bad settings."""
-    if settings is None and asked_command(sys.argv) in PURE_COMMANDS:
-        from webapp.commands.chunks import chunks_commands
-        from webapp.commands.device import device_commands
-        from webapp.commands.schedules import schedules_commands
+    """The application. Ends the process with one line on settings that cannot be used.
 
-        app = Flask("webapp")
-        for command in (chunks_commands, device_commands, schedules_commands):
-            app.cli.add_command(command)
+    While `flask` or `beiwe` looks for a command, it is an application that completes itself for the first command which
+    needs more than files.
+    """
+    app = Flask("webapp", template_folder=TEMPLATES)
+    if settings is None and _is_command_looked_for():
+        from webapp.commands import LazyCommands
+
+        app.cli = LazyCommands(lambda: _complete(app, None))
         return app
-    from webapp.application import make_application
-
-    return make_application(settings)
+    return _complete(app, settings)
 
 
-def asked_command(arguments: list[str]) -> str | None:
-    """The command in a call of `flask`, or None."""
-    following = iter(arguments[1:])
-    for argument in following:
-        if argument in OPTIONS_WITH_VALUES:
-            next(following, None)
-        elif not argument.startswith("-"):
-            return argument
-    return None
+def _is_command_looked_for() -> bool:
+    """A command that runs, such as Flask's own `run`, has a context of its own below the group's."""
+    context = click.get_current_context(silent=True)
+    return context is not None and isinstance(context.command, FlaskGroup)
+
+
+def _complete(app: Flask, settings: "Settings | None") -> Flask:
+    from webapp.application import complete_application
+
+    return complete_application(app, settings)

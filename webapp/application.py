@@ -1,4 +1,4 @@
-"""Putting the application together: the phones' door, the data door, the portal, the management commands."""
+"""Putting the application together: the phones' endpoints, the data API, the portal, the management commands."""
 
 import sys
 from datetime import timedelta
@@ -13,15 +13,15 @@ from core.config import REPOSITORY, ConfigurationError, Settings, get_settings
 from core.database import URL, db, engine_options
 from core.logs import set_up_logging
 from webapp.bodies import LengthsCount, init_bodies
-from webapp.commands import register_commands
-from webapp.data_api import data_door
+from webapp.commands import LazyCommands
+from webapp.data_api import data_api
 from webapp.database_errors import init_database_errors
 from webapp.downtime import init_downtime
 from webapp.form_bodies import BoundedRequest
 from webapp.health import health
 from webapp.metrics import init_metrics
 from webapp.paths import OneLeadingSlash
-from webapp.phone import phone_door, phone_pages
+from webapp.phone import phone_api, phone_pages
 from webapp.portal import init_portal
 from webapp.request_log import init_request_log
 from webapp.security import insist_on_host_and_tls, set_security_headers, set_transport_security
@@ -32,11 +32,10 @@ from webapp.serving.lanes import threads_of_a_process
 MOST_FORM_MEMORY_BYTES = 8 << 20
 
 
-def make_application(settings: Settings | None = None) -> Flask:
-    """The application; ends the process when the environment cannot be used."""
+def complete_application(app: Flask, settings: Settings | None = None) -> Flask:
+    """Adds everything to a new application; ends the process when the environment cannot be used."""
     settings = settings or _settings_or_exit()
     set_up_logging(is_production=settings.is_production)
-    app = Flask("webapp", template_folder=str(REPOSITORY / "templates"))
     app.extensions["beiwe_settings"] = settings
     app.extensions["beiwe_body_rules"] = BodyRules(app, settings)
     app.config.update(
@@ -66,14 +65,14 @@ def make_application(settings: Settings | None = None) -> Flask:
     Htmx(app)
     app.request_class = BoundedRequest  # after Htmx, which sets its own
 
-    app.register_blueprint(phone_door)
+    app.register_blueprint(phone_api)
     app.register_blueprint(phone_pages)
-    app.register_blueprint(data_door)
+    app.register_blueprint(data_api)
     app.register_blueprint(health)
     init_metrics(app)
     init_portal(app)
     init_database_errors(app)
-    register_commands(app)
+    app.cli = LazyCommands()
     app.after_request(set_security_headers)
     if settings.is_production:
         app.before_request(insist_on_host_and_tls)

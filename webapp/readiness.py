@@ -96,7 +96,8 @@ class Readiness:
         except Exception as error:
             reason = "no answer" if isinstance(error, OperationalError) else f"failed ({type(error).__name__})"
             return ReadinessReport(reason, self._of_store(), "unknown", None)
-        seconds = state.last_run_at and max(0, int((datetime.now(UTC) - state.last_run_at).total_seconds()))
+        last_run = state.last_run_at
+        seconds = max(0, int((datetime.now(UTC) - last_run).total_seconds())) if last_run else None
         return ReadinessReport(OK, self._of_store(), self._of_migrations(state), seconds)
 
     def _of_migrations(self, state: DatabaseState) -> str:

@@ -46,7 +46,7 @@ def log_failure(
     exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
 ) -> None:
     """In place of Flask's own line, which holds the path as the client sent it."""
-    log.error("request failed", exc_info=exc_info, extra=_request())  # type: ignore[arg-type]
+    log.error("request failed", exc_info=exc_info, extra=_request())
 
 
 def _request() -> dict[str, Any]:

@@ -10,6 +10,10 @@ class EmbeddedDatabaseError(Exception):
     """The embedded PostgreSQL cannot be used; the message is one line that says why and what to do."""
 
 
+class ServerHasEnded(EmbeddedDatabaseError):
+    """The server ended while it was waited for."""
+
+
 @contextmanager
 def files_explained(var_dir: Path) -> Iterator[None]:
     """Raises EmbeddedDatabaseError in place of OSError from files below VAR_DIR."""

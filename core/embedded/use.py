@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.embedded.errors import EmbeddedDatabaseError, files_explained
+from core.embedded.errors import EmbeddedDatabaseError, ServerHasEnded, files_explained
 from core.embedded.folder import READY, Folder
 from core.embedded.locks import is_free, take_lock
 from core.private_files import make_private_folder
@@ -35,10 +35,16 @@ def use(var_dir: Path) -> str:
     folder = Folder(var_dir)
     with _one_at_a_time:
         hold(var_dir)
-        with files_explained(var_dir):
-            if not _is_kept(folder):
-                _start(folder)
-        wait_until_ready(folder)
+        for is_last_try in (False, False, True):
+            with files_explained(var_dir):
+                if not _is_kept(folder):
+                    _start(folder)
+            try:
+                wait_until_ready(folder)
+                break
+            except ServerHasEnded:  # one that was killed listens for a moment longer than it lives
+                if is_last_try:
+                    raise
         return folder.url
 
 
@@ -100,7 +106,8 @@ def wait_until_ready(folder: Folder) -> None:
                 return  # it answers, if with a refusal such as too many connections, which passes
             if not is_listening or time.monotonic() > end:
                 reason = str(error).strip().splitlines()[-1]
-                raise EmbeddedDatabaseError(f"PostgreSQL in {folder.data} does not answer: {reason}") from error
+                kind = EmbeddedDatabaseError if is_listening else ServerHasEnded
+                raise kind(f"PostgreSQL in {folder.data} does not answer: {reason}") from error
         time.sleep(POLL_SECONDS)
 
 

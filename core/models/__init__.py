@@ -1,6 +1,7 @@
 """The tables, one file per aggregate. Queries stand beside the model they read, named as the question they answer."""
 
 from core.models.app_settings import AppSettings
+from core.models.audit_record import AuditRecord
 from core.models.chunk import Chunk
 from core.models.daily_statistics import DailyStatistics
 from core.models.data_access import DataAccessRecord
@@ -49,6 +50,7 @@ __all__ = [
     "AppSettings",
     "AppVersion",
     "AttemptKind",
+    "AuditRecord",
     "BatchState",
     "Chunk",
     "CredentialKind",

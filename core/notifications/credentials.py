@@ -8,21 +8,25 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core.audit import Actor, record
 from core.models import CredentialKind, PushCredential
+from core.models.audit_record import Action
 from core.notifications.credential_files import ApnsKey, checked_contents, phone_plist
 from core.streams import Platform
 
 
-def store_credential(session: Session, kind: CredentialKind, data: bytes, now: datetime) -> None:
+def store_credential(session: Session, kind: CredentialKind, data: bytes, now: datetime, *, actor: Actor) -> None:
     """Puts an uploaded file in the place of the one before; the caller commits. Raises CredentialRefused."""
     new = {"contents": checked_contents(kind, data), "uploaded_at": now}
     statement = insert(PushCredential).values(kind=kind.value, **new)
     session.execute(statement.on_conflict_do_update(index_elements=["kind"], set_=new))
+    record(session, actor, Action.CREDENTIAL_STORE, kind=kind.value)
 
 
-def remove_credential(session: Session, kind: CredentialKind) -> None:
+def remove_credential(session: Session, kind: CredentialKind, *, actor: Actor) -> None:
     """Forgets the credential of this kind; the caller commits."""
     session.execute(sa.delete(PushCredential).where(PushCredential.kind == kind.value))
+    record(session, actor, Action.CREDENTIAL_REMOVE, kind=kind.value)
 
 
 def uploaded_credentials(session: Session) -> dict[CredentialKind, datetime]:

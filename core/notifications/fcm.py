@@ -12,7 +12,7 @@ import google.auth.transport.requests
 import requests
 from google.auth.exceptions import GoogleAuthError, MalformedError, RefreshError, TransportError
 from google.oauth2 import service_account
-from pyfcm import FCMNotification  # type: ignore[import-untyped]
+from pyfcm import FCMNotification
 from requests.adapters import HTTPAdapter
 
 from core.notifications.messages import Message

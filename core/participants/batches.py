@@ -8,10 +8,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from core.audit import SERVER, Actor, record
 from core.config import Settings
 from core.crypto.passwords import hash_participant_password, new_identifier
 from core.locks import LockSpace, lock_key, try_lock, unlocked_after
 from core.models import BatchState, Participant, ParticipantActivity, ParticipantBatch, Study
+from core.models.audit_record import Action
 from core.participants.creating import MOST_AT_ONCE, NewParticipant, ParticipantRefused, create_participants
 from core.storage import ObjectStore, SealedStore, StoreUnavailable
 
@@ -22,13 +24,14 @@ LONGEST_NAME = 100
 _SOLE = lock_key(LockSpace.BATCHES)
 
 
-def ask_for_batch(session: Session, study: Study, count: int, name: str, by: str | None = None) -> ParticipantBatch:
+def ask_for_batch(session: Session, study: Study, count: int, name: str, *, actor: Actor) -> ParticipantBatch:
     """Adds a batch that waits to be made; the caller commits. Raises ParticipantRefused."""
     if not 1 <= count <= MOST_AT_ONCE:
         raise ParticipantRefused(f"between 1 and {MOST_AT_ONCE:,} participants at a time")
-    batch = ParticipantBatch(study_id=study.id, name=name.strip()[:LONGEST_NAME], wanted=count, asked_by=by)
+    batch = ParticipantBatch(study_id=study.id, name=name.strip()[:LONGEST_NAME], wanted=count, asked_by=actor.name)
     session.add(batch)
     session.flush()
+    record(session, actor, Action.PARTICIPANT_BATCH, study=study, batch=batch.id, count=count)
     return batch
 
 
@@ -75,7 +78,9 @@ def make_next(engine: sa.Engine, store: ObjectStore, settings: Settings) -> Part
         study = session.get_one(Study, batch.study_id)
         count = min(MADE_AT_ONCE, batch.wanted - batch.made)
         try:
-            create_participants(session, SealedStore(store, study, settings), study, count, batch_id=batch.id)
+            create_participants(
+                session, SealedStore(store, study, settings), study, count, batch_id=batch.id, actor=SERVER
+            )
         except (StoreUnavailable, ParticipantRefused) as error:
             session.rollback()
             session.execute(sa.update(ParticipantBatch).filter_by(id=batch.id).values(error=str(error)))
@@ -85,7 +90,7 @@ def make_next(engine: sa.Engine, store: ObjectStore, settings: Settings) -> Part
         return batch
 
 
-def renewed_passwords(session: Session, batch: ParticipantBatch) -> list[NewParticipant]:
+def renewed_passwords(session: Session, batch: ParticipantBatch, *, actor: Actor) -> list[NewParticipant]:
     """New passwords for those of the batch who never registered, by patient id; the caller commits.
 
     Locks their rows, so that a phone that registers meanwhile is either left out or has registered with the old one.
@@ -98,6 +103,8 @@ def renewed_passwords(session: Session, batch: ParticipantBatch) -> list[NewPart
         password = new_identifier()
         participant.password_hash = hash_participant_password(password)
         new.append(NewParticipant(participant.patient_id, password))
+    study = session.get_one(Study, batch.study_id)
+    record(session, actor, Action.PARTICIPANT_RENEW_PASSWORDS, study=study, batch=batch.id, count=len(new))
     return new
 
 

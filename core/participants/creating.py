@@ -11,9 +11,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from core.audit import Actor, record
 from core.crypto.participant_keys import generate_key_pair, key_pair_of
 from core.crypto.passwords import hash_participant_password, new_identifier
 from core.models import BatchState, Participant, ParticipantActivity, ParticipantBatch, StoredObject, Study
+from core.models.audit_record import Action
 from core.phones.key_cache import private_key_path, public_key_path
 from core.storage import ObjectExists, SealedStore, StoredBytes
 from core.surveys.rebuilding import update_events_of
@@ -38,7 +40,7 @@ class NewParticipant:
 
 def create_participants(
     session: Session, store: SealedStore, study: Study, count: int, patient_id: str | None = None,
-    password: str | None = None, batch_id: int | None = None,
+    password: str | None = None, batch_id: int | None = None, *, actor: Actor,
 ) -> list[NewParticipant]:  # fmt: skip
     """Creates them all in one transaction, after their key pairs are stored; commits (PHONE-93, PORTAL-122).
 
@@ -60,6 +62,8 @@ def create_participants(
         hashes = list(pool.map(lambda n: hash_participant_password(n.password), new))
     try:
         _add_rows(session, study_id, list(zip(new, hashes, stored, strict=True)), batch_id)
+        made_in = session.get_one(Study, study_id)
+        record(session, actor, Action.PARTICIPANT_CREATE, study=made_in, count=count, batch=batch_id)
         session.commit()
     except IntegrityError:  # somebody else took an id while keys were made
         session.rollback()

@@ -8,7 +8,7 @@ from core.crypto.seal import SealBroken
 from core.models.participant import participant_with_study
 from core.models.study import study_by_object_id
 from core.phones.key_cache import PrivateKeyCache
-from core.phones.uploads import UploadDesk, rows_of_upload
+from core.phones.uploads import UploadContext, rows_of_upload
 from core.storage import ObjectStore, SealedStore
 from core.storage.sealed import SUFFIX
 from core.streams import SPECS, Platform
@@ -27,29 +27,29 @@ def patient_of(path: str, study_id: str) -> str | None:
     return pieces[1] if len(pieces) > 2 and pieces[0] == study_id and pieces[1] != "keys" else None
 
 
-def requeue_orphan(desk: UploadDesk, key: str) -> bool:
+def requeue_orphan(context: UploadContext, key: str) -> bool:
     """Writes the rows of a raw object found under this key; commits. False where they have come meanwhile.
 
     Raises NotRequeued, StoreUnavailable.
     """
     path = key.removesuffix(SUFFIX)
-    patient_id = patient_of(path, desk.store.study_id)
+    patient_id = patient_of(path, context.store.study_id)
     if patient_id is None or path == key:
         raise NotRequeued("not the key of a raw upload")
-    participant = participant_with_study(desk.session, patient_id)
-    if participant is None or participant.study.object_id != desk.store.study_id or participant.is_locked_out:
+    participant = participant_with_study(context.session, patient_id)
+    if participant is None or participant.study.object_id != context.store.study_id or participant.is_locked_out:
         raise NotRequeued("there is no such participant in this study")
     try:
         stream = stream_of_path(below_participant(path))
-        contents, _ = desk.store.read(path)
+        contents, _ = context.store.read(path)
     except (UnknownStream, SealBroken) as error:
         raise NotRequeued(str(error)) from None
     try:
         platform = SPECS[stream].only_platform or (Platform(participant.os_type) if participant.os_type else None)
-        desk.session.execute(*rows_of_upload(participant, desk.store.adopt(path, contents), platform))
-        desk.session.commit()
+        context.session.execute(*rows_of_upload(participant, context.store.adopt(path, contents), platform))
+        context.session.commit()
     except IntegrityError:
-        desk.session.rollback()
+        context.session.rollback()
         return False
     return True
 
@@ -62,8 +62,8 @@ def requeued(session: Session, store: ObjectStore, settings: Settings, key: str)
     study = study_by_object_id(session, key.partition("/")[0])
     if study is None:
         return "left alone: not in a study's folder"
-    desk = UploadDesk(session, SealedStore(store, study, settings), PrivateKeyCache())
+    context = UploadContext(session, SealedStore(store, study, settings), PrivateKeyCache())
     try:
-        return QUEUED if requeue_orphan(desk, key) else "its rows have come meanwhile"
+        return QUEUED if requeue_orphan(context, key) else "its rows have come meanwhile"
     except NotRequeued as reason:
         return f"left alone: {reason}"

@@ -7,20 +7,29 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core.models import Participant, RefusedUpload
-from core.phones.uploads import Answer
+from core.phones.upload_outcomes import UploadOutcome
 
 MOST_NAME_CHARACTERS = 300
 MOST_BYTES = 2**63 - 1  # a length may be claimed to be anything
 
 
 def note_refusal(
-    session: Session, participant: Participant, file_name: str, size_bytes: int, answer: Answer, now: datetime
+    session: Session,
+    participant: Participant,
+    file_name: str,
+    size_bytes: int,
+    outcome: UploadOutcome,
+    told: int,
+    now: datetime,
 ) -> None:
-    """Counts the refusal, one row for each name and reason however often the phone comes back; commits."""
-    assert answer.refusal is not None
+    """Counts the refusal, one row for each name and reason however often the phone comes back; commits.
+
+    `told` is the number that says whether the phone keeps its copy (200: it does not), as it was answered.
+    """
+    assert outcome.refusal is not None
     row = insert(RefusedUpload).values(
-        participant_id=participant.id, file_name=file_name[:MOST_NAME_CHARACTERS], reason=answer.refusal.value,
-        status=answer.status, size_bytes=min(size_bytes, MOST_BYTES), first_at=now, last_at=now,
+        participant_id=participant.id, file_name=file_name[:MOST_NAME_CHARACTERS], reason=outcome.refusal.value,
+        status=told, size_bytes=min(size_bytes, MOST_BYTES), first_at=now, last_at=now,
     )  # fmt: skip
     newest = {name: row.excluded[name] for name in ("status", "size_bytes", "last_at")}
     session.execute(

@@ -8,7 +8,8 @@ from sqlalchemy.exc import IntegrityError
 from core.crypto.passwords import hash_participant_password
 from core.models import EventKind, Participant, ParticipantEvent
 from core.models.participant import participant_with_study
-from core.phones.uploads import Answer, UploadDesk, place_raw_object, rows_of_upload
+from core.phones.upload_outcomes import UploadOutcome
+from core.phones.uploads import UploadContext, place_raw_object, rows_of_upload
 from core.streams import Platform
 from core.surveys.events import rebuild_events
 
@@ -29,7 +30,7 @@ class RegistrationRefused(Exception):
 
 
 def register_phone(
-    desk: UploadDesk, participant: Participant, fields: Mapping[str, str], platform: Platform, now: datetime
+    context: UploadContext, participant: Participant, fields: Mapping[str, str], platform: Platform, now: datetime
 ) -> None:
     """Steps 2 to 7 of PHONE-32 for an authenticated phone; commits. Raises RegistrationRefused, StoreUnavailable.
 
@@ -39,30 +40,30 @@ def register_phone(
     activity.first_registered_at = activity.first_registered_at or now
     activity.last_registered_at = now
     if any(name not in fields for name in REQUIRED):
-        desk.session.commit()
+        context.session.commit()
         raise RegistrationRefused("phone_number or new_password missing")
     if participant.retired_at:
-        desk.session.rollback()
+        context.session.rollback()
         raise RegistrationRefused("participant retired")
-    desk.session.commit()
+    context.session.commit()
     password_hash = hash_participant_password(fields["new_password"])
     for later in range(MOST_SECONDS_LATER):
         try:
-            if _keep_identifiers(desk, participant, fields, now + timedelta(seconds=later)):
+            if _keep_identifiers(context, participant, fields, now + timedelta(seconds=later)):
                 participant.os_type = platform.value
                 participant.password_hash = password_hash
                 event = ParticipantEvent(participant_id=participant.id, at=now, kind=EventKind.REGISTERED)
                 event.detail = {"os_type": platform.value} | {k: fields[k] for k in TOLD_PHONE if k in fields}
-                desk.session.add(event)
-                rebuild_events(desk.session, participant.study, now, participant_ids=[participant.id])
-                desk.session.commit()
+                context.session.add(event)
+                rebuild_events(context.session, participant.study, now, participant_ids=[participant.id])
+                context.session.commit()
                 return
         except IntegrityError as error:
-            desk.session.rollback()
+            context.session.rollback()
             if constraint_of(error) not in PATH_CONSTRAINTS:
                 raise
             # the same request came twice at once, and the other one took this second
-            participant_with_study(desk.session, fields["patient_id"].strip().lower())  # loads it anew
+            participant_with_study(context.session, fields["patient_id"].strip().lower())  # loads it anew
     raise RegistrationRefused("too many registrations at once")
 
 
@@ -77,15 +78,17 @@ def identifiers_csv(patient_id: str, fields: Mapping[str, str]) -> bytes:
     return f"patient_id,{','.join(IDENTIFIER_FIELDS)}\n{patient_id},{','.join(values)}".encode()
 
 
-def _keep_identifiers(desk: UploadDesk, participant: Participant, fields: Mapping[str, str], at: datetime) -> bool:
+def _keep_identifiers(
+    context: UploadContext, participant: Participant, fields: Mapping[str, str], at: datetime
+) -> bool:
     """Stores the identifiers file of this second and adds its rows, which hold the platform before; not committed.
 
     False when the second is taken, by whatever contents.
     """
-    path = f"{desk.store.study_id}/{participant.patient_id}/identifiers_{int(at.timestamp())}.csv"
-    placed = place_raw_object(desk, path, identifiers_csv(participant.patient_id, fields))
-    if isinstance(placed, Answer):
+    path = f"{context.store.study_id}/{participant.patient_id}/identifiers_{int(at.timestamp())}.csv"
+    placed = place_raw_object(context, path, identifiers_csv(participant.patient_id, fields))
+    if isinstance(placed, UploadOutcome):
         return False
     before = Platform(participant.os_type) if participant.os_type else None
-    desk.session.execute(*rows_of_upload(participant, placed, before))
+    context.session.execute(*rows_of_upload(participant, placed, before))
     return True

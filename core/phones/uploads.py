@@ -27,13 +27,13 @@ from core.models import (
     ProblemUpload,
     QueuedUpload,
     QueueState,
-    Refusal,
     StoredObject,
     UploadRecord,
 )
 from core.phones.file_names import NameNotAccepted, is_junk, name_kept_aside, raw_path
 from core.phones.key_cache import PrivateKeyCache
 from core.phones.unreadable import has_room_aside
+from core.phones.upload_outcomes import UploadOutcome
 from core.storage import ObjectExists, ObjectMissing, SealedStore, StoredBytes
 from core.storage.sealed import SUFFIX
 from core.streams import SPECS, Platform, stream_of_path
@@ -43,34 +43,6 @@ Rows = tuple[sa.Insert, dict[str, Any]]
 """A statement that adds rows, and its values."""
 log = logging.getLogger(__name__)
 WAITS_FOR_A_ROW, WAIT_SECONDS = 8, 0.25
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the phone is told: 200 lets it delete its copy, anything else makes it keep the file (PHONE-63).
-
-    `refusal` says why nothing was kept, where nothing was.
-    """
-
-    status: int
-    text: str
-    refusal: Refusal | None = None
-
-
-JUNK = Answer(200, "file obviously invalid.", Refusal.JUNK_NAME)
-RETIRED = Answer(200, "participant permanently retired.", Refusal.RETIRED)
-STOPPED = Answer(200, "study is deleted, stopped, or ended.", Refusal.STUDY_STOPPED)
-NO_FILE = Answer(400, "file not present", Refusal.NO_FILE)
-NOTHING_IN_IT = Answer(200, "file was bad due to 'no data in it', delete it.", Refusal.NOTHING_IN_FILE)
-KEPT_ASIDE = Answer(200, "file had decryption key error 'kept aside'")
-NAME_KEPT_ASIDE = Answer(200, "file name not recognised, kept aside.")
-EMPTY = Answer(200, "empty file?", Refusal.EMPTY)
-EMPTY_KEPT_ASIDE = Answer(200, EMPTY.text)
-STORED = Answer(200, "upload successful.")
-STILL_QUEUED = Answer(400, "file already present, upload again later (your bug!)", Refusal.STILL_QUEUED)
-RACE_LOST = Answer(400, "backoff, duplicate race condition.", Refusal.RACE_LOST)
-TOO_LARGE = Answer(413, "file too large, tell the study's staff.", Refusal.TOO_LARGE)
-TOO_MUCH_UNREADABLE = Answer(503, "too much that cannot be read today, try again later.", Refusal.TOO_MUCH_UNREADABLE)
 
 
 @dataclass(frozen=True)
@@ -88,7 +60,7 @@ class Upload:
 
 
 @dataclass(frozen=True)
-class UploadDesk:
+class UploadContext:
     """Where uploads go: a database session without an open transaction, the study's sealed store, the key cache."""
 
     session: Session
@@ -96,55 +68,56 @@ class UploadDesk:
     keys: PrivateKeyCache
 
 
-def answer_before_reading(participant: Participant, file_name: str, now: datetime) -> Answer | None:
-    """Rows 2 to 4 of PHONE-64: what is answered without a look at the file."""
+def outcome_before_reading(participant: Participant, file_name: str, now: datetime) -> UploadOutcome | None:
+    """Rows 2 to 4 of PHONE-64, which need no look at the file; None where it must be looked at."""
     if is_junk(file_name):
-        return JUNK
+        return UploadOutcome.JUNK_NAME
     if participant.retired_at:
-        return RETIRED
+        return UploadOutcome.RETIRED
     if participant.study.is_stopped(now):
-        return STOPPED
+        return UploadOutcome.STUDY_STOPPED
     return None
 
 
-def accept_upload(desk: UploadDesk, participant: Participant, upload: Upload) -> Answer:
+def accept_upload(context: UploadContext, participant: Participant, upload: Upload) -> UploadOutcome:
     """Rows 6 to 12 of PHONE-64: decrypts, stores and queues the file.
 
     Raises StoreUnavailable, SealBroken and the database's errors, upon which the phone must be told to keep its file.
     """
     if upload.file is None:
-        return NO_FILE
+        return UploadOutcome.NO_FILE
     try:
-        path = f"{desk.store.study_id}/{raw_path(upload.file_name, participant.patient_id)}"
+        path = f"{context.store.study_id}/{raw_path(upload.file_name, participant.patient_id)}"
     except NameNotAccepted as reason:
-        return _commit(desk.session, _kept_aside(desk, participant, upload, str(reason)), NAME_KEPT_ASIDE)
+        rows = _kept_aside(context, participant, upload, str(reason))
+        return _commit(context.session, rows, UploadOutcome.NAME_KEPT_ASIDE)
     try:
-        decrypted = _decrypted(desk, participant, upload.file)
+        decrypted = _decrypted(context, participant, upload.file)
     except NothingInFile:
-        return NOTHING_IN_IT
+        return UploadOutcome.NOTHING_IN_FILE
     except NoUsableKey as reason:
         is_sender_proven = verify_password(upload.password, participant.password_hash)
-        if not has_room_aside(desk.session, participant.id, len(upload.file), is_sender_proven=is_sender_proven):
-            return TOO_MUCH_UNREADABLE
-        rows = _kept_aside(desk, participant, upload, str(reason), is_sender_proven=is_sender_proven)
-        return _commit(desk.session, rows, KEPT_ASIDE)
+        if not has_room_aside(context.session, participant.id, len(upload.file), is_sender_proven=is_sender_proven):
+            return UploadOutcome.TOO_MUCH_UNREADABLE
+        rows = _kept_aside(context, participant, upload, str(reason), is_sender_proven=is_sender_proven)
+        return _commit(context.session, rows, UploadOutcome.KEPT_ASIDE)
     if decrypted.plaintext:
-        placed = place_raw_object(desk, path, decrypted.plaintext)
-        if isinstance(placed, Answer):
+        placed = place_raw_object(context, path, decrypted.plaintext)
+        if isinstance(placed, UploadOutcome):
             return placed
-        rows, answer = [rows_of_upload(participant, placed, upload.platform)], STORED
+        rows, outcome = [rows_of_upload(participant, placed, upload.platform)], UploadOutcome.STORED
     else:
-        rows, answer = [], EMPTY_KEPT_ASIDE if decrypted.line_errors else EMPTY
+        rows, outcome = [], UploadOutcome.EMPTY_KEPT_ASIDE if decrypted.line_errors else UploadOutcome.EMPTY
     if decrypted.line_errors:
         extent = f"{decrypted.failed_lines} of {decrypted.total_lines} lines did not decrypt"
-        rows += _kept_aside(desk, participant, upload, extent, decrypted)
-    return _commit(desk.session, rows, answer)
+        rows += _kept_aside(context, participant, upload, extent, decrypted)
+    return _commit(context.session, rows, outcome)
 
 
-def _decrypted(desk: UploadDesk, participant: Participant, file: bytes | mmap) -> DecryptedFile:
+def _decrypted(context: UploadContext, participant: Participant, file: bytes | mmap) -> DecryptedFile:
     """The file in plain. Raises NothingInFile, or NoUsableKey for what will never be readable (PHONE-64 row 8)."""
     try:
-        key = desk.keys.get(desk.store, participant.patient_id)
+        key = context.keys.get(context.store, participant.patient_id)
     except ObjectMissing:
         raise NoUsableKey("the participant has no private key") from None
     except UnreadableKey as error:
@@ -158,26 +131,26 @@ def _decrypted(desk: UploadDesk, participant: Participant, file: bytes | mmap) -
         raise NoUsableKey(f"unforeseen error while decrypting ({type(error).__name__})") from error
 
 
-def place_raw_object(desk: UploadDesk, path: str, contents: bytes) -> StoredBytes | Answer:
+def place_raw_object(context: UploadContext, path: str, contents: bytes) -> StoredBytes | UploadOutcome:
     """Writes a raw object, or says why not: raw objects are created, never overwritten (PHONE-81, PHONE-82, STORE-10).
 
-    The answer is STORED when the very same contents are there with their row, STILL_QUEUED when other contents of
+    STORED when the very same contents are there with their row, STILL_QUEUED when other contents of
     that name wait; later other contents get a name of their own.
     """
     try:
-        return desk.store.create_raw(path, contents)
+        return context.store.create_raw(path, contents)
     except ObjectExists:
-        known = _known(desk.session, path)
+        known = _known(context.session, path)
         # Without its row, a crash or a request still under way left the object there.
-        if known is None and desk.store.read(path)[0] == contents:
-            return desk.store.adopt(path, contents)
-        known = known or _row_that_comes(desk.session, path)
+        if known is None and context.store.read(path)[0] == contents:
+            return context.store.adopt(path, contents)
+        known = known or _row_that_comes(context.session, path)
         if known is not None and _is_same(known, contents):
-            return STORED
+            return UploadOutcome.STORED
         waits = sa.and_(QueuedUpload.path == path, QueuedUpload.state == QueueState.WAITING.value)
-        if desk.session.scalar(sa.select(QueuedUpload.id).where(waits)):
-            return STILL_QUEUED
-        return _create_own(desk.store, f"{path}-duplicate-{new_identifier(10)}", contents)
+        if context.session.scalar(sa.select(QueuedUpload.id).where(waits)):
+            return UploadOutcome.STILL_QUEUED
+        return _create_own(context.store, f"{path}-duplicate-{new_identifier(10)}", contents)
 
 
 def _known(session: Session, path: str) -> StoredObject | None:
@@ -236,7 +209,7 @@ def _upload_rows() -> sa.Insert:
 _UPLOAD_ROWS = _upload_rows()
 
 
-def _commit(session: Session, rows: list[Rows], answer: Answer) -> Answer:
+def _commit(session: Session, rows: list[Rows], outcome: UploadOutcome) -> UploadOutcome:
     """All rows in one transaction. Another request that wrote the same path first wins (PHONE-83)."""
     try:
         for statement, values in rows:
@@ -244,20 +217,24 @@ def _commit(session: Session, rows: list[Rows], answer: Answer) -> Answer:
         session.commit()
     except IntegrityError:
         session.rollback()
-        return RACE_LOST
-    return answer
+        return UploadOutcome.RACE_LOST
+    return outcome
 
 
 def _kept_aside(
-    desk: UploadDesk, participant: Participant, upload: Upload, reason: str, decrypted: DecryptedFile | None = None,
+    context: UploadContext,
+    participant: Participant,
+    upload: Upload,
+    reason: str,
+    decrypted: DecryptedFile | None = None,
     is_sender_proven: bool | None = None,
-) -> list[Rows]:  # fmt: skip
+) -> list[Rows]:
     """Stores the bytes as received, sealed, and gives the rows that show them to researchers (PHONE-84, PHONE-85)."""
     assert upload.file is not None
     received = upload.file[:]
-    folder = f"PROBLEM_UPLOADS/{desk.store.study_id}/{participant.patient_id}"
+    folder = f"PROBLEM_UPLOADS/{context.store.study_id}/{participant.patient_id}"
     path = f"{folder}/{name_kept_aside(upload.file_name)}{new_identifier(10)}"
-    stored = _create_own(desk.store, path, received)
+    stored = _create_own(context.store, path, received)
     errors = [{"line": e.line, "kind": e.kind.value} for e in decrypted.line_errors] if decrypted else None
     problem = insert(ProblemUpload).values(
         participant_id=participant.id, received_name=upload.file_name, object_path=path,

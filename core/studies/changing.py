@@ -1,60 +1,69 @@
 """Changing studies: one function for one change, which checks, writes, and brings scheduled events into step (NOTIF-7).
 
-Each locks the study's row first, so that two changes at once are made one after the other, and leaves the commit to
-its caller. Each tells whether the events still wait for the deployment `rebuild-schedules` (CLAR-14).
+Each locks the study's row first, so that two changes at once are made one after the other, writes a row of the audit
+trail, and leaves the commit to its caller. Each tells whether the events still wait for the deployment
+`rebuild-schedules` (CLAR-14).
 """
 
 from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
+from core.audit import Actor, record
 from core.models import Study
+from core.models.audit_record import Action
 from core.studies.creating import StudyRefused, checked_zone
 from core.surveys.rebuilding import update_events_of_study
 
 
-def set_timezone(session: Session, study: Study, timezone_name: str, now: datetime) -> bool:
+def set_timezone(session: Session, study: Study, timezone_name: str, now: datetime, *, actor: Actor) -> bool:
     """Moves the study to another time zone: wall-clock times of surveys stay (PORTAL-95). Raises StudyRefused."""
     checked_zone(timezone_name)
     _lock(session, study)
+    record(session, actor, Action.STUDY_TIMEZONE, study=study, before=study.timezone_name, after=timezone_name)
     study.timezone_name = timezone_name
     return update_events_of_study(session, study, now)
 
 
-def set_end_date(session: Session, study: Study, end_on: date | None, now: datetime) -> bool:
+def set_end_date(session: Session, study: Study, end_on: date | None, now: datetime, *, actor: Actor) -> bool:
     """Sets the last day that counts, in the study's zone; None removes it (PORTAL-91)."""
     _lock(session, study)
+    before, after = (day.isoformat() if day else None for day in (study.end_on, end_on))
+    record(session, actor, Action.STUDY_END_DATE, study=study, before=before, after=after)
     study.end_on = end_on
     return update_events_of_study(session, study, now)
 
 
-def stop_study(session: Session, study: Study, now: datetime) -> bool:
+def stop_study(session: Session, study: Study, now: datetime, *, actor: Actor) -> bool:
     """Uploads are no longer kept and no survey is asked, until the study is reopened (PORTAL-90, PORTAL-93)."""
-    return _set_stopped(session, study, True, now)
+    return _set_stopped(session, study, True, now, actor)
 
 
-def reopen_study(session: Session, study: Study, now: datetime) -> bool:
+def reopen_study(session: Session, study: Study, now: datetime, *, actor: Actor) -> bool:
     """Takes a stop by hand back (PORTAL-90)."""
-    return _set_stopped(session, study, False, now)
+    return _set_stopped(session, study, False, now, actor)
 
 
-def hide_study(session: Session, study: Study, now: datetime) -> bool:
+def hide_study(session: Session, study: Study, now: datetime, *, actor: Actor) -> bool:
     """Stops the study and takes it out of every list; nothing is deleted (PORTAL-92)."""
     _lock(session, study)
+    record(session, actor, Action.STUDY_HIDE, study=study)
     study.hidden_at = study.hidden_at or now
     return update_events_of_study(session, study, now)
 
 
-def unhide_study(session: Session, study: Study, now: datetime) -> bool:
+def unhide_study(session: Session, study: Study, now: datetime, *, actor: Actor) -> bool:
     """Brings a hidden study back (PORTAL-92)."""
     _lock(session, study)
+    record(session, actor, Action.STUDY_UNHIDE, study=study)
     study.hidden_at = None
     return update_events_of_study(session, study, now)
 
 
-def set_easy_enrollment(session: Session, study: Study, is_on: bool) -> None:
+def set_easy_enrollment(session: Session, study: Study, is_on: bool, *, actor: Actor) -> None:
     """Whether phones register with any password (PHONE-35). No event depends on it."""
     _lock(session, study)
+    record(session, actor, Action.STUDY_EASY_ENROLLMENT, study=study, after=is_on)
     study.has_easy_enrollment = is_on
 
 
@@ -74,8 +83,9 @@ def parsed_end_date(text: str) -> date | None:
         raise StudyRefused(f"{text}: there is no such day") from None
 
 
-def _set_stopped(session: Session, study: Study, is_stopped: bool, now: datetime) -> bool:
+def _set_stopped(session: Session, study: Study, is_stopped: bool, now: datetime, actor: Actor) -> bool:
     _lock(session, study)
+    record(session, actor, Action.STUDY_STOP if is_stopped else Action.STUDY_REOPEN, study=study)
     study.is_stopped_by_hand = is_stopped
     return update_events_of_study(session, study, now)
 

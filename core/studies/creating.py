@@ -8,9 +8,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from core.audit import Actor, record
 from core.models import AppSettings, Study
 from core.models.app_settings import APP_SETTINGS, CONSENT_SECTIONS
-from core.models.study import new_study_key
+from core.models.audit_record import Action
+from core.models.study import new_object_id, new_study_key
 from core.zones import known_zones
 
 
@@ -25,11 +27,13 @@ def create_study(
     timezone_name: str = "America/New_York",
     encryption_key: str | None = None,
     app_settings: Mapping[str, Any] | None = None,
+    actor: Actor,
 ) -> Study:
     """Adds a study with its app settings; the caller commits (a taken name fails there). Raises StudyRefused."""
     if encryption_key is not None and len(encryption_key.encode()) != 32:
         raise StudyRefused("an encryption key has exactly 32 characters")
     study = Study(
+        object_id=new_object_id(),
         name=checked_name(name),
         timezone_name=checked_zone(timezone_name),
         encryption_key=encryption_key or new_study_key(),
@@ -38,6 +42,7 @@ def create_study(
     )
     apply_app_settings(study.app_settings, app_settings or {})
     session.add(study)
+    record(session, actor, Action.STUDY_CREATE, study=study)
     return study
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from core.audit import Actor, record
 from core.models import Intervention, Schedule, Study, Survey, SurveyType, SurveyVersion
+from core.models.audit_record import Action
 from core.surveys.content import decoded_content, decoded_settings, questions_to_store, settings_without_zero
 from core.surveys.rebuilding import update_events_of_study
 from core.surveys.schedules import Absolute, Relative, ScheduleKind, Timing, Weekly
@@ -36,7 +38,7 @@ class SurveyChanges:
     timings: Mapping[ScheduleKind, Sequence[Timing]] = field(default_factory=dict)
 
 
-def create_survey(session: Session, study: Study, survey_type: SurveyType, now: datetime) -> Survey:
+def create_survey(session: Session, study: Study, survey_type: SurveyType, now: datetime, *, actor: Actor) -> Survey:
     """A survey without name, content and schedules (SURVEY-2, PHONE-50), with its first version; the caller commits."""
     survey = Survey(
         study_id=study.id, survey_type=survey_type.value, name="", content="[]",
@@ -45,10 +47,11 @@ def create_survey(session: Session, study: Study, survey_type: SurveyType, now: 
     session.add(survey)
     session.flush()
     add_version(session, survey, now)
+    record(session, actor, Action.SURVEY_CREATE, study=study, survey=survey.object_id)
     return survey
 
 
-def save_survey(session: Session, survey: Survey, changes: SurveyChanges, now: datetime) -> None:
+def save_survey(session: Session, survey: Survey, changes: SurveyChanges, now: datetime, *, actor: Actor) -> None:
     """Saves these changes, one editor at a time; the caller commits. What is equal to before changes nothing.
 
     A version is written when, and only when, content, type or settings changed (PHONE-57). Raises ContentRefused and
@@ -74,26 +77,33 @@ def save_survey(session: Session, survey: Survey, changes: SurveyChanges, now: d
         replace_timings(session, survey, kind, timings)
     if changes.timings or changes.survey_type is not None:
         _rebuild(session, survey, now)
+    _record(session, actor, Action.SURVEY_SAVE, survey)
 
 
-def delete_survey(session: Session, survey: Survey, now: datetime) -> None:
+def delete_survey(session: Session, survey: Survey, now: datetime, *, actor: Actor) -> None:
     """No phone gets it any more, and its schedules and events go; the rest stays (SURVEY-4). The caller commits."""
     session.refresh(survey, with_for_update={"key_share": True})
     if survey.deleted_at is not None:
         return
     survey.deleted_at = now
+    _record(session, actor, Action.SURVEY_DELETE, survey)
     add_version(session, survey, now)
     session.execute(sa.delete(Schedule).where(Schedule.survey_id == survey.id))
     _rebuild(session, survey, now)
 
 
-def restore_survey(session: Session, survey: Survey, now: datetime) -> None:
+def restore_survey(session: Session, survey: Survey, now: datetime, *, actor: Actor) -> None:
     """Takes a deletion back, without the schedules of before (SURVEY-4). The caller commits."""
     session.refresh(survey, with_for_update={"key_share": True})
     if survey.deleted_at is None:
         return
     survey.deleted_at = None
+    _record(session, actor, Action.SURVEY_RESTORE, survey)
     add_version(session, survey, now)
+
+
+def _record(session: Session, actor: Actor, action: Action, survey: Survey) -> None:
+    record(session, actor, action, study=session.get_one(Study, survey.study_id), survey=survey.object_id)
 
 
 def add_version(session: Session, survey: Survey, now: datetime) -> SurveyVersion:

@@ -16,6 +16,7 @@ import urllib3
 
 from core.access import Role
 from core.accounts import create_api_key, create_researcher, new_password
+from core.audit import SERVER
 from core.config import REPOSITORY
 from core.database import db
 from core.models import QueuedUpload, StudyRole
@@ -39,11 +40,16 @@ def main() -> None:
         study, participants = study_with_participants(PHONES + 1)
         store_chunks(study, participants[-1].patient_id, 3)
         researcher = create_researcher(
-            db.session(), "viewer", password := new_password(), is_site_admin=False, must_change_password=False
+            db.session(),
+            "viewer",
+            password := new_password(),
+            is_site_admin=False,
+            must_change_password=False,
+            actor=SERVER,
         )
         db.session.flush()
         db.session.add(StudyRole(study_id=study.id, researcher_id=researcher.id, role=Role.STUDY_RESEARCHER))
-        access_key, secret_key = create_api_key(db.session(), researcher, "benchmark")
+        access_key, secret_key = create_api_key(db.session(), researcher, "benchmark", actor=SERVER)
         db.session.commit()
         key = {"access_key": access_key, "secret_key": secret_key}
         options: dict[str, dict[str, Any]] = {

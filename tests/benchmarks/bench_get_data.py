@@ -16,6 +16,7 @@ import urllib3
 
 from core.access import Role
 from core.accounts import create_api_key, create_researcher, new_password
+from core.audit import SERVER
 from core.database import db
 from core.models import Chunk, StoredObject, Study, StudyRole
 from core.models.participant import participant_with_study
@@ -107,10 +108,10 @@ def _hours(days: int) -> list[tuple[DataStream, datetime, bytes]]:
 
 
 def _api_key(study: Study) -> dict[str, str]:
-    researcher = create_researcher(db.session(), "benchmark", new_password(), is_site_admin=False)
+    researcher = create_researcher(db.session(), "benchmark", new_password(), is_site_admin=False, actor=SERVER)
     db.session.flush()
     db.session.add(StudyRole(study_id=study.id, researcher_id=researcher.id, role=Role.STUDY_RESEARCHER.value))
-    access_key, secret_key = create_api_key(db.session(), researcher, "benchmark")
+    access_key, secret_key = create_api_key(db.session(), researcher, "benchmark", actor=SERVER)
     db.session.commit()
     return {"access_key": access_key, "secret_key": secret_key}
 

@@ -7,13 +7,15 @@ each; answers by status, errors, and the resident memory of the largest worker b
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from core.phones.uploads import STORED
+from core.phones.upload_outcomes import UploadOutcome
 from ops.phones import Ledger, Phone, Platform, Transport
 from ops.phones.load import prepare, send
 from ops.phones.report import percentiles
 from tests.benchmarks.measure import report
 from tests.benchmarks.serving import resident_mb, serving, study_with_participants
+from webapp.phone.upload_answers import ANSWERS
 
+STORED_TEXT = ANSWERS[UploadOutcome.STORED].text
 PHONES = 1_000
 AT_ONCE = 64
 FILES, FILE_BYTES = 3, 20_000
@@ -38,7 +40,7 @@ def main() -> None:
             raise RuntimeError(f"{len(failed)} phones cannot register: {failed[:3]}")
         uploads = [upload for phone in phones for upload in prepare(phone, FILES, FILE_BYTES)]
         load = send(transport, uploads, AT_ONCE)
-        if load.errors or ledger.answers[STORED.text] != len(uploads):
+        if load.errors or ledger.answers[STORED_TEXT] != len(uploads):
             raise RuntimeError(f"not all uploads were stored: {load.summary()} {dict(ledger.answers)}")
         latency = percentiles([answer.latency_ms for answer in answers])
         report(

@@ -11,13 +11,15 @@ from collections.abc import Iterator
 
 from core.database import db
 from core.models import QueuedUpload
-from core.phones.uploads import STORED
+from core.phones.upload_outcomes import UploadOutcome
 from ops.phones import Ledger, Phone, Platform, Transport
 from ops.phones.load import LoadReport, Prepared, prepare, send
 from ops.phones.report import percentiles
 from tests.benchmarks.measure import report
 from tests.benchmarks.serving import BenchServer, cpu_seconds, resident_mb, serving, study_with_participants
+from webapp.phone.upload_answers import ANSWERS
 
+STORED_TEXT = ANSWERS[UploadOutcome.STORED].text
 PHONES = (16, 64)
 # Encrypted bytes of a file, and how many of them are sent in all.
 LOADS = ((94_000, 768), (938_000, 256))
@@ -84,9 +86,9 @@ def _prepared(phones: list[Phone], files: int, file_bytes: int, start_ms: int) -
 
 
 def _send(transport: Transport, ledger: Ledger, uploads: list[Prepared], threads: int) -> LoadReport:
-    before = ledger.answers[STORED.text]
+    before = ledger.answers[STORED_TEXT]
     load = send(transport, uploads, threads)
-    if ledger.answers[STORED.text] - before != len(uploads):
+    if ledger.answers[STORED_TEXT] - before != len(uploads):
         raise RuntimeError(f"not all {len(uploads)} uploads were stored: {load.summary()} {dict(ledger.answers)}")
     return load
 

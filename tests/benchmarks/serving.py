@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 from flask_migrate import upgrade
 
+from core.audit import SERVER
 from core.config import REPOSITORY, Settings, get_settings
 from core.database import db
 from core.embedded import Folder, running
@@ -89,9 +90,9 @@ def serving() -> Iterator[BenchServer]:
 
 def study_with_participants(count: int) -> tuple[Study, list[NewParticipant]]:
     """A new study and its participants, through the application's own functions; needs the context of `serving`."""
-    study = create_study(db.session(), f"Benchmark {new_object_id()}")
+    study = create_study(db.session(), f"Benchmark {new_object_id()}", actor=SERVER)
     db.session.commit()
-    return study, create_participants(db.session(), sealed_store(study), study, count)
+    return study, create_participants(db.session(), sealed_store(study), study, count, actor=SERVER)
 
 
 def cpu_seconds(parent: psutil.Process) -> float:

@@ -51,7 +51,7 @@ def page(context: BrowserContext) -> Page:
 @pytest.fixture
 def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """Researchers' passwords are hashed in a thousandth of the time, for tests that are about something else."""
-    for module in ("core.accounts", "core.models.researcher"):
+    for module in ("core.accounts.creating", "core.models.researcher"):
         monkeypatch.setattr(f"{module}.hash_password", hash_quickly)
 
 

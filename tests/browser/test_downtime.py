@@ -3,6 +3,7 @@
 from flask import Flask
 from playwright.sync_api import expect
 
+from core.audit import SERVER
 from core.database import db
 from core.models import SwitchName
 from core.switches import turn_on
@@ -37,7 +38,7 @@ def test_during_downtime_signing_in_leads_to_the_switch_and_others_are_told(
     """OPS-30: the sign-in page is served; what it leads to is served too, or says clearly that it is not."""
     factory.researcher("chief", is_site_admin=True)
     factory.researcher("mlopez", study=factory.study())
-    turn_on(db.session(), SwitchName.DOWNTIME)
+    turn_on(db.session(), SwitchName.DOWNTIME, actor=SERVER)
     db.session.commit()
     app.extensions["beiwe_downtime"].forget()
     portal.opens("/choose_study")

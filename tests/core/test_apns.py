@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from flask import Flask
 
 import core.notifications.apns
+from core.audit import SERVER
 from core.database import db
 from core.models import CredentialKind, PushToken
 from core.notifications.apns import ApnsSender
@@ -113,9 +114,9 @@ def test_apple_is_preferred_and_either_service_will_do(app: Flask, factory: Fact
         return (type(route.sender), route.token) if isinstance(route, Route) else route
 
     assert way() == NOT_CONFIGURED
-    store_credential(db.session(), CredentialKind.BACKEND, as_json(ACCOUNT), NOW)
+    store_credential(db.session(), CredentialKind.BACKEND, as_json(ACCOUNT), NOW, actor=SERVER)
     assert way() == (FcmSender, "fcm-token")
-    store_credential(db.session(), CredentialKind.APNS, as_json(APPLE), NOW)
+    store_credential(db.session(), CredentialKind.APNS, as_json(APPLE), NOW, actor=SERVER)
     assert way() == (ApnsSender, "apns-token")
-    remove_credential(db.session(), CredentialKind.BACKEND)
+    remove_credential(db.session(), CredentialKind.BACKEND, actor=SERVER)
     assert way() == (ApnsSender, "apns-token")

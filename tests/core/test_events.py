@@ -2,12 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from core.audit import SERVER
 from core.database import db, open_session
 from core.models import (
     AttemptKind,
@@ -151,11 +153,11 @@ def test_what_was_sent_far_ahead_of_the_studys_clock_is_known_too(app: Flask, fa
 
 
 STOPS: dict[str, tuple[Any, Any]] = {
-    "stop": (stop_study, reopen_study),
-    "hide": (hide_study, unhide_study),
+    "stop": (partial(stop_study, actor=SERVER), partial(reopen_study, actor=SERVER)),
+    "hide": (partial(hide_study, actor=SERVER), partial(unhide_study, actor=SERVER)),
     "end": (
-        lambda *on: set_end_date(on[0], on[1], date(2024, 6, 4), on[2]),
-        lambda *on: set_end_date(*on[:2], None, on[2]),
+        lambda *on: set_end_date(on[0], on[1], date(2024, 6, 4), on[2], actor=SERVER),
+        lambda *on: set_end_date(*on[:2], None, on[2], actor=SERVER),
     ),
 }
 
@@ -185,7 +187,9 @@ def test_the_last_day_of_a_study_counts_to_its_last_second(app: Flask, factory: 
     participant = factory.participant()
     factory.schedule(factory.survey(participant.study), ABSOLUTE)
     rebuild(participant.study)
-    set_end_date(db.session(), participant.study, date(2024, 6, 4), datetime(2024, 6, 5, 3, 59, 59, tzinfo=UTC))
+    set_end_date(
+        db.session(), participant.study, date(2024, 6, 4), datetime(2024, 6, 5, 3, 59, 59, tzinfo=UTC), actor=SERVER
+    )
     assert len(events()) == 1
     assert rebuild(participant.study) == Rebuilt(1, 0)  # as each hour
 
@@ -214,9 +218,9 @@ def test_a_participant_who_retires_loses_the_scheduled_events(app: Flask, factor
     rebuild(participant.study)
     rebuild(participant.study)
     assert len(events()) == 1
-    assert retire_participant(db.session(), participant, NOW)
+    assert retire_participant(db.session(), participant, NOW, actor=SERVER)
     assert events() == []
-    assert not retire_participant(db.session(), participant, NOW)
+    assert not retire_participant(db.session(), participant, NOW, actor=SERVER)
 
 
 def test_a_rebuild_keeps_to_its_scope(app: Flask, factory: Factory):
@@ -248,7 +252,7 @@ def test_two_schedules_at_one_minute_are_two_events_and_a_zone_that_changes_move
     rebuild(study)
     assert [e.scheduled_at for e in events()] == [ABSOLUTE_AT] * 2
     assert len({e.uuid for e in events()}) == 2
-    set_timezone(db.session(), study, "Asia/Tokyo", NOW)
+    set_timezone(db.session(), study, "Asia/Tokyo", NOW, actor=SERVER)
     assert len(events()) == 2
     assert {e.scheduled_at for e in events()} == {datetime(2024, 6, 1, 0, tzinfo=UTC)}
 

@@ -8,6 +8,7 @@ from flask import Flask
 from flask_migrate import downgrade, upgrade
 from sqlalchemy.exc import IntegrityError
 
+from core.audit import SERVER
 from core.database import db
 from core.models import AppSettings, Chunk, Participant, ParticipantActivity, Study
 from core.studies import StudyRefused, apply_app_settings, create_study
@@ -59,13 +60,13 @@ def test_ids_and_platforms_outside_their_set_are_refused_by_the_database(
 def test_names_of_studies_differ_also_when_case_is_ignored(app: Flask, factory: Factory):
     """MODEL-101, PORTAL-80."""
     factory.study("Sleep  and\tmovement")
-    create_study(db.session(), "SLEEP and movement")
+    create_study(db.session(), "SLEEP and movement", actor=SERVER)
     with pytest.raises(IntegrityError):
         db.session.commit()
     db.session.rollback()
     for name in ("", " ", "x" * 201, "a\x07b"):
         with pytest.raises(StudyRefused):
-            create_study(db.session(), name)
+            create_study(db.session(), name, actor=SERVER)
 
 
 def test_one_chunk_for_each_participant_stream_hour_and_survey(app: Flask, factory: Factory):

@@ -3,6 +3,7 @@
 import pytest
 from flask import Flask
 
+from core.audit import SERVER
 from core.crypto.participant_keys import DevicePrivateKey, client_public_key, generate_key_pair
 from core.crypto.passwords import device_hash, verify_password
 from core.database import db
@@ -21,7 +22,7 @@ def study(factory: Factory) -> Study:
 def test_participants_get_ids_passwords_and_stored_keys(app: Flask, factory: Factory, study: Study):
     """PORTAL-120, PHONE-93, STORE-7."""
     store = factory.store(study)
-    new = create_participants(db.session(), store, study, 3)
+    new = create_participants(db.session(), store, study, 3, actor=SERVER)
     assert len({n.patient_id for n in new}) == 3
     for person in new:
         row = db.session.scalars(db.select(Participant).where(Participant.patient_id == person.patient_id)).one()
@@ -49,18 +50,18 @@ def test_a_store_that_fails_halfway_leaves_no_participant_behind(
 
     monkeypatch.setattr(SealedStore, "create", create)
     with pytest.raises(StoreUnavailable):
-        create_participants(db.session(), factory.store(study), study, 3)
+        create_participants(db.session(), factory.store(study), study, 3, actor=SERVER)
     assert db.session.scalar(db.select(db.func.count(Participant.id))) == 0
 
 
 def test_a_single_participant_may_have_a_chosen_id_and_password(app: Flask, factory: Factory, study: Study):
     """PORTAL-120."""
     store = factory.store(study)
-    (person,) = create_participants(db.session(), store, study, 1, "abc12345", "secret4")
+    (person,) = create_participants(db.session(), store, study, 1, "abc12345", "secret4", actor=SERVER)
     assert (person.patient_id, person.password) == ("abc12345", "secret4")
     for count, patient_id in ((1, "abc12345"), (1, "ABC"), (1, "abc0"), (1, "abcdefghi"), (2, "abc"), (0, None)):
         with pytest.raises(ParticipantRefused):
-            create_participants(db.session(), store, study, count, patient_id)
+            create_participants(db.session(), store, study, count, patient_id, actor=SERVER)
 
 
 def test_a_private_key_is_fetched_once_and_the_cache_is_bounded(
@@ -92,6 +93,6 @@ def test_keys_left_by_an_attempt_that_broke_off_are_taken_over(app: Flask, facto
     store = factory.store(study)
     left = generate_key_pair()
     store.create(f"{study.object_id}/keys/abc12345_private", left.private_pem)
-    create_participants(db.session(), store, study, 1, "abc12345")
+    create_participants(db.session(), store, study, 1, "abc12345", actor=SERVER)
     assert store.read(f"{study.object_id}/keys/abc12345_public")[0] == left.public_pem
     assert db.session.scalar(db.select(db.func.count()).select_from(StoredObject)) == 2

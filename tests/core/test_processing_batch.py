@@ -26,7 +26,7 @@ from core.models import (
     UploadRecord,
 )
 from core.phones.key_cache import PrivateKeyCache
-from core.phones.uploads import UploadDesk, place_raw_object, rows_of_upload
+from core.phones.uploads import UploadContext, place_raw_object, rows_of_upload
 from core.processing import chunk_writing, claims
 from core.processing.claims import Scope, claimed_participant
 from core.processing.daily_quantities import recompute_days
@@ -46,8 +46,8 @@ HEADER = b"timestamp,accuracy,x,y,z\n"
 
 def queue(factory: Factory, participant: Participant, path: str, contents: bytes) -> str:
     """Stores and queues a raw file as an accepted upload does."""
-    desk = UploadDesk(db.session(), factory.store(participant.study), PrivateKeyCache())
-    stored = place_raw_object(desk, f"{participant.study.object_id}/{participant.patient_id}/{path}", contents)
+    context = UploadContext(db.session(), factory.store(participant.study), PrivateKeyCache())
+    stored = place_raw_object(context, f"{participant.study.object_id}/{participant.patient_id}/{path}", contents)
     platform = Platform(participant.os_type) if participant.os_type else None
     db.session.execute(*rows_of_upload(participant, stored, platform))
     db.session.commit()

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from flask import Flask
 from flask_migrate import downgrade, upgrade
 
+from core.audit import SERVER
 from core.database import db
 from core.models import CredentialKind
 from core.notifications.credential_files import MOST_BYTES, CredentialRefused, checked_contents, phone_plist
@@ -50,7 +51,7 @@ def as_json(value: Any) -> bytes:
 
 
 def store(kind: CredentialKind, data: bytes, at: datetime = NOW) -> None:
-    store_credential(db.session(), kind, data, at)
+    store_credential(db.session(), kind, data, at, actor=SERVER)
     db.session.commit()
 
 
@@ -112,9 +113,9 @@ def test_a_new_file_takes_the_place_of_the_old_one(app: Flask):
     assert key and (key.topic, key.is_sandbox, key.key) == ("org.example.app", True, APPLE["key"])
     assert "BEGIN" not in repr(key)
     with pytest.raises(CredentialRefused):
-        store_credential(db.session(), BACKEND, b"{}", NOW)
+        store_credential(db.session(), BACKEND, b"{}", NOW, actor=SERVER)
     assert service_account(db.session()) is not None
-    remove_credential(db.session(), BACKEND)
+    remove_credential(db.session(), BACKEND, actor=SERVER)
     assert service_account(db.session()) is None
 
 

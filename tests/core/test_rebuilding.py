@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time
 import pytest
 from flask import Flask
 
+from core.audit import SERVER
 from core.database import db, open_session
 from core.models import EventRebuild, ScheduledEvent, Study
 from core.studies.changing import reopen_study, set_timezone, stop_study
@@ -39,10 +40,10 @@ def asked() -> list[int]:
 
 def test_a_change_of_a_large_study_leaves_a_row_that_a_rebuild_works_off(study: Study):
     """NOTIF-7, CLAR-14: the row commits and goes back with the change."""
-    assert set_timezone(db.session(), study, "Asia/Tokyo", NOW)
+    assert set_timezone(db.session(), study, "Asia/Tokyo", NOW, actor=SERVER)
     db.session.rollback()
     assert asked() == []
-    assert set_timezone(db.session(), study, "Asia/Tokyo", NOW)
+    assert set_timezone(db.session(), study, "Asia/Tokyo", NOW, actor=SERVER)
     db.session.commit()
     assert (asked(), hours()) == ([study.id], [datetime(2024, 6, 1, 13, tzinfo=UTC)])
     done = rebuild_study(db.engine, study.id, NOW)
@@ -52,13 +53,13 @@ def test_a_change_of_a_large_study_leaves_a_row_that_a_rebuild_works_off(study: 
 
 def test_a_change_during_a_rebuild_is_not_lost(study: Study, monkeypatch: pytest.MonkeyPatch):
     """CLAR-14: its row stays for the next look."""
-    stop_study(db.session(), study, NOW)
+    stop_study(db.session(), study, NOW, actor=SERVER)
     db.session.commit()
     rebuild = rebuilding.rebuild_events
 
     def rebuild_beside_a_change(*arguments, **more):
         with open_session() as session:
-            reopen_study(session, session.get_one(Study, study.id), NOW)
+            reopen_study(session, session.get_one(Study, study.id), NOW, actor=SERVER)
             session.commit()
         return rebuild(*arguments, **more)
 
@@ -74,7 +75,7 @@ def test_a_change_during_a_rebuild_is_not_lost(study: Study, monkeypatch: pytest
 def test_studies_that_were_asked_for_come_first_and_one_rebuilds_at_a_time(study: Study, factory: Factory):
     """CLAR-14."""
     other = factory.study()
-    stop_study(db.session(), study, NOW)
+    stop_study(db.session(), study, NOW, actor=SERVER)
     assert studies_to_rebuild(db.session(), only_asked=True) == [study.id]
     assert studies_to_rebuild(db.session(), only_asked=False) == [study.id, other.id]
     with sole_rebuilder(db.engine) as first, sole_rebuilder(db.engine) as second:

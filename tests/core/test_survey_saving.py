@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from flask_migrate import downgrade, upgrade
 
+from core.audit import SERVER
 from core.database import db
 from core.models import Schedule, ScheduledEvent, Survey, SurveyType, SurveyVersion
 from core.surveys.content import ContentRefused, decoded_content, decoded_settings
@@ -21,7 +22,7 @@ QUESTION = {"question_id": "q1", "question_type": "info_text_box", "question_tex
 
 
 def save(survey: Survey, now: datetime = NOW, **changes: Any) -> None:
-    save_survey(db.session(), survey, SurveyChanges(**changes), now)
+    save_survey(db.session(), survey, SurveyChanges(**changes), now, actor=SERVER)
     db.session.commit()
 
 
@@ -41,7 +42,7 @@ def test_a_new_survey_has_the_defaults_of_its_type(
     app: Flask, factory: Factory, survey_type: SurveyType, default: dict[str, Any]
 ):
     """SURVEY-1, SURVEY-2, PHONE-50."""
-    survey = create_survey(db.session(), factory.study(), survey_type, NOW)
+    survey = create_survey(db.session(), factory.study(), survey_type, NOW, actor=SERVER)
     db.session.commit()
     assert (survey.name, survey.content, json.loads(survey.settings)) == ("", "[]", default)
     assert (len(survey.object_id), survey.object_id.isalnum()) == (24, True)
@@ -52,7 +53,7 @@ def test_a_new_survey_has_the_defaults_of_its_type(
 
 def test_a_version_is_written_when_and_only_when_one_of_the_four_changed(app: Flask, factory: Factory):
     """PHONE-57, SURVEY-3: content, type, settings, deletion; not for a name, a schedule, or the same again."""
-    survey = create_survey(db.session(), factory.study(), SurveyType.TRACKING, NOW)
+    survey = create_survey(db.session(), factory.study(), SurveyType.TRACKING, NOW, actor=SERVER)
     minutes = (NOW + timedelta(minutes=n) for n in range(1, 100))
     for changes, count in (
         ({"content": [QUESTION]}, 2),
@@ -67,8 +68,8 @@ def test_a_version_is_written_when_and_only_when_one_of_the_four_changed(app: Fl
     ):
         save(survey, next(minutes), **changes)
         assert len(versions(survey)) == count
-    delete_survey(db.session(), survey, next(minutes))
-    delete_survey(db.session(), survey, next(minutes))
+    delete_survey(db.session(), survey, next(minutes), actor=SERVER)
+    delete_survey(db.session(), survey, next(minutes), actor=SERVER)
     newest = versions(survey)[-1]
     assert (len(versions(survey)), newest.is_deleted) == (6, True)
     assert (newest.content, newest.settings, newest.survey_type) == (survey.content, survey.settings, "audio_survey")
@@ -77,7 +78,7 @@ def test_a_version_is_written_when_and_only_when_one_of_the_four_changed(app: Fl
 
 def test_the_newest_version_is_the_newest_also_when_a_clock_was_set_back(app: Flask, factory: Factory):
     """SURVEY-3."""
-    survey = create_survey(db.session(), factory.study(), SurveyType.TRACKING, NOW)
+    survey = create_survey(db.session(), factory.study(), SurveyType.TRACKING, NOW, actor=SERVER)
     save(survey, NOW - timedelta(minutes=1), content=[QUESTION])
     assert [json.loads(v.content) for v in versions(survey)] == [[], [QUESTION]]
 
@@ -87,15 +88,15 @@ def test_deleting_removes_the_schedules_and_their_events_and_can_be_taken_back_w
 ):
     """SURVEY-4."""
     participant = factory.participant()
-    survey = create_survey(db.session(), participant.study, SurveyType.TRACKING, NOW)
+    survey = create_survey(db.session(), participant.study, SurveyType.TRACKING, NOW, actor=SERVER)
     save(survey, content=[QUESTION], timings={ScheduleKind.ABSOLUTE: [Absolute(date(2024, 7, 1), time(9))]})
     assert db.session.scalars(db.select(ScheduledEvent)).all() != []
-    delete_survey(db.session(), survey, NOW)
+    delete_survey(db.session(), survey, NOW, actor=SERVER)
     db.session.commit()
     for model in (Schedule, ScheduledEvent):
         assert db.session.scalars(db.select(model)).all() == []
-    restore_survey(db.session(), survey, NOW)
-    restore_survey(db.session(), survey, NOW)
+    restore_survey(db.session(), survey, NOW, actor=SERVER)
+    restore_survey(db.session(), survey, NOW, actor=SERVER)
     db.session.commit()
     assert (survey.deleted_at, json.loads(survey.content)) == (None, [QUESTION])
     assert [v.is_deleted for v in versions(survey)] == [False, False, True, False]

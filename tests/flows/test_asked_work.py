@@ -8,6 +8,7 @@ from flask import Flask
 from prefect import get_client
 from prefect.settings import PREFECT_API_URL
 
+from core.audit import SERVER
 from core.database import db
 from core.models import EventRebuild, Participant
 from core.participants.batches import ask_for_batch
@@ -56,7 +57,7 @@ def test_the_dispatcher_starts_runs_for_what_was_asked_while_no_server_answered(
     assert started == []
     study = factory.study()
     db.session.add(EventRebuild(study_id=study.id))
-    ask_for_batch(db.session(), study, 2, "two")
+    ask_for_batch(db.session(), study, 2, "two", actor=SERVER)
     db.session.commit()
     process_uploads(watch_seconds=0)
     assert started == [
@@ -67,7 +68,7 @@ def test_the_dispatcher_starts_runs_for_what_was_asked_while_no_server_answered(
 def test_a_run_makes_the_batches_that_wait(prefect: None, factory: Factory):
     """CLAR-32, OPS-21, OPS-22: and an empty run says so."""
     assert create_participants(return_state=True).name == "NothingWaiting"
-    ask_for_batch(db.session(), factory.study(), 3, "three")
+    ask_for_batch(db.session(), factory.study(), 3, "three", actor=SERVER)
     db.session.commit()
     assert create_participants(return_state=True).message == "1 batches, 3 participants."
     assert db.session.scalar(db.select(db.func.count(Participant.id))) == 3

@@ -15,6 +15,7 @@ from prefect.runtime import flow_run
 
 import flows.infrastructure
 from core import purging
+from core.audit import SERVER
 from core.database import db
 from core.models import Heartbeat, Participant, QueuedUpload, StoredObject
 from core.purging import ask_for_purge
@@ -50,7 +51,7 @@ def asked(factory: Factory, *, minutes_ago: int = 40) -> Participant:
     """A participant with data, whose purge was asked for so long ago."""
     participant = factory.participant()
     queue(factory, participant, "accel/1700002800000.csv", HEADER)
-    ask_for_purge(db.session(), participant, "anna")
+    ask_for_purge(db.session(), participant, actor=SERVER)
     participant.purge_asked_at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
     db.session.commit()
     return participant

@@ -7,6 +7,7 @@ import pytest
 from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
+from core.audit import SERVER
 from core.database import db
 from core.models import EventRebuild, ScheduledEvent, Study
 from core.studies.changing import stop_study
@@ -54,7 +55,7 @@ def test_what_a_change_left_is_worked_off_and_only_one_run_does(
     """CLAR-14, OPS-22."""
     rebuild_schedules()
     monkeypatch.setattr(rebuilding, "MOST_AT_ONCE", 0)
-    stop_study(db.session(), study, datetime.now(UTC))
+    stop_study(db.session(), study, datetime.now(UTC), actor=SERVER)
     db.session.commit()
     assert count() == 1
     with sole_rebuilder(db.engine):

@@ -8,6 +8,7 @@ from datetime import time
 import pytest
 from flask import Flask
 
+from core.audit import SERVER
 from core.crypto.passwords import device_hash, verify_password
 from core.database import db
 from core.models import Participant, ParticipantActivity, ParticipantBatch, ScheduledEvent, Study
@@ -130,7 +131,7 @@ def test_an_id_that_is_taken_while_keys_are_made_ends_in_a_clear_line(
     factory.participant(study, "abcd1234")
     monkeypatch.setattr(creating, "_taken", lambda *_: set())
     with pytest.raises(ParticipantRefused, match="abcd1234"):
-        create_participants(db.session(), factory.store(study), study, 1, "abcd1234")
+        create_participants(db.session(), factory.store(study), study, 1, "abcd1234", actor=SERVER)
     assert db.session.scalar(db.select(db.func.count(Participant.id))) == 1
 
 

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from core.audit import SERVER
 from core.database import db
 from core.models import Heartbeat, Participant, QueuedUpload
 from core.purging import ask_for_purge
@@ -69,7 +70,7 @@ def test_nothing_is_purged_or_pruned_by_a_wrong_clock(app: Flask, factory: Facto
 
     participant = factory.participant()
     db.session.add(Heartbeat(participant_id=participant.id, at=datetime.now(UTC)))
-    ask_for_purge(db.session(), participant)
+    ask_for_purge(db.session(), participant, actor=SERVER)
     db.session.commit()
     set_clock(timedelta(days=-800))
     with pytest.raises(ClockLooksWrong):

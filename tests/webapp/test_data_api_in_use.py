@@ -11,6 +11,7 @@ import pytest
 import urllib3
 from flask import Flask
 
+from core.audit import SERVER
 from core.database import db
 from core.models import Chunk, Participant, Study
 from core.participants import create_participants, creating
@@ -117,5 +118,5 @@ def test_new_ids_never_read_as_numbers(app: Flask, factory: Factory, monkeypatch
     drawn = iter(["23456789", "1e234567", "123e4567", "ab3kz9qw", *["a password"] * 9])
     monkeypatch.setattr(creating, "new_identifier", lambda: next(drawn))
     study = factory.study()
-    (new,) = create_participants(db.session(), factory.store(study), study, 1)
+    (new,) = create_participants(db.session(), factory.store(study), study, 1, actor=SERVER)
     assert new.patient_id == "ab3kz9qw"

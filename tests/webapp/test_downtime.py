@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
+from core.audit import SERVER
 from core.database import db
 from core.models import ParticipantActivity, SwitchName
 from core.switches import switch_of, turn_off, turn_on
@@ -17,7 +18,7 @@ from tests.webapp.portal_visitor import Visitor
 @pytest.fixture
 def down(app: Flask) -> Flask:
     """The application with downtime on."""
-    turn_on(db.session(), SwitchName.DOWNTIME)
+    turn_on(db.session(), SwitchName.DOWNTIME, actor=SERVER)
     db.session.commit()
     app.extensions["beiwe_downtime"].forget()
     return app
@@ -80,7 +81,7 @@ def test_a_process_looks_again_within_a_minute(down: Flask, monkeypatch: pytest.
     """OPS-30: and not at each request."""
     switch = down.extensions["beiwe_downtime"]
     assert switch.is_on()
-    turn_off(db.session(), SwitchName.DOWNTIME)
+    turn_off(db.session(), SwitchName.DOWNTIME, actor=SERVER)
     db.session.commit()
     assert switch.is_on()
     monkeypatch.setattr("webapp.downtime.time.monotonic", lambda: switch._look_at + 1)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.audit import SERVER
 from core.database import db
 from core.models import Study
 from core.participants import create_participants
@@ -35,7 +36,7 @@ def keyring(server: str, factory: Factory) -> dict[str, str]:
 
 def uploaded(server: str, study: Study) -> list[str]:
     """Patient ids of an Android and an iOS phone that have registered and uploaded half an hour."""
-    new = create_participants(db.session(), sealed_store(study), study, 2)
+    new = create_participants(db.session(), sealed_store(study), study, 2, actor=SERVER)
     for participant, platform in zip(new, (Platform.ANDROID, Platform.IOS), strict=True):
         phone = Phone(participant.patient_id, participant.password, platform, Transport(server))
         phone.register()

@@ -7,6 +7,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from core.access import Role
+from core.audit import SERVER
 from core.database import db
 from core.models import Participant, ParticipantBatch, Researcher, Study
 from core.participants.batches import ask_for_batch
@@ -101,7 +102,7 @@ def world(factory: Factory, quick_passwords: None) -> World:
     ):  # fmt: skip
         in_study = {"study": study, "role": role} if role else {}
         visitors[name] = factory.researcher(is_site_admin=is_site_admin, **in_study)
-    batches = [ask_for_batch(db.session(), of, 99, "a batch", None) for of in (study, other)]
+    batches = [ask_for_batch(db.session(), of, 99, "a batch", actor=SERVER) for of in (study, other)]
     db.session.commit()
     return World(study, hidden, factory.participant(study), factory.participant(other), *batches, visitors)
 

@@ -155,7 +155,7 @@ def test_a_phone_that_never_stops_is_told_to_wait_and_others_are_not(
 ):
     """PHONE-63: 429 leaves the file on the phone. Who has the password is served whatever others send (CLAR-11)."""
     monkeypatch.setattr(rates, "_limiter", rates.FixedWindowRateLimiter(rates.MemoryStorage()))
-    monkeypatch.setattr("webapp.phone.door.REQUESTS", rates.RateLimitItemPerMinute(2))
+    monkeypatch.setattr("webapp.phone.blueprint.REQUESTS", rates.RateLimitItemPerMinute(2))
     busy, other = factory.participant(), factory.participant()
     client = app.test_client()
     unproven = phone_fields(busy) | {"password": "somebody else's"}

@@ -11,6 +11,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 import core.notifications.delivery
+from core.audit import SERVER
 from core.database import db
 from core.models import CredentialKind, Participant, PushToken, SurveyType
 from core.notifications.credentials import store_credential
@@ -32,7 +33,7 @@ def google(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGoogle]:
 
 
 def store(kind: CredentialKind, data: bytes) -> None:
-    store_credential(db.session(), kind, data, datetime.now(UTC))
+    store_credential(db.session(), kind, data, datetime.now(UTC), actor=SERVER)
     db.session.commit()
 
 

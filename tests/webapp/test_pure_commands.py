@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from webapp import asked_command
+from webapp.commands import COMMANDS
 from webapp.commands.chunks import chunks_commands
 from webapp.commands.device import device_commands
 
@@ -69,26 +69,36 @@ def test_a_missing_folder_is_one_line_and_status_1(tmp_path: Path) -> None:
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
 
 
-@pytest.mark.parametrize(
-    ("call", "command"),
-    [
-        ("flask --app webapp device decrypt", "device"),
-        ("flask -A webapp --debug chunks", "chunks"),
-        ("flask --app webapp study create --name device", "study"),
-        ("gunicorn -c ops/gunicorn.conf.py", "ops/gunicorn.conf.py"),
-        ("flask --app webapp", None),
-    ],
-)
-def test_the_command_that_is_asked_for_is_found(call: str, command: str | None):
-    """Commands over files alone start without models and pages."""
-    assert asked_command(call.split()) == command
+BIN = Path(sys.executable).parent
+REPOSITORY = Path(__file__).parents[2]
 
 
-def test_commands_over_files_load_no_models():
-    """The contract: each starts in about a second."""
-    code = (
-        "import sys, webapp; sys.argv = ['flask', '--app', 'webapp', 'device']; app = webapp.create_app();"
-        "assert sorted(app.cli.commands) == ['chunks', 'device', 'schedules'], app.cli.commands;"
-        "assert 'core.models' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=Path(__file__).parents[2])
+def test_commands_over_files_load_no_models(tmp_path: Path):
+    """The contract: each starts in about a second, as `beiwe …` from any folder and as `flask --app webapp …`."""
+    code = "import sys; from webapp.commands.main import main; sys.argv = ['beiwe', 'device', '--help']\n"
+    code += "try: main()\nfinally: assert 'core.models' not in sys.modules"
+    for command, folder in (
+        ([sys.executable, "-c", code], REPOSITORY),
+        ([BIN / "flask", "--app", "webapp", "device", "--help"], REPOSITORY),
+        ([BIN / "beiwe", "device", "--help"], tmp_path),
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=folder)
+        assert done.returncode == 0 and "decrypt" in done.stdout, done.stderr
+
+
+def test_every_command_is_found_and_helps(app: Flask):
+    """Each name leads to a command; Flask's own are there beside them."""
+    runner = app.test_cli_runner()
+    listed = runner.invoke(args=["--help"]).output
+    for name in COMMANDS:
+        assert f"  {name} " in listed
+        assert runner.invoke(args=[name, "--help"]).exit_code == 0
+    routes = subprocess.run([BIN / "beiwe", "routes"], capture_output=True, text=True, timeout=60)
+    assert "phone.upload" in routes.stdout, routes.stderr
+
+
+def test_an_argument_that_is_a_commands_name_changes_nothing():
+    """A program may call the application's factory whatever its arguments are."""
+    code = "import sys; sys.argv = ['a program', 'schedules']; from webapp import create_app; app = create_app();"
+    code += "assert 'phone.upload' in app.view_functions"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=REPOSITORY)

@@ -27,7 +27,7 @@ from core.tallies import all_tallies
 from tests.factories import Factory
 from tests.fakes.s3 import FailingS3, Fault, is_write, running_s3
 from tests.webapp.test_phone_uploads import DEVICE_FILES, GPS, PATIENT, contents_of, count, raw_path, send
-from webapp.phone import door, uploading
+from webapp.phone import blueprint, uploading
 from webapp.stores import object_store
 
 PLAINTEXT = (DEVICE_FILES / "plaintext" / "android_gps.bin").read_bytes()
@@ -39,7 +39,7 @@ class Killed(BaseException):
 
 # What is called at each place, which of its calls counts, and whether it has run by then.
 PLACES: dict[str, tuple[Any, str, int, bool]] = {
-    "before the phone is known": (door, "admit", 1, False),
+    "before the phone is known": (blueprint, "admit", 1, False),
     "before the request is noted": (Session, "commit", 1, False),
     "after the request is noted": (Session, "commit", 1, True),
     "before the file is decrypted": (uploads, "_decrypted", 1, False),
@@ -132,9 +132,9 @@ def test_a_store_that_hangs_keeps_no_phone_waiting(
     app: Flask, participant: Participant, monkeypatch: pytest.MonkeyPatch
 ):
     """STORE-8, PHONE-13: all tries of all that a request asks; the phone keeps its file."""
-    assert door.STORE_SECONDS == 12
+    assert blueprint.STORE_SECONDS == 12
     send(app, participant)  # from now on its key is known without asking the store
-    monkeypatch.setattr(door, "STORE_SECONDS", 3)
+    monkeypatch.setattr(blueprint, "STORE_SECONDS", 3)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tests")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "tests")
     with running_s3(FailingS3()) as s3:

@@ -1,26 +1,54 @@
-"""Management commands: `flask --app webapp …`. JSON with `--json`; bad input is one line and exit status 1."""
+"""Management commands: `beiwe …`, the same as `flask --app webapp …`.
 
-from flask import Flask
+JSON with `--json`; bad input is one line and exit status 1. A command's module is imported when it is asked for.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+
+import click
+from flask.cli import AppGroup
+
+# Where each command is: module below this package, and the command in it.
+COMMANDS = {
+    "admin": ("accounts", "admin_commands"),
+    "api-key": ("accounts", "api_key_commands"),
+    "audit-data": ("data", "audit_data_command"),
+    "audit-store": ("store", "audit_store_command"),
+    "chunks": ("chunks", "chunks_commands"),
+    "compress-store": ("store", "compress_store_command"),
+    "device": ("device", "device_commands"),
+    "downtime": ("downtime", "downtime_commands"),
+    "participant": ("participants", "participant_commands"),
+    "process-uploads": ("processing", "process_uploads_command"),
+    "rebuild-schedules": ("rebuilding", "rebuild_schedules_command"),
+    "reprocess-study": ("data", "reprocess_study_command"),
+    "schedules": ("schedules", "schedules_commands"),
+    "study": ("studies", "study_commands"),
+    "upload": ("store", "upload_commands"),
+}
+# These work over files alone. Models and pages would double the time that they take to start.
+OVER_FILES = frozenset({"chunks", "device", "schedules"})
 
 
-def register_commands(app: Flask) -> None:
-    """Adds every command to the application."""
-    from webapp.commands.accounts import admin_commands, api_key_commands
-    from webapp.commands.chunks import chunks_commands
-    from webapp.commands.data import audit_data_command, reprocess_study_command
-    from webapp.commands.device import device_commands
-    from webapp.commands.downtime import downtime_commands
-    from webapp.commands.participants import participant_commands
-    from webapp.commands.processing import process_uploads_command
-    from webapp.commands.rebuilding import rebuild_schedules_command
-    from webapp.commands.schedules import schedules_commands
-    from webapp.commands.store import audit_store_command, compress_store_command, upload_commands
-    from webapp.commands.studies import study_commands
+class LazyCommands(AppGroup):
+    """The commands of an application. `complete` is called before the first that is not over files alone."""
 
-    for command in (
-        admin_commands, api_key_commands, study_commands, participant_commands, process_uploads_command,
-        upload_commands, audit_store_command, compress_store_command, downtime_commands, device_commands,
-        chunks_commands, schedules_commands, reprocess_study_command, audit_data_command,
-        rebuild_schedules_command,
-    ):  # fmt: skip
-        app.cli.add_command(command)
+    def __init__(self, complete: Callable[[], object] | None = None) -> None:
+        super().__init__()
+        self._complete = complete
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, in order."""
+        return sorted({*super().list_commands(ctx), *COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or None."""
+        if cmd_name not in OVER_FILES and self._complete is not None:
+            complete, self._complete = self._complete, None
+            complete()
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, attribute = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f"{__name__}.{module}"), attribute)
+        return command

@@ -4,8 +4,11 @@ import click
 from sqlalchemy.exc import IntegrityError
 
 from core.accounts import create_api_key, create_researcher, new_password
+from core.accounts.api_keys import disable_api_key
+from core.accounts.changing import reset_researchers_password, set_enabled, set_site_admin
+from core.audit import COMMAND_LINE
 from core.database import db
-from core.models import ApiKey, Researcher
+from core.models import Researcher
 from core.models.researcher import researcher_by_username
 from webapp.commands.output import CommandGroup, as_json, fail, show
 
@@ -22,7 +25,7 @@ def create(username: str, password: str | None, site_admin: bool, is_json: bool)
     """Create an account; its password must be changed at the first sign-in."""
     password = password or new_password()
     try:
-        create_researcher(db.session(), username, password, is_site_admin=site_admin)
+        create_researcher(db.session(), username, password, is_site_admin=site_admin, actor=COMMAND_LINE)
         db.session.commit()
     except ValueError as error:
         fail(str(error))
@@ -45,13 +48,11 @@ def update(
     researcher = _researcher(username)
     answer = {"username": username}
     if reset_password:
-        answer["password"] = new_password()
-        researcher.set_password(answer["password"], must_change=True)
+        answer["password"] = reset_researchers_password(db.session(), researcher, actor=COMMAND_LINE)
     if is_enabled is not None:
-        researcher.is_disabled = not is_enabled
-        researcher.end_sessions()
+        set_enabled(db.session(), researcher, is_enabled, actor=COMMAND_LINE)
     if is_site_admin is not None:
-        researcher.is_site_admin = is_site_admin
+        set_site_admin(db.session(), researcher, is_site_admin, actor=COMMAND_LINE)
     db.session.commit()
     show(answer, is_json=is_json)
 
@@ -74,7 +75,7 @@ def list_accounts(is_json: bool) -> None:
 @as_json
 def create_key(username: str, name: str, is_json: bool) -> None:
     """Create a key; the secret is shown once."""
-    access_key, secret_key = create_api_key(db.session(), _researcher(username), name)
+    access_key, secret_key = create_api_key(db.session(), _researcher(username), name, actor=COMMAND_LINE)
     db.session.commit()
     show({"access_key": access_key, "secret_key": secret_key}, is_json=is_json)
 
@@ -84,10 +85,8 @@ def create_key(username: str, name: str, is_json: bool) -> None:
 @as_json
 def disable_key(access_key: str, is_json: bool) -> None:
     """Disable a key; it stops working at once."""
-    key = db.session.scalar(db.select(ApiKey).where(ApiKey.access_key == access_key))
-    if key is None:
+    if not disable_api_key(db.session(), access_key, actor=COMMAND_LINE):
         fail("there is no such access key")
-    key.is_active = False
     db.session.commit()
     show({"access_key": access_key, "is_active": False}, is_json=is_json)
 

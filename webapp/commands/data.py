@@ -15,7 +15,7 @@ from webapp.stores import object_store, settings
 MOST_LISTED = 10_000
 
 
-class IsoTime(click.ParamType):
+class IsoTime(click.ParamType[datetime]):
     """A time as ISO 8601; UTC where it names no zone."""
 
     name = "ISO time"

@@ -1,5 +1,6 @@
 """`downtime`: the switch that lets phones and researchers wait while the site is worked on (OPS-30)."""
 
+from core.audit import COMMAND_LINE
 from core.database import db
 from core.models import SwitchName
 from core.switches import switch_of, turn_off, turn_on
@@ -12,7 +13,7 @@ downtime_commands = CommandGroup("downtime", help="Let phones and researchers wa
 @as_json
 def on(is_json: bool) -> None:
     """Every process answers 503 within a minute."""
-    turn_on(db.session(), SwitchName.DOWNTIME)
+    turn_on(db.session(), SwitchName.DOWNTIME, actor=COMMAND_LINE)
     db.session.commit()
     _show(is_json)
 
@@ -21,7 +22,7 @@ def on(is_json: bool) -> None:
 @as_json
 def off(is_json: bool) -> None:
     """Serve everybody again."""
-    turn_off(db.session(), SwitchName.DOWNTIME)
+    turn_off(db.session(), SwitchName.DOWNTIME, actor=COMMAND_LINE)
     db.session.commit()
     _show(is_json)
 

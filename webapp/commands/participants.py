@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from core.audit import COMMAND_LINE
 from core.database import db
 from core.models.participant import participant_with_study
 from core.participants import ParticipantRefused, create_participants
@@ -28,7 +29,9 @@ def create(object_id: str, count: int, patient_id: str | None, password: str | N
     """Create participants; their temporary passwords are shown once."""
     study = the_study(object_id)
     try:
-        new = create_participants(db.session(), sealed_store(study), study, count, patient_id, password)
+        new = create_participants(
+            db.session(), sealed_store(study), study, count, patient_id, password, actor=COMMAND_LINE
+        )
     except (ParticipantRefused, StoreUnavailable) as error:
         fail(str(error))
     show([{"patient_id": n.patient_id, "password": n.password} for n in new], is_json=is_json)
@@ -49,11 +52,11 @@ def update(patient_id: str, retire: bool, is_device_reset: bool, is_password_res
         fail(f"{patient_id}: there is no participant with that id")
     answer = {"patient_id": patient_id}
     if retire:
-        retire_participant(db.session(), participant, datetime.now(UTC))
+        retire_participant(db.session(), participant, datetime.now(UTC), actor=COMMAND_LINE)
     if is_device_reset:
-        reset_device(participant)
+        reset_device(db.session(), participant, actor=COMMAND_LINE)
     if is_password_reset:
-        answer["password"] = reset_password(participant)
+        answer["password"] = reset_password(db.session(), participant, actor=COMMAND_LINE)
     db.session.commit()
     show(answer, is_json=is_json)
 
@@ -87,7 +90,7 @@ def purge(patient_id: str, confirmed_id: str | None, is_json: bool) -> None:
         fail(f"{patient_id}: there is no participant with that id")
     if confirmed_id != patient_id:
         fail(f"this cannot be undone; to go on, add --yes-delete-everything {patient_id}")
-    is_new = ask_for_purge(db.session(), participant)
+    is_new = ask_for_purge(db.session(), participant, actor=COMMAND_LINE)
     db.session.commit()
     if participant.purged_at or participant.purge_asked_at is None:
         fail(f"{patient_id}: everything of this participant was deleted already")

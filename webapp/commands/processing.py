@@ -29,7 +29,7 @@ def process_uploads_command(object_id: str | None, patient_id: str | None, retry
     participant = participant_with_study(db.session(), patient_id) if patient_id else None
     if patient_id and participant is None:
         fail(f"{patient_id}: there is no participant with that id")
-    scope = Scope(study_id=study and study.id, participant_id=participant and participant.id)
+    scope = Scope(study.id if study else None, participant.id if participant else None)
     if retry_failed:
         put_back(scope.study_id, scope.participant_id)
     db.session.commit()

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from core.access import Role
+from core.accounts.changing import set_role
+from core.audit import COMMAND_LINE
 from core.database import db
-from core.models import Study, StudyRole
+from core.models import Study
 from core.models.researcher import researcher_by_username
 from core.models.study import study_by_object_id
 from core.studies import StudyRefused, create_study
@@ -44,7 +45,7 @@ def create(name: str, settings: Path | None, encryption_key: str | None, timezon
         study = create_study(
             db.session(), name, timezone_name=timezone, encryption_key=encryption_key,
             app_settings=_settings_in(settings),
-        )  # fmt: skip
+         actor=COMMAND_LINE)  # fmt: skip
         db.session.commit()
     except StudyRefused as error:
         fail(str(error))
@@ -71,17 +72,19 @@ def update(
     waits = False
     try:
         if end_date is not None:
-            waits |= set_end_date(session, study, None if end_date == "none" else parsed_end_date(end_date), now)
+            waits |= set_end_date(
+                session, study, None if end_date == "none" else parsed_end_date(end_date), now, actor=COMMAND_LINE
+            )
         if timezone is not None:
-            waits |= set_timezone(session, study, timezone, now)
+            waits |= set_timezone(session, study, timezone, now, actor=COMMAND_LINE)
     except StudyRefused as error:
         fail(str(error))
     if is_stopped is not None:
-        waits |= (stop_study if is_stopped else reopen_study)(session, study, now)
+        waits |= (stop_study if is_stopped else reopen_study)(session, study, now, actor=COMMAND_LINE)
     if is_hidden is not None:
-        waits |= (hide_study if is_hidden else unhide_study)(session, study, now)
+        waits |= (hide_study if is_hidden else unhide_study)(session, study, now, actor=COMMAND_LINE)
     if has_easy_enrollment is not None:
-        set_easy_enrollment(session, study, has_easy_enrollment)
+        set_easy_enrollment(session, study, has_easy_enrollment, actor=COMMAND_LINE)
     session.commit()
     if waits and not start_run(REBUILD_SCHEDULES, only_asked=True):
         click.echo("Scheduled events follow within minutes of a Prefect worker, or by `rebuild-schedules`.", err=True)
@@ -98,12 +101,7 @@ def grant(object_id: str, username: str, role: str, is_json: bool) -> None:
     study, researcher = the_study(object_id), researcher_by_username(db.session(), username)
     if researcher is None:
         fail(f"there is no account named {username}")
-    pair = {"study_id": study.id, "researcher_id": researcher.id}
-    if role == NO_ROLE:
-        db.session.execute(db.delete(StudyRole).filter_by(**pair))
-    else:
-        row = insert(StudyRole).values(role=role, **pair)
-        db.session.execute(row.on_conflict_do_update(index_elements=list(pair), set_={"role": role}))
+    set_role(db.session(), study, researcher, None if role == NO_ROLE else Role(role), actor=COMMAND_LINE)
     db.session.commit()
     show({"object_id": object_id, "username": username, "role": role}, is_json=is_json)
 

@@ -1,5 +1,5 @@
 """The door for researchers' programs: API keys, lists, downloads (spec data-api)."""
 
-from webapp.data_api.views import data_api as data_door
+from webapp.data_api.views import data_api
 
-__all__ = ["data_door"]
+__all__ = ["data_api"]

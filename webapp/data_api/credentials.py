@@ -115,7 +115,8 @@ def _well_formed_key(form: Mapping[str, str]) -> ApiKey | None:
     if not (WELL_FORMED.fullmatch(access_key) and WELL_FORMED.fullmatch(secret_key)):
         raise ApiRefused(400, "access_key and secret_key are needed: 64 characters of A-Z a-z 0-9 + /")
     query = db.select(ApiKey).where(ApiKey.access_key == access_key).options(joinedload(ApiKey.researcher))
-    return db.session.scalar(query)
+    key: ApiKey | None = db.session.scalar(query)
+    return key
 
 
 def _is_right(key: ApiKey, form: Mapping[str, str]) -> bool:

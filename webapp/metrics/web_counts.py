@@ -10,25 +10,13 @@ from flask import Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from sqlalchemy import event
 
-from core.phones import uploads
-
 OWN_COUNTS = CollectorRegistry()
 UPLOAD = "phone.upload"
 # Android waits 15 s for an answer (PHONE-13).
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30)
-# What an upload came to, by the text that the phone is told.
-ANSWERS = {
-    uploads.STORED.text: "stored", uploads.EMPTY.text: "empty", uploads.JUNK.text: "junk name",
-    uploads.RETIRED.text: "participant retired", uploads.STOPPED.text: "study stopped",
-    uploads.NO_FILE.text: "no file", uploads.NOTHING_IN_IT.text: "nothing in it",
-    uploads.KEPT_ASIDE.text: "kept aside", uploads.NAME_KEPT_ASIDE.text: "name kept aside",
-    uploads.STILL_QUEUED.text: "still queued", uploads.RACE_LOST.text: "race lost",
-    uploads.TOO_LARGE.text: "too large", uploads.TOO_MUCH_UNREADABLE.text: "too much unreadable",
-}  # fmt: skip
 ANSWERS_BY_STATUS = {
     401: "not admitted", 403: "not admitted", 413: "too large", 429: "too many", 500: "failed", 503: "not stored"
 }  # fmt: skip
-LONGEST_ANSWER = 200
 
 phone_requests = Counter("beiwe_phone_requests", "Requests of phones.", ["endpoint", "status"], registry=OWN_COUNTS)
 uploads_answered = Counter(
@@ -64,12 +52,9 @@ def count_phone_request(response: Response) -> Response:
 
 
 def kind_of(response: Response) -> str:
-    """What an upload came to, in a few words that are the same for all."""
-    if response.is_sequence and (response.content_length or 0) < LONGEST_ANSWER:
-        text = response.get_data(as_text=True)
-        if text in ANSWERS:
-            return ANSWERS[text]
-    return ANSWERS_BY_STATUS.get(response.status_code, "other")
+    """What an upload came to, in a few words; by its status where it did not come to an outcome."""
+    outcome: str | None = g.pop("upload_outcome", None)
+    return outcome or ANSWERS_BY_STATUS.get(response.status_code, "other")
 
 
 def watch_pool(engine: sa.Engine) -> None:

@@ -6,7 +6,8 @@ from core.database import db
 from core.models import AppSettings, Participant
 from core.models.survey import UnreadableSurvey, surveys_for_phones
 from core.surveys.timings import timings_for_phones
-from webapp.phone.door import RETRY_AFTER_SECONDS, admitted, json_answer, now, phone, phone_route
+from webapp.phone.answers import RETRY_AFTER_SECONDS, json_answer
+from webapp.phone.blueprint import admitted, now, phone, phone_route
 
 
 @phone_route("/get_latest_device_settings")
@@ -25,8 +26,8 @@ def download_surveys() -> Response:
     That the phone asked is noted also when a survey turns out to be unreadable.
     """
     participant, _ = admitted("last_surveys_at")
-    surveys = surveys_for_phones(db.session, participant.study_id)
-    timings = timings_for_phones(db.session, participant, [survey.id for survey in surveys], now())
+    surveys = surveys_for_phones(db.session(), participant.study_id)
+    timings = timings_for_phones(db.session(), participant, [survey.id for survey in surveys], now())
     db.session.commit()
     return json_answer(
         [
@@ -45,7 +46,9 @@ def download_surveys() -> Response:
 
 def settings_of(participant: Participant) -> AppSettings:
     """The app settings of the participant's study."""
-    return db.session.scalars(db.select(AppSettings).where(AppSettings.study_id == participant.study_id)).one()
+    query = db.select(AppSettings).where(AppSettings.study_id == participant.study_id)
+    settings: AppSettings = db.session.scalars(query).one()
+    return settings
 
 
 @phone.errorhandler(UnreadableSurvey)

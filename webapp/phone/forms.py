@@ -114,7 +114,7 @@ def _parts(request: Request, stream: IO[bytes], make_file: Callable[[], IO[bytes
     """A body of parts of any sort, whose file goes to where `make_file` says as it comes in."""
     made: list[IO[bytes]] = []
 
-    def new_file(**_: Any) -> IO[bytes]:
+    def new_file(*_: Any, **__: Any) -> IO[bytes]:
         if made:
             raise ValueError("more than one file")
         made.append(make_file())

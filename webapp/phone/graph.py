@@ -8,7 +8,8 @@ from core.phones.authentication import Level
 from core.phones.survey_answers import newest_answer_files, read_answers
 from core.storage import StoreUnavailable
 from webapp.phone.answer_charts import charts_of
-from webapp.phone.door import RETRY_AFTER_SECONDS, authenticated, now, phone_route
+from webapp.phone.answers import RETRY_AFTER_SECONDS
+from webapp.phone.blueprint import authenticated, now, phone_route
 from webapp.stores import sealed_store
 
 READING_SECONDS = 6

@@ -5,7 +5,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from core.database import db
 from core.models import Heartbeat
-from webapp.phone.door import admitted, phone_route
+from webapp.phone.blueprint import admitted, phone_route
 
 MOST_MESSAGE_CHARACTERS = 10_000
 

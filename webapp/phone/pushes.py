@@ -12,9 +12,9 @@ from core.notifications.messages import Message, fake_message, surveys_on_reques
 from core.notifications.outcomes import Fate, Outcome
 from core.phones.authentication import Level
 from core.phones.push_tokens import take_push_tokens
-from core.phones.uploads import Answer
 from core.streams import Platform
-from webapp.phone.door import RETRY_AFTER_SECONDS, admitted, authenticated, now, phone_route, text_answer
+from webapp.phone.answers import RETRY_AFTER_SECONDS, Answer, text_answer
+from webapp.phone.blueprint import admitted, authenticated, now, phone_route
 from webapp.stores import settings
 
 # What can be mended at this end is 400, a service that refuses 502, one that may accept later 503; never a 500.
@@ -50,7 +50,7 @@ def send_survey_notification() -> Response:
 
 
 def _surveys_now(participant: Participant, platform: Platform) -> Message:
-    surveys = [survey.object_id for survey in surveys_for_phones(db.session, participant.study_id)]
+    surveys = [survey.object_id for survey in surveys_for_phones(db.session(), participant.study_id)]
     if not surveys:
         raise NothingToSend("The study has no active surveys.")
     return surveys_on_request(platform, surveys, now())

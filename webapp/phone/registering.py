@@ -10,7 +10,8 @@ from core.notifications.credentials import firebase_files_for_phone
 from core.phones.authentication import Level
 from core.phones.key_cache import public_key_path
 from core.phones.registration import RegistrationRefused, register_phone
-from webapp.phone.door import authenticated, desk_of, json_answer, now, phone, phone_route, request_platform
+from webapp.phone.answers import json_answer
+from webapp.phone.blueprint import authenticated, now, phone, phone_route, request_platform, upload_context
 from webapp.phone.fetching import settings_of
 from webapp.stores import sealed_store
 
@@ -28,7 +29,7 @@ def register_user() -> Response:
         "study_name": participant.study.name,
         "study_id": participant.study.object_id,
     }
-    register_phone(desk_of(participant), participant, form.fields, request_platform(), now())
+    register_phone(upload_context(participant), participant, form.fields, request_platform(), now())
     return json_answer(answer)
 
 

@@ -5,14 +5,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
 
-from flask import Response
+from flask import Response, g
 
 from core.database import db
+from core.models import Participant
 from core.phones.authentication import known_participant
 from core.phones.refusals import note_refusal
-from core.phones.uploads import TOO_LARGE, Upload, accept_upload, answer_before_reading
-from webapp.phone.door import TooMuchAtOnce, admitted, desk_of, now, phone_route, request_platform, text_answer
+from core.phones.upload_outcomes import UploadOutcome
+from core.phones.uploads import Upload, accept_upload, outcome_before_reading
+from webapp.phone.answers import text_answer
+from webapp.phone.blueprint import TooMuchAtOnce, admitted, now, phone_route, request_platform, upload_context
 from webapp.phone.forms import BodyTooLarge
+from webapp.phone.upload_answers import ANSWERS
 
 # A large file is in memory several times over while it is decrypted and sealed; here it is about its encrypted size.
 LARGE_FILE_BYTES = 32 << 20
@@ -29,17 +33,23 @@ def upload() -> Response:
         return _too_large(body)
     db.session.commit()
     file_name = form.fields.get("file_name", "")
-    answer = answer_before_reading(participant, file_name, now())
+    outcome = outcome_before_reading(participant, file_name, now())
     try:
-        if answer is None:
+        if outcome is None:
             with _room_for(form.file):
                 upload = Upload(file_name, form.file, request_platform(), form.fields["password"])
-                answer = accept_upload(desk_of(participant), participant, upload)
-        if answer.refusal:
-            note_refusal(db.session(), participant, file_name, len(form.file or b""), answer, now())
+                outcome = accept_upload(upload_context(participant), participant, upload)
+        return _answered(participant, file_name, len(form.file or b""), outcome)
     finally:
         if isinstance(form.file, mmap.mmap):
             form.file.close()
+
+
+def _answered(participant: Participant, file_name: str, size_bytes: int, outcome: UploadOutcome) -> Response:
+    """What the phone is told. A refusal is noted for the study, and the outcome for `/metrics`."""
+    g.upload_outcome, answer = outcome, ANSWERS[outcome]
+    if outcome.refusal:
+        note_refusal(db.session(), participant, file_name, size_bytes, outcome, answer.status, now())
     return text_answer(answer)
 
 
@@ -50,9 +60,8 @@ def _too_large(body: BodyTooLarge) -> Response:
     """
     participant = known_participant(db.session(), body.fields)
     file_name = body.fields.get("file_name", "")
-    answer = answer_before_reading(participant, file_name, now()) or TOO_LARGE
-    note_refusal(db.session(), participant, file_name, body.size_bytes, answer, now())
-    return text_answer(answer)
+    outcome = outcome_before_reading(participant, file_name, now()) or UploadOutcome.TOO_LARGE
+    return _answered(participant, file_name, body.size_bytes, outcome)
 
 
 @contextmanager

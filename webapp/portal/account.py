@@ -7,6 +7,8 @@ from wtforms import PasswordField
 from wtforms.validators import InputRequired
 
 from core.accounts import least_password, password_problem
+from core.accounts.changing import set_password
+from core.audit import actor_of
 from core.crypto.passwords import verify_password
 from core.database import db
 from core.models.researcher import studies_of
@@ -42,7 +44,7 @@ def self_change_password() -> ResponseReturnValue:
     form = PasswordForm()
     if not form.validate() or not _is_acceptable(form):
         return _page(form), 422
-    g.researcher.set_password(form.new_password.data, must_change=False)
+    set_password(db.session(), g.researcher, form.new_password.data, must_change=False, actor=actor_of(g.researcher))
     begin_session(g.researcher)
     db.session.commit()
     flash("Password changed. Everywhere else you are signed out.", "good")

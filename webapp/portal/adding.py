@@ -12,6 +12,7 @@ from wtforms import IntegerField, StringField
 from wtforms.validators import InputRequired, NumberRange
 
 from core.access import Capability
+from core.audit import actor_of
 from core.database import db
 from core.participants import NewParticipant, create_participants
 from core.participants.batches import MADE_AT_ONCE, ask_for_batch, batches_of_study
@@ -72,7 +73,7 @@ def create_many_patients(study_number: int) -> ResponseReturnValue:
 
 def _in_background(count: int, name: str) -> ResponseReturnValue:
     """Leaves a batch to the deployment `create-participants`, and leads to the page that shows how far it is."""
-    batch = ask_for_batch(db.session(), g.study, count, name, g.researcher.username)
+    batch = ask_for_batch(db.session(), g.study, count, name, actor=actor_of(g.researcher))
     db.session.commit()
     if not start_run(CREATE_PARTICIPANTS):
         flash("No Prefect server took this batch. It is kept, and begins by itself when one is there again.", "warn")
@@ -99,7 +100,7 @@ def csv_name(wanted: str) -> str:
 
 
 def _create(count: int) -> list[NewParticipant]:
-    return create_participants(db.session(), sealed_store(g.study), g.study, count)
+    return create_participants(db.session(), sealed_store(g.study), g.study, count, actor=actor_of(g.researcher))
 
 
 def _page(form: ManyForm, new: list[NewParticipant] | None = None) -> str:

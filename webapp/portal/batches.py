@@ -4,6 +4,7 @@ from flask import abort, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from core.access import Capability
+from core.audit import actor_of
 from core.database import db
 from core.models import BatchState, ParticipantBatch
 from core.participants.batches import batch_of_study, count_unregistered, renewed_passwords
@@ -37,7 +38,7 @@ def batch_passwords(study_number: int, batch_number: int) -> ResponseReturnValue
     batch = _batch(batch_number)
     if batch.state != BatchState.DONE.value:
         return redirect(url_for("portal.batch_page", study_number=study_number, batch_number=batch_number))
-    new = renewed_passwords(db.session(), batch)
+    new = renewed_passwords(db.session(), batch, actor=actor_of(g.researcher))
     db.session.commit()
     return csv_of(new, csv_name(batch.name))
 

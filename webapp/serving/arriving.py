@@ -87,7 +87,7 @@ class Arriving:
         self._spool_folder = spool_folder
         self.began_at = self.heard_at = now
         self.head = bytearray()
-        self.request: Request | None = None
+        self.request: Any = None  # gunicorn's Request, once its head has arrived
         self.length = self.received = 0
         self.not_taken: NotTaken | None = None
         self.rest = b""  # bytes of the next request
@@ -114,7 +114,7 @@ class Arriving:
         if self.length > most_bytes:
             self.not_taken, self._wanted = NotTaken.TOO_LARGE, min(self.length, PROBED_BYTES)
         if self.length > UNSEEN_BYTES:
-            self._body = SpooledTemporaryFile(MEMORY_BYTES, dir=self._spool_folder)  # noqa: SIM115  closed with the request
+            self._body = SpooledTemporaryFile(MEMORY_BYTES, dir=str(self._spool_folder))  # noqa: SIM115  closed with the request
         return self._take(first)
 
     def _take(self, data: bytes) -> Progress:

@@ -51,7 +51,7 @@ class LastingQueue(PollableMethodQueue):  # type: ignore[misc]  # gunicorn has n
         """
 
 
-class WholeRequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class WholeRequestWorker(ThreadWorker):
     """A worker whose application finds, beside WSGI's own, `wsgi.input` as an ArrivedBody."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

@@ -10,6 +10,7 @@ from flask import Flask, current_app
 from limits import RateLimitItemPerMinute
 from sqlalchemy.exc import OperationalError
 
+from core.audit import SERVER
 from core.database import db
 from core.models import CredentialKind, Participant, PushCredential, PushToken, QueuedUpload, Study
 from core.notifications.credentials import store_credential
@@ -21,7 +22,7 @@ from tests.conftest import VECTORS
 from tests.core.test_push_credentials import as_json
 from tests.factories import Factory, phone_fields
 from tests.fakes.google import running_google
-from webapp.phone import door
+from webapp.phone import blueprint
 from webapp.stores import settings
 
 Situation = Callable[[Factory], Participant]
@@ -186,7 +187,7 @@ def database_is_down(app: Flask, participant: Participant) -> Iterator[None]:
         raise OperationalError("SELECT 1", {}, Exception("no connection"))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(door, "admit", fail)
+        patch.setattr(blueprint, "admit", fail)
         yield
 
 
@@ -217,7 +218,7 @@ def bodies_may_be_small_only(app: Flask, participant: Participant) -> Iterator[N
 def nothing_more_is_allowed(app: Flask, participant: Participant) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for limit in ("REQUESTS", "WRONG_PASSWORDS"):
-            patch.setattr(door, limit, RateLimitItemPerMinute(0))
+            patch.setattr(blueprint, limit, RateLimitItemPerMinute(0))
         yield
 
 
@@ -225,7 +226,7 @@ def nothing_more_is_allowed(app: Flask, participant: Participant) -> Iterator[No
 def google_listens(app: Flask, participant: Participant) -> Iterator[None]:
     """A push service, and the credentials for it."""
     with running_google() as google:
-        store_credential(db.session(), CredentialKind.BACKEND, as_json(google.service_account), NOW)
+        store_credential(db.session(), CredentialKind.BACKEND, as_json(google.service_account), NOW, actor=SERVER)
         db.session.commit()
         with settings_say(fcm_url=google.url)(app, participant):
             yield

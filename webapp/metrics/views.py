@@ -18,18 +18,18 @@ from webapp.metrics.web_counts import OWN_COUNTS, count_phone_request, watch_poo
 from webapp.metrics.work_figures import WorkFigures
 from webapp.stores import settings
 
-metrics_door = Blueprint("metrics", __name__)
+metrics_views = Blueprint("metrics", __name__)
 
 
 def init_metrics(app: Flask) -> None:
     """Adds the endpoint, and counts what this application does from now on; needs its database."""
-    app.register_blueprint(metrics_door)
+    app.register_blueprint(metrics_views)
     app.after_request(count_phone_request)
     with app.app_context():
         watch_pool(db.engine)
 
 
-@metrics_door.get("/metrics")
+@metrics_views.get("/metrics")
 def metrics() -> Response:
     """All figures as text; 404 where nothing is configured, 401 or 403 to whoever may not read them."""
     configured = settings()

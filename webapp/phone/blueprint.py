@@ -1,6 +1,5 @@
 """The phones' door: how its endpoints are reached, who gets in, and how errors are told (PHONE-1 to PHONE-20)."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import wraps
@@ -15,19 +14,21 @@ from core.database import db
 from core.models import Participant
 from core.phones.authentication import Level, Refused, admit, authenticate, has_right_password, known_participant
 from core.phones.tracking import remember_reports
-from core.phones.uploads import TOO_LARGE, Answer, UploadDesk
+from core.phones.upload_outcomes import UploadOutcome
+from core.phones.uploads import UploadContext
 from core.storage.errors import StoreError
 from core.storage.time_budget import store_time_limited_to
 from core.streams import Platform
 from core.tallies import Counted, Integrity, add_tallies_at_once
 from webapp.bodies import not_taken
+from webapp.phone.answers import RETRY_AFTER_SECONDS, Answer, text_answer
 from webapp.phone.forms import BodyTooLarge, PhoneForm, read_phone_form
 from webapp.phone.rates import REQUESTS, WRONG_PASSWORDS, TooManyRequests, is_within
+from webapp.phone.upload_answers import ANSWERS
 from webapp.serving.arriving import NotTaken
 from webapp.stores import private_keys, sealed_store
 
 phone = Blueprint("phone", __name__)
-RETRY_AFTER_SECONDS = "60"
 METHODS = ["GET", "POST"]  # a GET has no form, and is refused as such (PHONE-6)
 STORE_SECONDS = 12  # of a request, whatever it asks of the store: a phone waits 15 s for its answer (STORE-8, PHONE-13)
 
@@ -100,25 +101,13 @@ def _note(participant: Participant, fields: Mapping[str, str], at: datetime) -> 
     remember_reports(db.session(), participant, fields, request.path, at)
 
 
-def desk_of(participant: Participant) -> UploadDesk:
-    return UploadDesk(db.session(), sealed_store(participant.study), private_keys())
+def upload_context(participant: Participant) -> UploadContext:
+    return UploadContext(db.session(), sealed_store(participant.study), private_keys())
 
 
 def request_platform() -> Platform:
     """The platform of the request: iOS if the path's last four characters hold `ios` (PHONE-5)."""
     return Platform.IOS if "ios" in request.path[-4:].lower() else Platform.ANDROID
-
-
-def json_answer(value: Any) -> Response:
-    """ASCII with a charset: iOS decodes by the header, and Latin-1 without one (PHONE-11)."""
-    return Response(json.dumps(value, ensure_ascii=True), content_type="application/json; charset=utf-8")
-
-
-def text_answer(answer: Answer) -> Response:
-    response = Response(answer.text, status=answer.status, content_type="text/plain; charset=utf-8")
-    if answer.status == 503:
-        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
-    return response
 
 
 def now() -> datetime:
@@ -143,7 +132,7 @@ def too_many_requests(_: TooManyRequests) -> Response:
 @phone.errorhandler(BodyTooLarge)
 def too_large(_: BodyTooLarge) -> Response:
     """No app sends so much but in an upload, which answers by itself."""
-    return text_answer(TOO_LARGE)
+    return text_answer(ANSWERS[UploadOutcome.TOO_LARGE])
 
 
 @phone.errorhandler(TooMuchAtOnce)

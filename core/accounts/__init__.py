@@ -1,0 +1,7 @@
+"""Accounts of researchers, and keys of their programs."""
+
+from core.accounts.api_keys import create_api_key
+from core.accounts.creating import create_researcher, new_password
+from core.accounts.passwords import least_password, password_problem
+
+__all__ = ["create_api_key", "create_researcher", "least_password", "new_password", "password_problem"]

@@ -1,0 +1,35 @@
+"""Keys of researchers' programs (DATA-4)."""
+
+import secrets
+import string
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.audit import Actor, record
+from core.crypto.passwords import hash_password
+from core.models import ApiKey, Researcher
+from core.models.audit_record import Action
+
+API_KEY_CHARACTERS = string.ascii_letters + string.digits + "+/"
+API_KEY_LENGTH = 64
+
+
+def create_api_key(session: Session, researcher: Researcher, name: str, *, actor: Actor) -> tuple[str, str]:
+    """Adds a key and gives access key and secret, which is nowhere else (DATA-4); the caller commits."""
+    access_key, secret_key = (
+        "".join(secrets.choice(API_KEY_CHARACTERS) for _ in range(API_KEY_LENGTH)) for _ in range(2)
+    )
+    session.add(ApiKey(access_key=access_key, secret_hash=hash_password(secret_key), name=name, researcher=researcher))
+    record(session, actor, Action.API_KEY_CREATE, username=researcher.username, access_key=access_key)
+    return access_key, secret_key
+
+
+def disable_api_key(session: Session, access_key: str, *, actor: Actor) -> bool:
+    """Stops a key at once; the caller commits. False where there is none of that name."""
+    key = session.scalar(select(ApiKey).where(ApiKey.access_key == access_key))
+    if key is None:
+        return False
+    key.is_active = False
+    record(session, actor, Action.API_KEY_DISABLE, access_key=access_key)
+    return True

@@ -1,0 +1,50 @@
+"""Changing accounts of researchers: one function for one change; the caller commits."""
+
+from sqlalchemy import delete
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from core.access import Role
+from core.accounts.creating import new_password
+from core.audit import Actor, record
+from core.models import Researcher, Study, StudyRole
+from core.models.audit_record import Action
+
+
+def set_password(session: Session, researcher: Researcher, password: str, *, must_change: bool, actor: Actor) -> None:
+    """Stores a new password and ends every session of this person (PORTAL-29)."""
+    researcher.set_password(password, must_change=must_change)
+    record(session, actor, Action.RESEARCHER_SET_PASSWORD, username=researcher.username)
+
+
+def reset_researchers_password(session: Session, researcher: Researcher, *, actor: Actor) -> str:
+    """Makes a one-time password, which is nowhere else and must be changed at the next sign-in (PORTAL-193)."""
+    password = new_password()
+    set_password(session, researcher, password, must_change=True, actor=actor)
+    return password
+
+
+def set_enabled(session: Session, researcher: Researcher, is_enabled: bool, *, actor: Actor) -> None:
+    """Lets a person sign in, or not; ends every session (PORTAL-29)."""
+    researcher.is_disabled = not is_enabled
+    researcher.end_sessions()
+    action = Action.RESEARCHER_ENABLE if is_enabled else Action.RESEARCHER_DISABLE
+    record(session, actor, action, username=researcher.username)
+
+
+def set_site_admin(session: Session, researcher: Researcher, is_site_admin: bool, *, actor: Actor) -> None:
+    """Makes a person a site administrator, or takes that back (PERM-1)."""
+    researcher.is_site_admin = is_site_admin
+    record(session, actor, Action.RESEARCHER_SITE_ADMIN, username=researcher.username, after=is_site_admin)
+
+
+def set_role(session: Session, study: Study, researcher: Researcher, role: Role | None, *, actor: Actor) -> None:
+    """Gives a person a role in a study in place of the one before; None takes it (PERM-1)."""
+    pair = {"study_id": study.id, "researcher_id": researcher.id}
+    if role is None:
+        session.execute(delete(StudyRole).filter_by(**pair))
+    else:
+        row = insert(StudyRole).values(role=role.value, **pair)
+        session.execute(row.on_conflict_do_update(index_elements=list(pair), set_={"role": role.value}))
+    after = role.value if role else None
+    record(session, actor, Action.STUDY_GRANT, study=study, username=researcher.username, after=after)

@@ -1,0 +1,31 @@
+"""Who changes something. Names are kept as text, since accounts may be deleted and the trail stays (CLAR-20)."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from core.models.audit_record import ActorKind
+
+
+class Account(Protocol):
+    """A researcher's account, as far as the audit trail names it."""
+
+    id: int
+    username: str
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A researcher with the key of the account, or a part of the server, which has none."""
+
+    kind: ActorKind
+    name: str
+    id: int | None = None
+
+
+COMMAND_LINE = Actor(ActorKind.COMMAND, "command line")
+SERVER = Actor(ActorKind.SERVER, "server")
+
+
+def actor_of(account: Account) -> Actor:
+    """A researcher as an actor."""
+    return Actor(ActorKind.RESEARCHER, account.username, account.id)

@@ -1,0 +1,81 @@
+"""The audit trail (CLAR-20)."""
+
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.database import Model
+from core.models.columns import CreatedAt, Id, one_of
+
+
+class ActorKind(StrEnum):
+    """Who may change something."""
+
+    RESEARCHER = "researcher"
+    COMMAND = "command"
+    SERVER = "server"
+
+
+class Action(StrEnum):
+    """What may be changed, as `subject.verb`."""
+
+    STUDY_CREATE = "study.create"
+    STUDY_TIMEZONE = "study.timezone"
+    STUDY_END_DATE = "study.end_date"
+    STUDY_STOP = "study.stop"
+    STUDY_REOPEN = "study.reopen"
+    STUDY_HIDE = "study.hide"
+    STUDY_UNHIDE = "study.unhide"
+    STUDY_EASY_ENROLLMENT = "study.easy_enrollment"
+    STUDY_GRANT = "study.grant"
+    PARTICIPANT_CREATE = "participant.create"
+    PARTICIPANT_BATCH = "participant.batch"
+    PARTICIPANT_RENEW_PASSWORDS = "participant.renew_passwords"
+    PARTICIPANT_RETIRE = "participant.retire"
+    PARTICIPANT_RESET_DEVICE = "participant.reset_device"
+    PARTICIPANT_RESET_PASSWORD = "participant.reset_password"  # noqa: S105  a name
+    PARTICIPANT_PURGE = "participant.purge"
+    SURVEY_CREATE = "survey.create"
+    SURVEY_SAVE = "survey.save"
+    SURVEY_DELETE = "survey.delete"
+    SURVEY_RESTORE = "survey.restore"
+    RESEARCHER_CREATE = "researcher.create"
+    RESEARCHER_SET_PASSWORD = "researcher.set_password"  # noqa: S105  a name
+    RESEARCHER_ENABLE = "researcher.enable"
+    RESEARCHER_DISABLE = "researcher.disable"
+    RESEARCHER_SITE_ADMIN = "researcher.site_admin"
+    API_KEY_CREATE = "api_key.create"
+    API_KEY_DISABLE = "api_key.disable"
+    CREDENTIAL_STORE = "credential.store"
+    CREDENTIAL_REMOVE = "credential.remove"
+    DOWNTIME_ON = "downtime.on"
+    DOWNTIME_OFF = "downtime.off"
+
+
+class AuditRecord(Model):
+    """One change. It refers to nothing by foreign key and is never purged: ids and names are text.
+
+    `detail` holds ids, names of settings and their old and new values.
+    """
+
+    __tablename__ = "audit_records"
+
+    id: Mapped[Id]
+    at: Mapped[CreatedAt]
+    actor_kind: Mapped[str] = mapped_column(sa.Text)
+    actor_id: Mapped[int | None] = mapped_column(sa.BigInteger)
+    actor_name: Mapped[str] = mapped_column(sa.Text)
+    action: Mapped[str] = mapped_column(sa.Text)
+    study_object_id: Mapped[str | None] = mapped_column(sa.Text)
+    patient_id: Mapped[str | None] = mapped_column(sa.Text)
+    detail: Mapped[dict[str, Any]] = mapped_column(JSONB(none_as_null=True), server_default=sa.text("'{}'"))
+
+    __table_args__ = (
+        one_of("actor_kind", ActorKind),
+        sa.Index(None, "study_object_id", "at"),
+        sa.Index(None, "patient_id", "at"),
+        sa.Index(None, "at"),
+    )
