@@ -18,7 +18,7 @@ def set_password(session: Session, researcher: Researcher, password: str, *, mus
 
 
 def reset_researchers_password(session: Session, researcher: Researcher, *, actor: Actor) -> str:
-    """Makes a one-time password, which is nowhere else and must be changed at the next sign-in (PORTAL-193)."""
+    """Makes a one-time password, which is nowhere else and must be changed at the next sign-in."""
     password = new_password()
     set_password(session, researcher, password, must_change=True, actor=actor)
     return password

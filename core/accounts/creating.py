@@ -1,4 +1,4 @@
-"""Creating accounts of researchers (PORTAL-192)."""
+"""Creating accounts of researchers."""
 
 import re
 import secrets

@@ -42,7 +42,7 @@ BUSY = (
 )
 
 
-class LastingQueue(PollableMethodQueue):  # type: ignore[misc]  # gunicorn has no types
+class LastingQueue(PollableMethodQueue):
     """Calls from threads to the main thread, over a pipe that stays open until the process ends."""
 
     def close(self) -> None:
