@@ -90,18 +90,14 @@ class TriedAfterPause(sa.pool.QueuePool):
 
     SECONDS = 5.0
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        if "_dispatch" not in options:  # a pool made anew in place of another has its listeners
-            sa.event.listen(self, "checkin", self._note)
-            sa.event.listen(self, "checkout", self._try)
-
     @staticmethod
-    def _note(_: Any, record: Any) -> None:
+    def note(_: Any, record: Any) -> None:
+        """Notes when a connection came back."""
         record.info["used_at"] = time.monotonic()
 
     @classmethod
-    def _try(cls, connection: Any, record: Any, _: Any) -> None:
+    def test(cls, connection: Any, record: Any, _: Any) -> None:
+        """Asks the database something where the connection has rested. Raises DisconnectionError."""
         if time.monotonic() - record.info.get("used_at", math.inf) < cls.SECONDS:
             return
         try:
@@ -110,6 +106,11 @@ class TriedAfterPause(sa.pool.QueuePool):
             connection.rollback()
         except psycopg2.Error as error:
             raise sa.exc.DisconnectionError from error  # the pool makes a new one
+
+
+# Listeners of the class hear of every pool of it, also of those that SQLAlchemy makes in place of another.
+sa.event.listen(TriedAfterPause, "checkin", TriedAfterPause.note)
+sa.event.listen(TriedAfterPause, "checkout", TriedAfterPause.test)
 
 
 def engine_options(settings: Settings, pool_size: int) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from core.database import Model
 from core.models.columns import At, CreatedAt, Id, one_of
-from core.surveys.schedules import ScheduleKind
 
 SUCCESS = "success"
 """The status of an attempt that the push service accepted; every other one is a reason."""
@@ -50,7 +49,8 @@ class Schedule(Model):
     time_of_day: Mapped[time]
 
     __table_args__ = (
-        one_of("kind", ScheduleKind),
+        # The kinds are those of core.surveys.schedules.
+        sa.CheckConstraint("kind IN ('weekly', 'absolute', 'relative')", name="kind"),
         sa.CheckConstraint("(kind = 'weekly') = (weekday IS NOT NULL)", name="weekly"),
         sa.CheckConstraint("(kind = 'absolute') = (falls_on IS NOT NULL)", name="absolute"),
         sa.CheckConstraint(

@@ -1,7 +1,6 @@
 """Surveys: what phones show and participants answer."""
 
 from enum import StrEnum
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -9,13 +8,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from core.database import Model
 from core.models.columns import At, CreatedAt, Id
 from core.models.study import new_object_id
-from core.surveys.content import (
-    ContentRefused,
-    decoded_content,
-    decoded_settings,
-    questions_for_phones,
-    settings_without_zero,
-)
 
 
 class SurveyType(StrEnum):
@@ -23,10 +15,6 @@ class SurveyType(StrEnum):
 
     TRACKING = "tracking_survey"
     AUDIO = "audio_survey"
-
-
-class UnreadableSurvey(Exception):
-    """What is stored of a survey is not JSON of its shape; the message names the survey."""
 
 
 class Survey(Model):
@@ -48,28 +36,6 @@ class Survey(Model):
     created_at: Mapped[CreatedAt]
 
     __table_args__ = (sa.CheckConstraint("object_id ~ '^[A-Za-z0-9]{1,64}$'", name="object_id"),)
-
-    def parsed_content(self) -> list[Any]:
-        """Questions, or the one prompt of an audio survey, which apps need even when empty (PHONE-53).
-
-        Ends of sliders are texts (PHONE-54). Raises UnreadableSurvey.
-        """
-        try:
-            content = questions_for_phones(decoded_content(self.content, is_null_empty=True))
-        except ContentRefused as error:
-            raise UnreadableSurvey(f"survey {self.object_id}: {error}") from error
-        return content or ([{"prompt": ""}] if self.survey_type == SurveyType.AUDIO else [])
-
-    def parsed_settings(self) -> dict[str, Any]:
-        """Settings with `always_available` always present: without it Android hides the survey (PHONE-51).
-
-        Never 0 random questions (PHONE-52). Raises UnreadableSurvey.
-        """
-        try:
-            settings = decoded_settings(self.settings, is_null_empty=True)
-        except ContentRefused as error:
-            raise UnreadableSurvey(f"survey {self.object_id}: {error}") from error
-        return {"always_available": False, **settings_without_zero(settings)}
 
 
 class SurveyVersion(Model):

@@ -1,7 +1,8 @@
 """Participants' private keys, fetched once and kept parsed in memory (PHONE-116)."""
 
-from collections import OrderedDict
 from threading import Lock
+
+from cachetools import LRUCache
 
 from core.crypto.participant_keys import DevicePrivateKey
 from core.storage import SealedStore
@@ -13,8 +14,7 @@ class PrivateKeyCache:
     """The most recently used keys, by study and patient id. A participant's pair never changes (PHONE-90)."""
 
     def __init__(self, most: int = MOST_KEYS) -> None:
-        self._most = most
-        self._keys: OrderedDict[str, DevicePrivateKey] = OrderedDict()
+        self._keys: LRUCache[str, DevicePrivateKey] = LRUCache(most)
         self._lock = Lock()
 
     def get(self, store: SealedStore, patient_id: str) -> DevicePrivateKey:
@@ -22,13 +22,10 @@ class PrivateKeyCache:
         path = private_key_path(store.study_id, patient_id)
         with self._lock:
             if key := self._keys.get(path):
-                self._keys.move_to_end(path)
                 return key
         key = DevicePrivateKey.from_pem(store.read(path)[0])
         with self._lock:
             self._keys[path] = key
-            while len(self._keys) > self._most:
-                self._keys.popitem(last=False)
         return key
 
 

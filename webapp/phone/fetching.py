@@ -4,7 +4,8 @@ from flask import Response, current_app
 
 from core.database import db
 from core.models import AppSettings, Participant
-from core.models.survey import UnreadableSurvey, surveys_for_phones
+from core.models.survey import surveys_for_phones
+from core.surveys.for_phones import UnreadableSurvey, content_for_phones, settings_for_phones
 from core.surveys.timings import timings_for_phones
 from webapp.phone.answers import RETRY_AFTER_SECONDS, json_answer
 from webapp.phone.blueprint import admitted, now, phone, phone_route
@@ -34,8 +35,8 @@ def download_surveys() -> Response:
             {
                 "_id": survey.object_id,
                 "survey_type": survey.survey_type,
-                "content": survey.parsed_content(),
-                "settings": survey.parsed_settings(),
+                "content": content_for_phones(survey),
+                "settings": settings_for_phones(survey),
                 "timings": timings[survey.id],
                 "name": survey.name,
             }

@@ -1,0 +1,40 @@
+"""A survey as phones read it (PHONE-50 to PHONE-54)."""
+
+from typing import Any
+
+from core.models import Survey, SurveyType
+from core.surveys.content import (
+    ContentRefused,
+    decoded_content,
+    decoded_settings,
+    questions_for_phones,
+    settings_without_zero,
+)
+
+
+class UnreadableSurvey(Exception):
+    """What is stored of a survey is not JSON of its shape; the message names the survey."""
+
+
+def content_for_phones(survey: Survey) -> list[Any]:
+    """Questions, or the one prompt of an audio survey, which apps need even when empty (PHONE-53).
+
+    Ends of sliders are texts (PHONE-54). Raises UnreadableSurvey.
+    """
+    try:
+        content = questions_for_phones(decoded_content(survey.content, is_null_empty=True))
+    except ContentRefused as error:
+        raise UnreadableSurvey(f"survey {survey.object_id}: {error}") from error
+    return content or ([{"prompt": ""}] if survey.survey_type == SurveyType.AUDIO else [])
+
+
+def settings_for_phones(survey: Survey) -> dict[str, Any]:
+    """Settings with `always_available` always present: without it Android hides the survey (PHONE-51).
+
+    Never 0 random questions (PHONE-52). Raises UnreadableSurvey.
+    """
+    try:
+        settings = decoded_settings(survey.settings, is_null_empty=True)
+    except ContentRefused as error:
+        raise UnreadableSurvey(f"survey {survey.object_id}: {error}") from error
+    return {"always_available": False, **settings_without_zero(settings)}
