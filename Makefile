@@ -25,7 +25,7 @@ test: install ## the whole test suite, on two cores
 test-long: install ## tests that take long; each has a sample in `make test`
 	$(BIN)/pytest -q -m long $(ARGS)
 
-fuzz: install ## 20,000 odd requests at the phones' door (FUZZ_CASES, FUZZ_SEED), figures as one JSON line
+fuzz: install ## 20,000 odd requests to the phones' endpoints (FUZZ_CASES, FUZZ_SEED), figures as one JSON line
 	@$(BIN)/python -m tests.fuzz
 
 bench: install ## benchmarks, one JSON line each

@@ -58,7 +58,7 @@ class Oddities:
     without_object_row_paths: list[str] = field(default_factory=list)
 
     def add(self, other: "Oddities") -> None:
-        """Adds another's counts, and of its lists what there is room for."""
+        """Adds the counts of another report, and as much of its lists as the limit allows."""
         for name, value in vars(other).items():
             mine = getattr(self, name)
             setattr(self, name, (mine + value)[:MOST_LISTED] if isinstance(value, list) else mine + value)

@@ -35,7 +35,7 @@ class JsonLines(logging.Formatter):
 
 
 class ReadableLines(logging.Formatter):
-    """The same for people."""
+    """Log lines as readable text, for people."""
 
     def format(self, record: logging.LogRecord) -> str:
         known = "".join(f"  {name}={value}" for name, value in _known(record).items())

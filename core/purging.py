@@ -1,6 +1,6 @@
 """Purges: everything of a participant is deleted for good, objects with all their versions and rows (STORE-9).
 
-`participants.purge_asked_at` and `purged_at` are what the phones' door and the processing look at; `purges` holds the
+`participants.purge_asked_at` and `purged_at` are read by the phones' endpoints and by processing; `purges` holds the
 progress. Every step can be done again, so a purge that a crash ended goes on from the start with what is left.
 """
 

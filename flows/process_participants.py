@@ -46,7 +46,7 @@ ALWAYS_COUNTED = ("participants", "files", "chunks_written", "failed")  # the Pr
     retry_condition_fn=is_infrastructure_error,
 )
 def process_batches(number: int) -> ProcessingReport | None:
-    """Batches of whoever was served least recently, for some seconds; None when nobody waits any more."""
+    """Processes batches for some seconds, the participant served least recently first; None when nobody waits."""
     report = process_for(get_engine(), get_store(), get_settings(), Scope(), WORK_SECONDS)
     if report is not None:
         get_run_logger().info(

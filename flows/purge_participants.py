@@ -39,7 +39,7 @@ def purge_participant(number: int) -> PurgeCertificate | None:
     **HOOKS,
 )
 def purge_participants(dry_run: bool = False) -> State:
-    """Purges whoever is due, one after the other, and leaves a certificate of each; `dry_run` lists who waits.
+    """Purges the participants that are due, one by one, and leaves a certificate of each; `dry_run` lists who waits.
 
     A purge that fails does not hold up the others; the run fails at its end, and the next one tries again.
     """

@@ -73,7 +73,7 @@ def unseal(sealed: Iterable[bytes], context: SealContext) -> Iterator[bytes]:
 
 
 def unseal_whole(sealed: bytes, context: SealContext) -> bytes:
-    """The same for an object in memory, in one call for each step: most objects are small. Raises SealBroken."""
+    """Opens a sealed object that is in memory, in one call for each step: most objects are small. Raises SealBroken."""
     frame = b"".join(_verified(_cut(sealed), context))
     try:
         if zstandard.frame_content_size(frame) >= 0:
@@ -175,7 +175,7 @@ def _decompressed(compressed: Iterable[bytes], path: str) -> Iterator[bytes]:
 
 
 def _segments(pieces: Iterable[bytes], size: int, first: int | None = None) -> Iterator[bytes]:
-    """The same bytes cut anew: one piece of `first` bytes if asked for, then pieces of `size`, the last one shorter."""
+    """The bytes of the pieces, cut anew: one piece of `first` bytes if asked for, then pieces of `size`, the last one shorter."""
     buffer = bytearray()
     wanted = first or size
     for piece in pieces:

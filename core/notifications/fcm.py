@@ -110,7 +110,7 @@ class _Client(FCMNotification):  # type: ignore[misc]
         try:
             answer = response.json()
             return DELIVERED if response.status_code == 200 and answer["name"] else _refusal(response, answer["error"])
-        except (ValueError, LookupError, TypeError, AttributeError):  # whoever said this, it was not FCM
+        except (ValueError, LookupError, TypeError, AttributeError):  # an answer that is not FCM's
             said = response.text[:MOST_CHARACTERS_READ] or f"status {response.status_code}"
             return Outcome(Fate.UNREACHABLE, said, retry_after(response.headers.get("Retry-After")))
 

@@ -1,4 +1,4 @@
-"""What becomes of a push, whoever delivers it (NOTIF-41, NOTIF-42, NOTIF-43)."""
+"""What can become of a push, the same for FCM and APNs (NOTIF-41, NOTIF-42, NOTIF-43)."""
 
 import re
 from dataclasses import dataclass

@@ -44,8 +44,7 @@ def authenticate(session: Session, fields: Mapping[str, str], level: Level, now:
     `device_id` is not a credential and replaces the stored one (PHONE-22).
     """
     patient_id = _patient_id(fields)
-    # The row that every request of a phone takes first, so that none of two waits for the other crosswise, and what is
-    # then read stays so.
+    # Lock this row first, so that two requests of one phone cannot deadlock, and what is read then stays as it is.
     mine = sa.select(Participant.id).where(Participant.patient_id == patient_id).scalar_subquery()
     row = sa.select(ParticipantActivity.participant_id).where(ParticipantActivity.participant_id == mine)
     session.execute(row.with_for_update(key_share=True))
@@ -85,7 +84,7 @@ def has_right_password(participant: Participant, fields: Mapping[str, str]) -> b
 
 
 def admit(session: Session, fields: Mapping[str, str], column: str, now: datetime) -> Participant:
-    """The same at the minimal level, where the password is not compared (PHONE-21); raises Refused.
+    """The participant that the fields name, at the minimal level, where no password is compared (PHONE-21).
 
     Notes `now` in this column of the activity, all in one statement: uploads come this way, the bulk of all requests.
     """

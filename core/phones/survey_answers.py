@@ -83,7 +83,7 @@ def newest_answer_files(session: Session, participant_id: int, now: datetime) ->
 
 
 def read_answers(store: SealedStore, files: Iterable[AnswerFile], seconds: float) -> list[AnswerFile]:
-    """The same files with their answers, as far as that many seconds reach. Raises StoreUnavailable.
+    """The files with their answers, as far as that many seconds reach. Raises StoreUnavailable.
 
     A file that is gone, or whose seal is broken, stays without answers, and is logged.
     """

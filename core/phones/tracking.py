@@ -51,7 +51,7 @@ _RECEIPTS = sa.text(
 
 
 def receipts_in(report: str) -> list[str]:
-    """The uuids in a JSON list of texts, each once and in order, so that no two requests wait for each other crosswise.
+    """The uuids in a JSON list of texts, each once and in order, so that two requests cannot deadlock.
 
     Whatever is no such list, or no uuid in it, is passed over (PHONE-123).
     """

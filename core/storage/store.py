@@ -49,7 +49,7 @@ class ObjectStore(Protocol):
     def versions(self, prefix: str) -> Iterator[ObjectVersion]:
         """Everything that is kept under keys that begin with `prefix`, also of deleted objects, fetched in pages.
 
-        Whoever deletes what was given so far may go on with the rest.
+        Deleting objects while iterating is safe.
         """
 
     def delete_versions(self, versions: Sequence[ObjectVersion]) -> None:

@@ -59,7 +59,7 @@ def rebuild_events(
 
     Of all of the study's participants and surveys, or of these only. Nobody has events in a stopped study, of a
     deleted survey, or once retired or purged (NOTIF-3). Reads the schedules so that none of them can vanish before
-    the caller's commit, and waits for whoever is removing one.
+    the caller's commit, and waits for a transaction that is removing one.
     """
     session.flush()
     wanted = _wanted_events(study, _moments(session, study, now, survey_id, participant_ids), participant_ids)

@@ -50,7 +50,7 @@ def update_events_of_study(session: Session, study: Study, now: datetime, *, sur
 
 
 def update_events_of(session: Session, study: Study, participant_ids: Sequence[int], now: datetime) -> bool:
-    """The same for these participants: at once where they are few, else with the whole study."""
+    """Brings the events of these participants into step: at once where they are few, else with the whole study."""
     session.flush()
     if len(participant_ids) <= MOST_AT_ONCE:
         rebuild_events(session, study, now, participant_ids=participant_ids)

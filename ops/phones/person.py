@@ -1,4 +1,4 @@
-"""Whoever carries a phone: home, work, habits, and so where they are and what they do at any moment."""
+"""The person who carries a simulated phone: home, work, habits, and from these place and activity at any moment."""
 
 import math
 import random

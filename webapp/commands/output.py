@@ -56,7 +56,7 @@ class CommandGroup(AppGroup):
 
 
 class OneLineCommand(click.Command):
-    """The same for a command of no group."""
+    """A command outside any group that says in one line what is wrong."""
 
     def make_context(self, *arguments: Any, **more: Any) -> click.Context:
         with one_line():

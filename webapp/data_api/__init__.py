@@ -1,4 +1,4 @@
-"""The door for researchers' programs: API keys, lists, downloads (spec data-api)."""
+"""The data API for researchers' programs: API keys, lists, downloads (spec data-api)."""
 
 from webapp.data_api.views import data_api
 

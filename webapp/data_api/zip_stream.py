@@ -137,7 +137,7 @@ def _read(store: SealedStore, member: Member) -> Contents:
 
 def _open(store: SealedStore, member: Member) -> Contents:
     """A large member's contents, read through to the end before the zip takes them: a damaged one must not break it."""
-    file = SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115  closed by whoever reads it to the end
+    file = SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115  closed at the end of reading
     try:
         for piece in store.open(member.path, member.seal)[0]:
             file.write(piece)

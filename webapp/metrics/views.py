@@ -31,7 +31,7 @@ def init_metrics(app: Flask) -> None:
 
 @metrics_views.get("/metrics")
 def metrics() -> Response:
-    """All figures as text; 404 where nothing is configured, 401 or 403 to whoever may not read them."""
+    """All figures as text; 404 where nothing is configured, 401 or 403 without the right to read them."""
     configured = settings()
     if not (configured.metrics_token or configured.networks_of_metrics):
         abort(404)

@@ -39,7 +39,7 @@ pool_checked_out = Gauge(
 
 
 def count_phone_request(response: Response) -> Response:
-    """Counts the answer to a phone; hooks of other doors' requests pass it by."""
+    """Counts the answer to a phone; requests of other blueprints are not counted."""
     if request.blueprint == "phone":
         status = str(response.status_code)
         phone_requests.labels((request.endpoint or "").removeprefix("phone."), status).inc()

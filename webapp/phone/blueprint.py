@@ -1,4 +1,4 @@
-"""The phones' door: how its endpoints are reached, who gets in, and how errors are told (PHONE-1 to PHONE-20)."""
+"""The blueprint of the phones' endpoints: routes, authentication, and the answers to errors (PHONE-1 to PHONE-20)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -72,7 +72,7 @@ def admitted(activity: str) -> tuple[Participant, PhoneForm]:
 
 
 def admitted_with(fields: Mapping[str, str], activity: str) -> Participant:
-    """The same, for fields that have been read."""
+    """The participant that these form fields name, at the minimal level; the caller commits."""
     if not is_within(REQUESTS, fields.get("patient_id", "")):
         if not has_right_password(known_participant(db.session(), fields), fields):
             raise TooManyRequests
