@@ -70,7 +70,7 @@ def add_tallies(session: Session, numbers: Numbers) -> None:
 
 
 def add_tallies_at_once(engine: sa.Engine, numbers: Numbers) -> None:
-    """Adds to the totals in a transaction of its own. Counts that cannot be added are lost, with a line in the log; never raises.
+    """Adds to the totals in a transaction of its own. Never raises: counts that cannot be added are lost, and logged.
 
     For what is met in the middle of something else that must go on.
     """

@@ -73,7 +73,7 @@ def unseal(sealed: Iterable[bytes], context: SealContext) -> Iterator[bytes]:
 
 
 def unseal_whole(sealed: bytes, context: SealContext) -> bytes:
-    """Opens a sealed object that is in memory, in one call for each step: most objects are small. Raises SealBroken."""
+    """Opens a sealed object in memory, in one call for each step: most objects are small. Raises SealBroken."""
     frame = b"".join(_verified(_cut(sealed), context))
     try:
         if zstandard.frame_content_size(frame) >= 0:

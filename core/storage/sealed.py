@@ -66,7 +66,7 @@ class SealedStore:
         return self._stored(path, contents, sealed, self.store.create(path + SUFFIX, sealed))
 
     def create_raw(self, path: str, contents: bytes) -> StoredBytes:
-        """Creates the object of an upload: in an imported study an object under the old plain key counts as well (STORE-10)."""
+        """Creates the object of an upload. In an imported study the old plain key counts as taken, too (STORE-10)."""
         if self.has_plain_keys and self._is_there(path):
             raise ObjectExists(path)
         return self.create(path, contents)

@@ -61,7 +61,7 @@ class StreamSpec:
     columns: str = ""
     """Column names of a chunk after `timestamp,UTC time,`; empty when the stream is not chunked."""
     ios_columns: str | None = None
-    """The value on iOS, where it differs from Android's."""
+    """Column names of chunks of iOS phones, where they differ."""
     fix: Fix | None = None
     has_survey: bool = False
     """Raw paths hold a survey id. Only chunked streams have one chunk per survey."""
