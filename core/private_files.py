@@ -4,9 +4,14 @@ import os
 import stat
 from pathlib import Path
 
+# Names that the server gives to files and folders of its own below VAR_DIR begin like this.
+OURS = (
+    ".postgres", ".run", "postgres", "objects", "prefect", "secret_key", "spool", "tmp", "web_counts", "demo",
+)  # fmt: skip
+
 
 class FolderShared(OSError):
-    """A folder that everybody may write to cannot be VAR_DIR."""
+    """A folder that everybody may write to, or that holds other things, cannot be VAR_DIR."""
 
 
 def make_private_folder(var_dir: Path) -> None:
@@ -21,6 +26,9 @@ def make_private_folder(var_dir: Path) -> None:
     found = var_dir.stat()
     if found.st_mode & stat.S_ISVTX:
         raise FolderShared(0, "it is a folder that all users share; VAR_DIR must be a folder of its own", str(var_dir))
+    names = [entry.name for entry in var_dir.iterdir()]
+    if names and not any(name.startswith(OURS) for name in names):
+        raise FolderShared(0, "it holds other things; VAR_DIR must be a folder of its own", str(var_dir))
     _set_mode(var_dir, found, 0o711 if own == 0 else 0o700)
     with os.scandir(var_dir) as entries:
         for entry in entries:

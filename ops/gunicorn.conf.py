@@ -21,7 +21,7 @@ workers = _settings.web_workers
 threads = _settings.web_threads
 # Android waits 15 s for an answer (PHONE-13); a worker that hangs much longer serves nobody.
 timeout = 60
-graceful_timeout = 4
+graceful_timeout = 15  # an upload under way may wait 12 s for the store (STORE-8)
 keepalive = 75  # longer than apps keep a connection idle
 max_requests = 50_000
 max_requests_jitter = 5_000

@@ -16,7 +16,7 @@ from core.config import REPOSITORY
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 CALM_SECONDS = 60.0  # a part that has run for so long begins again with the first pause
-STOP_SECONDS = 10.0
+STOP_SECONDS = 20.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

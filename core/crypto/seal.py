@@ -175,7 +175,7 @@ def _decompressed(compressed: Iterable[bytes], path: str) -> Iterator[bytes]:
 
 
 def _segments(pieces: Iterable[bytes], size: int, first: int | None = None) -> Iterator[bytes]:
-    """The bytes of the pieces, cut anew: one piece of `first` bytes if asked for, then pieces of `size`, the last one shorter."""
+    """The bytes of the pieces, cut anew: one of `first` bytes if asked for, then of `size`, the last one shorter."""
     buffer = bytearray()
     wanted = first or size
     for piece in pieces:

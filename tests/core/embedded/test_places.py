@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.config import REPOSITORY
-from core.embedded import Folder, running
+from core.embedded import EmbeddedDatabaseError, Folder, running, use
 from core.embedded import programs as programs_module
 from core.embedded.account import Account, account_for
 from core.embedded.folder import LONGEST_SOCKET_PATH, socket_folder
@@ -86,6 +86,16 @@ def test_the_folder_is_for_its_owner_alone(var_dir: Path):
             cursor.execute("SHOW listen_addresses")
             assert cursor.fetchone() == ("",)
         connection.close()
+
+
+def test_a_folder_that_holds_other_things_is_left_as_it_is(tmp_path: Path):
+    """CLAR-3: a VAR_DIR that was named by mistake is refused, and nothing in it is closed to anybody."""
+    (tmp_path / "letter").touch()
+    (tmp_path / "letter").chmod(0o644)
+    before = tmp_path.stat().st_mode
+    with pytest.raises(EmbeddedDatabaseError, match="it holds other things"):
+        use(tmp_path)
+    assert (tmp_path / "letter").stat().st_mode & 0o777 == 0o644 and tmp_path.stat().st_mode == before
 
 
 @as_root
