@@ -9,7 +9,7 @@ import click
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from core.access import Role
+from core.access import STORED_ROLES
 from core.database import db
 from core.models import Study, StudyRole
 from core.models.researcher import researcher_by_username
@@ -91,7 +91,7 @@ def update(
 @study_commands.command("grant")
 @click.argument("object_id")
 @click.option("--username", required=True)
-@click.option("--role", required=True, type=click.Choice([*(role.value for role in Role), NO_ROLE]))
+@click.option("--role", required=True, type=click.Choice([*(role.value for role in STORED_ROLES), NO_ROLE]))
 @as_json
 def grant(object_id: str, username: str, role: str, is_json: bool) -> None:
     """Give a researcher a role in a study, or take it."""

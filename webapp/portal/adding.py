@@ -41,14 +41,14 @@ class ManyForm(FlaskForm):
 
 
 @portal.get("/view_study/<number:study_number>/add_participants")
-@in_study(Capability.ADD_PARTICIPANTS)
+@in_study(Capability.PARTICIPANT_CREATE)
 def add_participants(study_number: int) -> ResponseReturnValue:
     """The page with both forms."""
     return _page(ManyForm())
 
 
 @portal.post("/create_new_participant")
-@in_study(Capability.ADD_PARTICIPANTS)
+@in_study(Capability.PARTICIPANT_CREATE)
 def create_new_participant() -> ResponseReturnValue:
     """Makes one participant and shows id and password, for the only time."""
     new = _create(1)
@@ -58,7 +58,7 @@ def create_new_participant() -> ResponseReturnValue:
 
 
 @portal.post("/create_many_patients/<number:study_number>")
-@in_study(Capability.ADD_PARTICIPANTS)
+@in_study(Capability.PARTICIPANT_CREATE)
 def create_many_patients(study_number: int) -> ResponseReturnValue:
     """Makes several and answers with the file of ids and passwords, or with the form and what is wrong in it."""
     form = ManyForm()

@@ -14,14 +14,14 @@ PATH = "/view_study/<number:study_number>/batches/<number:batch_number>"
 
 
 @portal.get(PATH)
-@in_study(Capability.ADD_PARTICIPANTS)
+@in_study(Capability.PARTICIPANT_CREATE)
 def batch_page(study_number: int, batch_number: int) -> ResponseReturnValue:
     """The page of a batch."""
     return render_template("portal/batch.html", **_shown(batch_number))
 
 
 @portal.get(f"{PATH}/progress")
-@in_study(Capability.ADD_PARTICIPANTS, is_polled=True)
+@in_study(Capability.PARTICIPANT_CREATE, is_polled=True)
 def batch_progress(study_number: int, batch_number: int) -> ResponseReturnValue:
     """What changes while it is made; the page asks for it until it is done."""
     shown = _shown(batch_number)
@@ -31,7 +31,7 @@ def batch_progress(study_number: int, batch_number: int) -> ResponseReturnValue:
 
 
 @portal.post(f"{PATH}/passwords")
-@in_study(Capability.ADD_PARTICIPANTS)
+@in_study(Capability.PARTICIPANT_CREATE)
 def batch_passwords(study_number: int, batch_number: int) -> ResponseReturnValue:
     """New passwords for those who never registered, as a file; those of earlier files no longer work."""
     batch = _batch(batch_number)

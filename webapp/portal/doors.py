@@ -15,11 +15,11 @@ from flask_login import current_user
 from flask_wtf import CSRFProtect
 from werkzeug.routing import BaseConverter
 
-from core.access import Capability, may
+from core.access import Capability, Outcome, decide
 from core.database import db
 from core.models import Participant, Researcher, Study
 from core.models.participant import participant_in_study
-from core.models.researcher import role_in_study
+from core.models.researcher import actor_of
 from webapp.portal.known_browsers import set_cookie
 from webapp.portal.sessions import note_page
 from webapp.security import refuse_nul
@@ -133,10 +133,8 @@ portal.after_request(set_cookie)
 
 def refusal_in_study(researcher: Researcher, study: Study | None, capability: Capability) -> int | None:
     """404 where there is no such study to be seen, 403 where the researcher may not do this in it, else None."""
-    if study is None or study.hidden_at:
-        return 404
-    role = role_in_study(db.session(), researcher.id, study.id)
-    return None if may(capability, role=role, is_site_admin=researcher.is_site_admin) else 403
+    outcome = decide(actor_of(db.session(), researcher), capability, study).outcome
+    return {Outcome.ALLOWED: None, Outcome.NOT_FOUND: 404, Outcome.FORBIDDEN: 403}[outcome]
 
 
 def lead_to(address: str) -> Response:

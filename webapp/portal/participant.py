@@ -20,7 +20,7 @@ PATH = "/view_study/<number:study_number>/participant/<patient_id>"
 
 
 @portal.get(PATH)
-@in_study(Capability.VIEW_STUDY, is_return_page=True)
+@in_study(Capability.PARTICIPANT_VIEW, is_return_page=True)
 def participant_page(study_number: int, patient_id: str) -> ResponseReturnValue:
     """The page, or only its coverage for a swap; `day` chooses the day that is unfolded."""
     drawn = newest_chunk(db.session(), g.participant.id)
@@ -34,7 +34,7 @@ def participant_page(study_number: int, patient_id: str) -> ResponseReturnValue:
 
 
 @portal.get(f"{PATH}/figures")
-@in_study(Capability.VIEW_STUDY, is_polled=True)
+@in_study(Capability.PARTICIPANT_VIEW, is_polled=True)
 def participant_page_figures(study_number: int, patient_id: str) -> ResponseReturnValue:
     """What changes as data come in; the page asks for it again and again, and draws anew when `drawn` is outdated."""
     if not request.htmx:  # type: ignore[attr-defined]

@@ -20,7 +20,7 @@ SHOWN = {
 
 
 @portal.get("/view_study/<number:study_number>")
-@in_study(Capability.VIEW_STUDY, is_return_page=True)
+@in_study(Capability.STUDY_VIEW, is_return_page=True)
 def study_page(study_number: int) -> ResponseReturnValue:
     """The page, or only its list for a swap. With `find`, straight to the participant of that id."""
     if found := request.args.get("find", "").strip().lower():
@@ -38,7 +38,7 @@ def study_page(study_number: int) -> ResponseReturnValue:
 
 
 @portal.get("/view_study/<number:study_number>/figures")
-@in_study(Capability.VIEW_STUDY, is_polled=True)
+@in_study(Capability.STUDY_VIEW, is_polled=True)
 def study_page_figures(study_number: int) -> ResponseReturnValue:
     """The figures alone; the page asks for them again and again."""
     if not request.htmx:  # type: ignore[attr-defined]
