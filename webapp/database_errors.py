@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 from werkzeug.exceptions import ServiceUnavailable
 
-from webapp.portal.errors import error_page
+from webapp.portal.frame.errors import error_page
 
 RETRY_AFTER_SECONDS = 60
 

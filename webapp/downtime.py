@@ -15,11 +15,21 @@ CACHE_SECONDS = 20
 log = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = 300
 # Load balancers, and what a site administrator needs to turn the switch off again.
-ALWAYS_SERVED = frozenset({
-    "health.healthz", "health.readyz", "metrics.metrics", "static", "portal.sign_in", "portal.validate_login",
-    "portal.logout", "portal.downtime", "portal.set_downtime", "portal.manage_credentials",
-    "portal.self_change_password",
-})  # fmt: skip
+ALWAYS_SERVED = frozenset(
+    {
+        "health.healthz",
+        "health.readyz",
+        "metrics.metrics",
+        "static",
+        "access.sign_in",
+        "access.validate_login",
+        "access.sign_out",
+        "site.downtime",
+        "site.set_downtime",
+        "account.page",
+        "account.change_password",
+    }
+)
 
 
 class DowntimeSwitch:

@@ -11,8 +11,15 @@ from core.database import Model
 from core.models.columns import Id
 
 CONSENT_SECTIONS = (
-    "welcome", "data_gathering", "privacy", "data_use", "time_commitment", "study_survey", "study_tasks", "withdrawing",
-)  # fmt: skip
+    "welcome",
+    "data_gathering",
+    "privacy",
+    "data_use",
+    "time_commitment",
+    "study_survey",
+    "study_tasks",
+    "withdrawing",
+)
 NO_CONSENT_TEXTS = {name: {"text": "", "more": ""} for name in CONSENT_SECTIONS}
 ABOUT = "This app collects data for a research study. The study's staff can tell you what is collected and why."
 CONSENT = "Taking part is voluntary. You can stop at any time. The study's staff can answer your questions."
@@ -22,11 +29,10 @@ HEARTBEAT = "The study has not heard from this phone for a while. Opening the ap
 
 @dataclass(frozen=True)
 class AppSetting:
-    """One setting that phones read: its wire name, default, and the least value of a number."""
+    """One setting that phones read: its wire name and default, whose type is that of its column."""
 
     name: str
     default: bool | int | str
-    least: int | None = None
 
 
 # The order of PHONE-40, which is also the order on the wire. The last key of that table belongs to the participant.
@@ -49,38 +55,38 @@ APP_SETTINGS = (
     AppSetting("devicemotion", False),
     AppSetting("reachability", True),
     AppSetting("allow_upload_over_cellular_data", False),
-    AppSetting("accelerometer_off_duration_seconds", 10, 1),
-    AppSetting("accelerometer_on_duration_seconds", 10, 1),
-    AppSetting("accelerometer_frequency", 10, 1),
-    AppSetting("ambient_audio_off_duration_seconds", 600, 1),
-    AppSetting("ambient_audio_on_duration_seconds", 600, 1),
-    AppSetting("ambient_audio_bitrate", 24_000, 16_000),
-    AppSetting("ambient_audio_sampling_rate", 44_100, 16_000),
-    AppSetting("bluetooth_on_duration_seconds", 60, 1),
-    AppSetting("bluetooth_total_duration_seconds", 300, 1),
-    AppSetting("bluetooth_global_offset_seconds", 0, 0),
-    AppSetting("check_for_new_surveys_frequency_seconds", 3600, 30),
-    AppSetting("create_new_data_files_frequency_seconds", 900, 30),
-    AppSetting("gps_off_duration_seconds", 600, 1),
-    AppSetting("gps_on_duration_seconds", 60, 1),
-    AppSetting("seconds_before_auto_logout", 600, 1),
-    AppSetting("upload_data_files_frequency_seconds", 3600, 10),
-    AppSetting("voice_recording_max_time_length_seconds", 240, 0),
-    AppSetting("wifi_log_frequency_seconds", 300, 10),
-    AppSetting("gyro_off_duration_seconds", 600, 1),
-    AppSetting("gyro_on_duration_seconds", 60, 1),
-    AppSetting("gyro_frequency", 10, 1),
-    AppSetting("magnetometer_off_duration_seconds", 600, 1),
-    AppSetting("magnetometer_on_duration_seconds", 60, 1),
-    AppSetting("devicemotion_off_duration_seconds", 600, 1),
-    AppSetting("devicemotion_on_duration_seconds", 60, 1),
+    AppSetting("accelerometer_off_duration_seconds", 10),
+    AppSetting("accelerometer_on_duration_seconds", 10),
+    AppSetting("accelerometer_frequency", 10),
+    AppSetting("ambient_audio_off_duration_seconds", 600),
+    AppSetting("ambient_audio_on_duration_seconds", 600),
+    AppSetting("ambient_audio_bitrate", 24_000),
+    AppSetting("ambient_audio_sampling_rate", 44_100),
+    AppSetting("bluetooth_on_duration_seconds", 60),
+    AppSetting("bluetooth_total_duration_seconds", 300),
+    AppSetting("bluetooth_global_offset_seconds", 0),
+    AppSetting("check_for_new_surveys_frequency_seconds", 3600),
+    AppSetting("create_new_data_files_frequency_seconds", 900),
+    AppSetting("gps_off_duration_seconds", 600),
+    AppSetting("gps_on_duration_seconds", 60),
+    AppSetting("seconds_before_auto_logout", 600),
+    AppSetting("upload_data_files_frequency_seconds", 3600),
+    AppSetting("voice_recording_max_time_length_seconds", 240),
+    AppSetting("wifi_log_frequency_seconds", 300),
+    AppSetting("gyro_off_duration_seconds", 600),
+    AppSetting("gyro_on_duration_seconds", 60),
+    AppSetting("gyro_frequency", 10),
+    AppSetting("magnetometer_off_duration_seconds", 600),
+    AppSetting("magnetometer_on_duration_seconds", 60),
+    AppSetting("devicemotion_off_duration_seconds", 600),
+    AppSetting("devicemotion_on_duration_seconds", 60),
     AppSetting("about_page_text", ABOUT),
     AppSetting("call_clinician_button_text", "Call My Clinician"),
     AppSetting("consent_form_text", CONSENT),
     AppSetting("survey_submit_success_toast_text", THANKS),
     AppSetting("heartbeat_message", HEARTBEAT),
-    AppSetting("heartbeat_timer_minutes", 60, 30),
-    AppSetting("resend_period_minutes", 180, 0),
+    AppSetting("heartbeat_timer_minutes", 60),
+    AppSetting("resend_period_minutes", 180),
 )
 BEFORE_CONSENT_SECTIONS = "survey_submit_success_toast_text"
 
@@ -96,7 +102,8 @@ def _column(setting: AppSetting) -> sa.Column[Any]:
 class AppSettings(Model):
     """One row per study, one typed column per setting of `APP_SETTINGS`, which names them.
 
-    Minima of imported rows may lie below today's, so they are checked where a setting is changed.
+    Numbers of imported rows may lie outside today's ranges, so these are checked where a setting is changed
+    (`core/studies/app_settings.py`).
     """
 
     __tablename__ = "app_settings"

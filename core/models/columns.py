@@ -1,6 +1,8 @@
 """Column types that every table uses: one meaning, one definition."""
 
+from collections.abc import Iterable
 from datetime import datetime
+from enum import Enum
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -19,7 +21,7 @@ Digest = Annotated[bytes, mapped_column(sa.LargeBinary)]
 """A raw MD5 (16 bytes) or SHA-1 (20 bytes)."""
 
 
-def one_of(column: str, values: type) -> sa.CheckConstraint:
+def one_of(column: str, values: Iterable[Enum]) -> sa.CheckConstraint:
     """A named CHECK that `column` holds one of an enumeration's values; easy to widen in a migration (MODEL-100)."""
-    listed = ", ".join(f"'{v.value}'" for v in values)  # type: ignore[attr-defined]
+    listed = ", ".join(f"'{v.value}'" for v in values)
     return sa.CheckConstraint(f"{column} IN ({listed})", name=column)

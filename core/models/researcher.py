@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from core.access import Role
+from core.access import STORED_ROLES, Actor, Role
 from core.crypto.passwords import hash_password
 from core.database import Model
 from core.models.columns import At, CreatedAt, Id, one_of
@@ -59,7 +59,7 @@ class StudyRole(Model):
     researcher: Mapped[Researcher] = relationship(back_populates="roles")
     study: Mapped[Study] = relationship()
 
-    __table_args__ = (one_of("role", Role),)
+    __table_args__ = (one_of("role", STORED_ROLES),)
 
 
 class ApiKey(Model):
@@ -88,12 +88,18 @@ def researcher_by_username(session: "sa.orm.Session", username: str) -> Research
     )
 
 
-def role_in_study(session: "sa.orm.Session", researcher_id: int, study_id: int) -> Role | None:
-    """The researcher's role in the study, looked up at each request (PERM-2)."""
-    role = session.scalar(
-        sa.select(StudyRole.role).where(StudyRole.researcher_id == researcher_id, StudyRole.study_id == study_id)
+def actor_of(session: "sa.orm.Session", researcher: Researcher, *, uses_key: bool = False) -> Actor:
+    """The researcher, or the program with the researcher's key, as `decide` knows them; one query.
+
+    Roles are looked up at each request, so that a change of them works at once (PERM-2).
+    """
+    rows = session.execute(
+        sa.select(StudyRole.study_id, StudyRole.role)
+        .join(Study, Study.id == StudyRole.study_id)
+        .where(StudyRole.researcher_id == researcher.id, Study.hidden_at.is_(None))
     )
-    return Role(role) if role else None
+    study_roles = {study_id: Role(role) for study_id, role in rows}
+    return Actor(researcher.is_site_admin, study_roles, uses_key)
 
 
 class NamedStudy(NamedTuple):

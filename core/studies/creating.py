@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
 from core.models import AppSettings, Study
-from core.models.app_settings import APP_SETTINGS, CONSENT_SECTIONS
 from core.models.audit_record import Action
 from core.models.study import new_object_id, new_study_key
+from core.studies.app_settings import setting_problem
 from core.zones import known_zones
 
 
@@ -62,19 +62,8 @@ def checked_zone(timezone_name: str) -> str:
 
 
 def apply_app_settings(row: AppSettings, values: Mapping[str, Any]) -> None:
-    """Sets the given settings. Raises StudyRefused naming every one that is unknown, mistyped or too small."""
-    problems = []
-    known = {setting.name: setting for setting in APP_SETTINGS}
-    for name, value in values.items():
-        if name == "consent_sections":
-            if not isinstance(value, dict) or set(value) - set(CONSENT_SECTIONS):
-                problems.append(f"consent_sections: an object with the keys {', '.join(CONSENT_SECTIONS)}")
-        elif name not in known:
-            problems.append(f"{name}: not a setting")
-        elif type(value) is not type(known[name].default):
-            problems.append(f"{name}: a {type(known[name].default).__name__} is expected")
-        elif (least := known[name].least) is not None and int(value) < least:
-            problems.append(f"{name}: at least {least}")
+    """Sets the given settings. Raises StudyRefused naming every one that is unknown, mistyped or out of range."""
+    problems = [problem for name, value in values.items() if (problem := setting_problem(name, value))]
     if problems:
         raise StudyRefused("; ".join(problems))
     for name, value in values.items():

@@ -21,6 +21,7 @@ from core.database import db
 from core.models import Participant, ParticipantEvent, Purge, ReprocessingJob, StoredObject, Survey, SurveyVersion
 from core.models.participant import participant_with_study
 from core.participant_rows import KEPT, tables_of_participants
+from core.participants.states import StateKind, state_of
 from core.processing.claims import Scope, claimed_participant
 from core.purging import (
     PAUSE,
@@ -35,7 +36,6 @@ from core.storage.s3 import S3Store
 from core.storage.store import ObjectVersion
 from tests.core.test_processing_batch import HEADER, queue
 from tests.factories import PASSWORD, Factory
-from webapp.portal.states import state_of
 from webapp.stores import object_store
 
 BUCKET = "versioned"
@@ -216,7 +216,7 @@ def test_a_purged_participant_is_still_known_as_one(app: Flask, participant: Par
     loaded = participant_with_study(db.session(), "abc")
     assert loaded is not None
     assert loaded.activity is None
-    assert state_of(loaded, loaded.activity, datetime.now(UTC)).word == "Purged"
+    assert state_of(loaded, loaded.activity, datetime.now(UTC)).kind is StateKind.PURGED
 
 
 def test_every_table_that_refers_to_participants_is_deleted_or_kept_on_purpose(app: Flask):

@@ -48,7 +48,7 @@ def test_programs_and_researchers_wait_too_and_load_balancers_do_not(down: Flask
     assert "Try again in a few minutes" in page.text
     assert client.get("/healthz").status_code == 200
     assert client.get("/").status_code == 200
-    assert client.get("/static/css/portal.css").status_code == 200
+    assert client.get("/static/css/base.css").status_code == 200
 
 
 def test_a_site_administrator_turns_it_on_and_off_on_a_page(app: Flask, factory: Factory):

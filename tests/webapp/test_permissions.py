@@ -6,32 +6,63 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from core.access import Role
+from core.access import TABLE, Capability, Role, Scope
 from core.audit import SERVER
 from core.database import db
 from core.models import Participant, ParticipantBatch, Researcher, Study
 from core.participants.batches import ask_for_batch
 from tests.factories import Factory
 from tests.webapp.portal_visitor import Visitor
+from webapp.portal import SECTIONS
+from webapp.portal.access.rules import access_rule_of
 
-PHONE, KEY, PUBLIC = "phone", "key", "public"
+PHONE, PUBLIC = "phone", "public"
+EVERYBODY = frozenset({"none", "study_researcher", "study_admin", "site_admin"})
+STUDY_STAFF = frozenset({"study_researcher", "study_admin", "site_admin"})
+SITE_ADMINS = frozenset({"site_admin"})
+
+# For each capability that a route needs: who of the visitors has it (section 8 of the permissions).
+WHO_MAY: dict[Capability, frozenset[str]] = {
+    Capability.OWN_STUDIES: EVERYBODY,
+    Capability.OWN_PASSWORD: EVERYBODY,
+    Capability.DOWNTIME: SITE_ADMINS,
+    Capability.STUDY_VIEW: STUDY_STAFF,
+    Capability.PARTICIPANT_VIEW: STUDY_STAFF,
+    Capability.PARTICIPANT_CREATE: STUDY_STAFF,
+    Capability.DATA_DOWNLOAD: STUDY_STAFF,
+}
 
 
 @dataclass(frozen=True)
 class Page:
-    """A route of the portal: `kind` is `anybody`, `login`, `study` or `site` (site administrators only).
+    """A route of the portal and the capability that it needs; None: it is for anybody.
 
-    `passed`: the answer beyond its door.
+    `passed`: the answer to those who have the capability.
     """
 
-    kind: str
+    capability: Capability | None
     path: str
     method: str = "GET"
     passed: int = 200
     is_return_page: bool = False
 
+    @property
+    def is_about_study(self) -> bool:
+        return self.capability is not None and TABLE[self.capability].scope is Scope.STUDY
 
-MATRIX: dict[str, str | Page] = {
+
+@dataclass(frozen=True)
+class Key:
+    """A route of the data API, and the capability that it needs in the study; None: a right key is enough."""
+
+    path: str
+    capability: Capability | None = None
+
+
+LIST, ADD = Capability.STUDY_VIEW, Capability.PARTICIPANT_CREATE
+OWN = "/view_study/{study}/participant/{participant}"
+BATCH = "/view_study/{study}/batches/{batch}"
+MATRIX: dict[str, str | Page | Key] = {
     "static": PUBLIC,
     "health.healthz": PUBLIC,
     "health.readyz": PUBLIC,
@@ -49,30 +80,28 @@ MATRIX: dict[str, str | Page] = {
     "phone.graph": PHONE,
     "phone_pages.download": PUBLIC,
     "phone_pages.privacy_policy": PUBLIC,
-    "data_api.check_my_credentials": KEY,
-    "data_api.get_studies": KEY,
-    "data_api.get_participant_ids": KEY,
-    "data_api.get_data": KEY,
-    "portal.sign_in": Page("anybody", "/"),
-    "portal.validate_login": Page("anybody", "/validate_login", "POST", passed=302),
-    "portal.logout": Page("anybody", "/logout"),
-    "portal.choose_study": Page("login", "/choose_study"),
-    "portal.downtime": Page("site", "/downtime"),
-    "portal.set_downtime": Page("site", "/set_downtime", "POST", passed=302),
-    "portal.manage_credentials": Page("login", "/manage_credentials"),
-    "portal.self_change_password": Page("login", "/self_change_password", "POST", passed=400),
-    "portal.study_page": Page("study", "/view_study/{study}", is_return_page=True),
-    "portal.study_page_figures": Page("study", "/view_study/{study}/figures", passed=302),
-    "portal.participant_page": Page("study", "/view_study/{study}/participant/{participant}", is_return_page=True),
-    "portal.participant_page_figures": Page(
-        "study", "/view_study/{study}/participant/{participant}/figures", passed=302
-    ),
-    "portal.add_participants": Page("study", "/view_study/{study}/add_participants"),
-    "portal.create_new_participant": Page("study", "/create_new_participant", "POST"),
-    "portal.batch_page": Page("study", "/view_study/{study}/batches/{batch}"),
-    "portal.batch_progress": Page("study", "/view_study/{study}/batches/{batch}/progress", passed=302),
-    "portal.batch_passwords": Page("study", "/view_study/{study}/batches/{batch}/passwords", "POST", passed=302),
-    "portal.create_many_patients": Page("study", "/create_many_patients/{study}", "POST", passed=422),
+    "data_api.check_my_credentials": Key("/check-my-credentials/v1"),
+    "data_api.get_studies": Key("/get-studies/v1"),
+    "data_api.get_participant_ids": Key("/get-participant-ids/v1", Capability.STUDY_VIEW),
+    "data_api.get_data": Key("/get-data/v1", Capability.DATA_DOWNLOAD),
+    "access.sign_in": Page(None, "/"),
+    "access.validate_login": Page(None, "/validate_login", "POST", passed=302),
+    "access.sign_out": Page(None, "/logout"),
+    "studies.choose": Page(Capability.OWN_STUDIES, "/choose_study"),
+    "site.downtime": Page(Capability.DOWNTIME, "/downtime"),
+    "site.set_downtime": Page(Capability.DOWNTIME, "/set_downtime", "POST", passed=302),
+    "account.page": Page(Capability.OWN_PASSWORD, "/manage_credentials"),
+    "account.change_password": Page(Capability.OWN_PASSWORD, "/self_change_password", "POST", passed=400),
+    "participants.list": Page(LIST, "/view_study/{study}", is_return_page=True),
+    "participants.figures": Page(LIST, "/view_study/{study}/figures", passed=302),
+    "participants.detail": Page(Capability.PARTICIPANT_VIEW, OWN, is_return_page=True),
+    "participants.detail_figures": Page(Capability.PARTICIPANT_VIEW, f"{OWN}/figures", passed=302),
+    "participants.add": Page(ADD, "/view_study/{study}/add_participants"),
+    "participants.create_one": Page(ADD, "/create_new_participant", "POST"),
+    "participants.batch": Page(ADD, BATCH),
+    "participants.batch_progress": Page(ADD, f"{BATCH}/progress", passed=302),
+    "participants.batch_passwords": Page(ADD, f"{BATCH}/passwords", "POST", passed=302),
+    "participants.create_many": Page(ADD, "/create_many_patients/{study}", "POST", passed=422),
 }
 PORTAL = {endpoint: page for endpoint, page in MATRIX.items() if isinstance(page, Page)}
 pages = pytest.mark.parametrize("endpoint", PORTAL)
@@ -97,9 +126,11 @@ def world(factory: Factory, quick_passwords: None) -> World:
     hidden.hidden_at = db.func.now()
     visitors: dict[str, Researcher | None] = {"out": None}
     for name, role, is_site_admin in (
-        ("none", None, False), ("study_researcher", Role.STUDY_RESEARCHER, False),
-        ("study_admin", Role.STUDY_ADMIN, False), ("site_admin", None, True),
-    ):  # fmt: skip
+        ("none", None, False),
+        ("study_researcher", Role.STUDY_RESEARCHER, False),
+        ("study_admin", Role.STUDY_ADMIN, False),
+        ("site_admin", None, True),
+    ):
         in_study = {"study": study, "role": role} if role else {}
         visitors[name] = factory.researcher(is_site_admin=is_site_admin, **in_study)
     batches = [ask_for_batch(db.session(), of, 99, "a batch", actor=SERVER) for of in (study, other)]
@@ -129,9 +160,10 @@ def path_of(
     world: World, page: Page, *, study: int | None = None, participant: str | None = None, batch: int | None = None
 ) -> str:
     return page.path.format(
-        study=study or world.study.id, participant=participant or world.participant.patient_id,
+        study=study or world.study.id,
+        participant=participant or world.participant.patient_id,
         batch=batch or world.batch.id,
-    )  # fmt: skip
+    )
 
 
 def test_every_route_is_in_the_matrix(app: Flask):
@@ -141,18 +173,45 @@ def test_every_route_is_in_the_matrix(app: Flask):
 
 
 def test_each_kind_of_route_is_where_it_belongs(app: Flask):
-    """PERM-33: phones, keys and sessions have doors of their own."""
+    """PERM-33: phones, keys and sessions are each checked in their own place."""
+    sections = {section.name for section in SECTIONS}
     for endpoint, row in MATRIX.items():
         blueprint = endpoint.partition(".")[0]
-        assert (blueprint == "portal") == isinstance(row, Page)
-        assert (row == PHONE, row == KEY) == (blueprint == "phone", blueprint == "data_api")
+        assert (blueprint in sections) == isinstance(row, Page)
+        assert (row == PHONE, isinstance(row, Key)) == (blueprint == "phone", blueprint == "data_api")
 
 
-def test_whoever_is_not_signed_in_is_sent_to_sign_in(app: Flask, world: World):
+def test_each_page_asks_for_the_capability_of_its_row(app: Flask):
+    """PERM-4, PERM-93: and every capability that is asked for says here who has it."""
+    for endpoint, page in PORTAL.items():
+        rule = access_rule_of(endpoint)
+        assert rule is not None
+        assert (rule.capability, rule.is_return_page) == (page.capability, page.is_return_page), endpoint
+    asked_for = {row.capability for row in MATRIX.values() if isinstance(row, (Page, Key))}
+    assert asked_for - {None} == set(WHO_MAY)
+
+
+@pytest.mark.parametrize("who", sorted(EVERYBODY))
+def test_a_key_gets_what_its_owner_may_do(app: Flask, world: World, factory: Factory, who: str):
+    """PERM-35, PERM-37."""
+    owner = world.visitors[who]
+    assert owner is not None
+    key = factory.api_key(db.session.get_one(Researcher, owner.id))
+    for row in MATRIX.values():
+        if isinstance(row, Key):
+            answer = app.test_client().post(row.path, data=key | {"study_id": world.study.object_id})
+            is_allowed = row.capability is None or who in WHO_MAY[row.capability]
+            assert answer.status_code == (200 if is_allowed else 403), (who, row)
+            if row.capability:
+                hidden = app.test_client().post(row.path, data=key | {"study_id": world.hidden.object_id})
+                assert hidden.status_code == 404, (who, row)
+
+
+def test_nobody_enters_without_signing_in(app: Flask, world: World):
     """PERM-11, PORTAL-24."""
     for page in PORTAL.values():
         answer = ask(app, world, page, "out")
-        if page.kind == "anybody":
+        if page.capability is None:
             assert answer.status_code in (200, 302)
             continue
         path = path_of(world, page)
@@ -165,7 +224,7 @@ def test_every_kind_of_researcher_gets_what_its_role_allows(app: Flask, world: W
     """PERM-12, PERM-34."""
     for page in PORTAL.values():
         expected = page.passed
-        if (page.kind == "study" and who == "none") or (page.kind == "site" and who != "site_admin"):
+        if page.capability and who not in WHO_MAY[page.capability]:
             expected = 403
         elif (page.path in ("/", "/choose_study") and who in ("study_researcher", "study_admin")) or page.path == "/":
             expected = 302
@@ -176,7 +235,7 @@ def test_every_kind_of_researcher_gets_what_its_role_allows(app: Flask, world: W
 def test_hidden_and_unknown_studies_are_not_there_for_anybody(app: Flask, world: World, who: str):
     """PERM-12, PERM-19: 404 comes before 403."""
     for page in PORTAL.values():
-        if page.kind == "study":
+        if page.is_about_study:
             for study in (world.hidden.id, 99_999):
                 assert ask(app, world, page, who, study=study).status_code == 404, (who, page)
 
@@ -249,15 +308,15 @@ def test_both_forms_of_every_path_are_answered_alike(app: Flask, world: World):
             assert visitor.get(path).status_code == visitor.get(path + "/").status_code, page
 
 
-def test_whoever_must_set_a_password_gets_nowhere_else(app: Flask, world: World, factory: Factory):
+def test_a_forced_password_change_comes_before_every_page(app: Flask, world: World, factory: Factory):
     """PORTAL-41, PERM-41: refusals come first, a POST is not carried out."""
     forced = factory.researcher(study=world.study, must_change_password=True)
     world.visitors["forced"] = forced
     for page in PORTAL.values():
-        if page.kind == "study" or page.path == "/choose_study":
+        if page.is_about_study or page.path == "/choose_study":
             assert ask(app, world, page, "forced").location == "/manage_credentials", page
     assert db.session.scalar(db.select(db.func.count()).select_from(Participant)) == 2
-    assert ask(app, world, PORTAL["portal.study_page"], "forced", study=99_999).status_code == 404
+    assert ask(app, world, PORTAL["participants.list"], "forced", study=99_999).status_code == 404
 
 
 def test_htmx_is_led_away_and_gets_nothing_to_swap(app: Flask, world: World):

@@ -70,6 +70,6 @@ def test_an_address_that_is_none_is_refused_at_the_start(name: str, monkeypatch:
 
 def test_the_font_of_the_phones_pages_is_the_portals():
     """One version of the font's file in caches, whichever page asks for it first."""
-    sheets = [(REPOSITORY / "webapp/static/css" / name).read_text() for name in ("phone.css", "portal.css")]
+    sheets = [(REPOSITORY / "webapp/static/css" / name).read_text() for name in ("phone.css", "tokens.css")]
     phone, portal = (set(re.findall(r"hyperlegible-next.woff2\?v=([0-9.]+)", sheet)) for sheet in sheets)
     assert phone == portal and len(phone) == 1

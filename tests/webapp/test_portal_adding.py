@@ -12,7 +12,7 @@ from core.database import db
 from core.models import Participant, Study
 from tests.factories import Factory
 from tests.webapp.portal_visitor import Visitor
-from webapp.portal.adding import csv_name
+from webapp.portal.participants.forms import csv_name
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 

@@ -5,13 +5,14 @@ import re
 
 from core.config import REPOSITORY
 from ops.assets import FILES, ICONS, served
+from webapp.portal.frame.navigation import ACCOUNT_NAVIGATION, STUDY_NAVIGATION
 
-TEMPLATES = [path.read_text() for path in (REPOSITORY / "templates" / "portal").glob("*.html")]
+TEMPLATES = [path.read_text() for path in (REPOSITORY / "templates" / "portal").rglob("*.html")]
 
 
 def test_the_sprite_holds_the_icons_in_use_and_no_others():
     used = {name for text in TEMPLATES for call in re.findall(r"icon\(([^)]*)\)", text) for name in quoted(call)}
-    used |= {picture for text in TEMPLATES for picture in re.findall(r"'portal\.\w+', '[^']+', '([a-z-]+)'", text)}
+    used |= {item.icon for item in (*STUDY_NAVIGATION, *ACCOUNT_NAVIGATION)}
     assert used == set(ICONS)
 
 
@@ -29,7 +30,7 @@ def test_the_fonts_in_the_style_sheet_have_the_version_of_their_package():
     version = json.loads((REPOSITORY / "package.json").read_text())["dependencies"][
         "@fontsource-variable/atkinson-hyperlegible-next"
     ]
-    sheet = (REPOSITORY / "webapp" / "static" / "css" / "portal.css").read_text()
+    sheet = (REPOSITORY / "webapp" / "static" / "css" / "tokens.css").read_text()
     assert re.findall(r"woff2\?v=([0-9.]+)", sheet) == [version, version]
     assert any(f"v='{version}'" in text for text in TEMPLATES)
 

@@ -1,4 +1,4 @@
-"""Error pages (OPS-34), the doors' registration, and static files."""
+"""Error pages (OPS-34), the registration of access rules, and static files."""
 
 import pytest
 from flask import Flask, abort
@@ -6,8 +6,8 @@ from werkzeug.test import TestResponse
 
 from tests.factories import Factory
 from tests.webapp.portal_visitor import Visitor
-from webapp.portal import studies
-from webapp.portal.doors import Door, require_doors
+from webapp.portal.access.rules import ATTRIBUTE, AccessRule, require_access_rules
+from webapp.portal.studies import views
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 
@@ -43,8 +43,8 @@ def test_a_client_that_asks_for_json_gets_json(app: Flask):
 
 def test_what_is_not_available_is_told_in_the_portals_look(app: Flask, monkeypatch: pytest.MonkeyPatch):
     """OPS-33, OPS-34: 503, with what its maker says of when to come back, the request's id, and a way back."""
-    monkeypatch.setitem(app.view_functions, "portal.sign_in", lambda: abort(503))
-    app.view_functions["portal.sign_in"].door = Door(needs_session=False)  # type: ignore[attr-defined]
+    monkeypatch.setitem(app.view_functions, "access.sign_in", lambda: abort(503))
+    setattr(app.view_functions["access.sign_in"], ATTRIBUTE, AccessRule())
     answer = Visitor(app).get("/")
     assert answer.status_code == 503 and "Not available at the moment" in answer.text and 'href="/"' in answer.text
     assert f"<code>{answer.headers['X-Request-ID']}</code>" in answer.text
@@ -80,18 +80,18 @@ def test_a_failure_has_a_reference_and_no_details(app: Flask, factory: Factory, 
     def fail(*_: object) -> None:
         raise RuntimeError("password=hunter2")
 
-    monkeypatch.setattr(studies, "studies_of", fail)
+    monkeypatch.setattr(views, "studies_of", fail)
     app.testing = app.config["PROPAGATE_EXCEPTIONS"] = False
     answer = Visitor(app, factory.researcher()).get("/choose_study")
     assert answer.status_code == 500 and "Something broke here" in answer.text and "hunter2" not in answer.text
     assert answer.headers["X-Request-ID"] in answer.text
 
 
-def test_a_page_without_a_door_keeps_the_application_from_starting(app: Flask):
+def test_a_page_without_an_access_rule_keeps_the_application_from_starting(app: Flask):
     """PERM-4."""
-    app.view_functions["portal.open"] = lambda: ""
-    with pytest.raises(RuntimeError, match=r"portal\.open"):
-        require_doors(app)
+    app.view_functions["site.open"] = lambda: ""
+    with pytest.raises(RuntimeError, match=r"site\.open"):
+        require_access_rules(app)
 
 
 def test_files_have_a_version_and_are_kept(app: Flask):

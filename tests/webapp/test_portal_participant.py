@@ -8,11 +8,11 @@ from flask import Flask
 
 from core.database import db
 from core.models import Chunk, Participant, ProblemUpload, QueuedUpload, RefusedUpload, UploadRecord
+from core.participants.arrivals import arrivals_of
+from core.participants.coverage import Cell, coverage
 from core.streams import SPECS, DataStream
 from tests.factories import Factory
 from tests.webapp.portal_visitor import Visitor
-from webapp.portal.arrivals import arrivals_of
-from webapp.portal.coverage import Cell, coverage
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 

@@ -8,11 +8,12 @@ from flask import Flask
 
 from core.database import db
 from core.models import Participant, ParticipantActivity, QueuedUpload, Study, UploadRecord
+from core.participants.listing import ROWS, ListQuery, Sort, list_participants, page_of_rows
+from core.participants.states import Show
+from core.studies.figures import study_figures
 from tests.factories import Factory
 from tests.webapp.portal_visitor import Visitor
-from webapp.portal.participant_list import ROWS, ListQuery, Sort, list_participants, page_of_rows
-from webapp.portal.states import Show
-from webapp.portal.study_figures import study_figures
+from webapp.portal.participants.list_address import list_arguments, parse_list_address
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 
@@ -63,7 +64,7 @@ def test_each_filter_shows_its_state_and_purged_ones_are_in_none(study: Study):
 def test_search_is_by_the_beginning_of_an_id_in_any_case_and_else_by_what_is_inside(study: Study):
     """PORTAL-111."""
     assert ids(study, search="silent", sort=Sort.ID, is_ascending=True) == ["silent11", "silent22"]
-    assert ListQuery.parse({"search": " SILENT2 "}).search == "silent2"
+    assert parse_list_address({"search": " SILENT2 "}).search == "silent2"
     inside = list_participants(db.session(), study.id, ListQuery(search="22"), NOW)
     assert [row.patient_id for row in inside.rows] == ["silent22"] and inside.is_inside
     assert ids(study, search="%") == ids(study, search="_") == ids(study, search="stranger") == []
@@ -79,12 +80,12 @@ def test_empty_cells_come_last_in_both_directions(study: Study):
 
 
 def test_an_address_holds_the_whole_list(study: Study):
-    """Shareable, and without what is the default; nonsense is as if it were not there."""
+    """Shareable, and without what is the default; invalid values fall back to the default."""
     query = ListQuery("ab", Show.SILENT, Sort.UPLOAD, True, 3)
-    assert ListQuery.parse({k: str(v) for k, v in query.arguments(page=3).items()}) == query
-    assert query.arguments(search="", show=Show.ALL, sort=Sort.CREATED, is_ascending=False) == {}
+    assert parse_list_address({k: str(v) for k, v in list_arguments(query, page=3).items()}) == query
+    assert list_arguments(query, search="", show=Show.ALL, sort=Sort.CREATED, is_ascending=False) == {}
     for nonsense in ({"page": "x"}, {"page": "0"}, {"page": "²"}, {"sort": "password_hash"}, {"show": "1' or 1=1"}):
-        assert ListQuery.parse(nonsense) == ListQuery()
+        assert parse_list_address(nonsense) == ListQuery()
 
 
 def test_a_page_beyond_the_last_is_the_last(study: Study):

@@ -13,7 +13,7 @@ from core.models import PortalSession, Researcher, Study
 from tests.factories import RESEARCHER_PASSWORD, Factory
 from tests.webapp.portal_visitor import Visitor
 from webapp import create_app
-from webapp.portal import signing_in
+from webapp.portal.access import views
 
 
 @pytest.fixture
@@ -51,7 +51,9 @@ def test_everything_wrong_gets_one_answer(
     assert (answer.status_code, answer.location) == (302, "/")
     page = visitor.get("/").text
     assert "do not match an account that can sign in" in page
-    assert "mlopez" not in page
+    assert f'value="{username}"' in page, "the form keeps what was typed"
+    assert "mlopez" not in page.replace(f'value="{username}"', "")
+    assert f'value="{username}"' not in Visitor(app).get("/").text or not username
     assert not visitor.is_signed_in
 
 
@@ -63,7 +65,7 @@ def test_a_password_is_hashed_for_an_unknown_name_too(app: Flask, researcher: Re
         verified.append(stored)
         return False
 
-    monkeypatch.setattr(signing_in, "verify_password", verify)
+    monkeypatch.setattr(views, "verify_password", verify)
     Visitor(app).sign_in("mlopez", "x")
     Visitor(app).sign_in("nobody", "x")
     known, unknown = (stored.split("$")[:2] for stored in verified)
@@ -101,7 +103,7 @@ def test_sign_in_leads_back_to_the_page_that_was_asked_for(app: Flask, researche
     path = f"/view_study/{study.id}"
     visitor = Visitor(app)
     sign_in = visitor.get(path).location
-    assert f'name="referrer" value="{path}"' in visitor.get(sign_in).text
+    assert f'name="referrer" type="hidden" value="{path}"' in visitor.get(sign_in).text
     assert visitor.sign_in("mlopez", referrer=path).location == path
 
 

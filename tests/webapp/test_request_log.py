@@ -15,6 +15,7 @@ from core.logs import REQUEST_ID, JsonLines, ReadableLines, exception_text
 from tests.factories import Factory, phone_fields
 from tests.webapp.portal_visitor import Visitor
 from webapp import create_app
+from webapp.portal.access.rules import ATTRIBUTE, AccessRule
 
 AT_HOME = {"Host": "beiwe.example.org", "X-Forwarded-Proto": "https"}
 MADE = re.compile(r"[0-9a-f]{16}")
@@ -72,7 +73,7 @@ def test_in_production_a_request_is_one_json_line(production: Flask, capsys: pyt
     assert line.pop("duration_ms") > 0
     assert line == {
         "level": "info", "logger": "webapp.request_log", "event": "request", "method": "GET",
-        "endpoint": "portal.sign_in", "status": 200, "request_id": answer.headers["X-Request-ID"],
+        "endpoint": "access.sign_in", "status": 200, "request_id": answer.headers["X-Request-ID"],
     }  # fmt: skip
 
 
@@ -83,8 +84,8 @@ def test_a_failure_is_logged_with_its_request_and_without_values(production: Fla
         password = "hunter2"
         raise ValueError(f"cannot be read\nDETAIL: {password}")
 
-    production.view_functions["portal.validate_login"] = fail
-    fail.door = production.view_functions["portal.sign_in"].door  # type: ignore[attr-defined]
+    production.view_functions["access.validate_login"] = fail
+    setattr(fail, ATTRIBUTE, AccessRule())
     answer = production.test_client().post("/validate_login", headers=AT_HOME, data={"username": "Jane Doe"})
     assert answer.status_code == 500
     printed = capsys.readouterr().err

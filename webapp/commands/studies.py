@@ -8,7 +8,7 @@ from typing import Any
 import click
 from sqlalchemy.exc import IntegrityError
 
-from core.access import Role
+from core.access import STORED_ROLES, Role
 from core.accounts.changing import set_role
 from core.audit import COMMAND_LINE
 from core.database import db
@@ -94,7 +94,7 @@ def update(
 @study_commands.command("grant")
 @click.argument("object_id")
 @click.option("--username", required=True)
-@click.option("--role", required=True, type=click.Choice([*(role.value for role in Role), NO_ROLE]))
+@click.option("--role", required=True, type=click.Choice([*(role.value for role in STORED_ROLES), NO_ROLE]))
 @as_json
 def grant(object_id: str, username: str, role: str, is_json: bool) -> None:
     """Give a researcher a role in a study, or take it."""

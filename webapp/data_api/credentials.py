@@ -15,11 +15,11 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from sqlalchemy.orm import Session, joinedload
 
-from core.access import Capability, may
+from core.access import Capability, Outcome, decide
 from core.crypto.slow_hashes import verify_slowly
 from core.database import db
 from core.models import ApiKey, Researcher, Study
-from core.models.researcher import role_in_study
+from core.models.researcher import actor_of
 from core.models.study import study_by_object_id
 
 WELL_FORMED = re.compile(r"[A-Za-z0-9+/]+")
@@ -135,10 +135,10 @@ def _refusal_of(access_key: str) -> ApiRefused:
 def study_for(researcher: Researcher, form: Mapping[str, str], capability: Capability) -> Study:
     """The study the form names, if the researcher may do this in it. Raises ApiRefused: 400, 404, 403 (DATA-2)."""
     study = _named_study(db.session(), form)
-    if study is None or study.hidden_at:
+    decision = decide(actor_of(db.session(), researcher, uses_key=True), capability, study)
+    if decision.outcome is Outcome.NOT_FOUND or study is None:
         raise ApiRefused(404, "there is no such study")
-    role = role_in_study(db.session(), researcher.id, study.id)
-    if not may(capability, role=role, is_site_admin=researcher.is_site_admin):
+    if not decision.is_allowed:
         raise ApiRefused(403, "these credentials give no access to that study")
     return study
 

@@ -59,7 +59,7 @@ def get_participant_ids() -> Response:
     """Patient ids of a study's participants."""
     form = request.form.to_dict()
     require_well_formed_study(form)
-    study = study_for(researcher_of(form), form, Capability.VIEW_STUDY)
+    study = study_for(researcher_of(form), form, Capability.STUDY_VIEW)
     ids = db.session.scalars(
         db.select(Participant.patient_id).where(Participant.study_id == study.id).order_by(Participant.patient_id)
     )
@@ -72,7 +72,7 @@ def get_data() -> Response:
     form = request.form.to_dict()
     require_well_formed_study(form)
     researcher = researcher_of(form)
-    study = study_for(researcher, form, Capability.DOWNLOAD_DATA)
+    study = study_for(researcher, form, Capability.DATA_DOWNLOAD)
     fields = request.form.to_dict(flat=False)
     query = parse_query(fields)
     participants = participants_asked_for(db.session(), study, query)

@@ -1,28 +1,36 @@
-"""The portal: pages for researchers. One module per section; `doors` decides who comes in."""
+"""The portal: pages for researchers, one package for each section. `SECTIONS` lists them all."""
 
 from flask import Flask
+from werkzeug.routing import BaseConverter
 
-from webapp.portal import (  # noqa: F401  routes
-    account,
-    adding,
-    batches,
-    downtime,
-    participant,
-    participants,
-    server_address,
-    signing_in,
-    studies,
-)
-from webapp.portal.assets import init_assets
-from webapp.portal.doors import csrf, portal, require_doors
-from webapp.portal.errors import init_error_pages
-from webapp.portal.limits import limiter
-from webapp.portal.sessions import PortalSessions, login_manager
-from webapp.portal.wording import FILTERS
+from webapp.portal.access.checking import csrf, guard
+from webapp.portal.access.limits import limiter
+from webapp.portal.access.rules import require_access_rules
+from webapp.portal.access.sessions import PortalSessions, login_manager
+from webapp.portal.access.views import access
+from webapp.portal.account.views import account
+from webapp.portal.frame.assets import init_assets
+from webapp.portal.frame.errors import init_error_pages
+from webapp.portal.frame.navigation import init_navigation
+from webapp.portal.frame.server_address import server_address
+from webapp.portal.frame.wording import FILTERS
+from webapp.portal.participants import adding, batches, detail, views  # noqa: F401  their views
+from webapp.portal.participants.section import participants
+from webapp.portal.site.views import site
+from webapp.portal.studies.views import studies
+
+SECTIONS = (access, account, studies, participants, site)
+
+
+class NumberConverter(BaseConverter):
+    """A study's number in its shortest form; anything else is no such page (PORTAL-3)."""
+
+    regex = r"[1-9][0-9]{0,17}"
+    to_python = staticmethod(int)
 
 
 def init_portal(app: Flask) -> None:
-    """Adds the portal's pages and sign-in. Raises where a page names no door."""
+    """Adds the portal's pages and sign-in. Raises RuntimeError where a page names no access rule."""
     app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None, RATELIMIT_HEADERS_ENABLED=True)
     if app.config["SESSION_COOKIE_SECURE"]:
         app.config["SESSION_COOKIE_NAME"] = "__Host-session"  # browsers take it from this very host alone (CLAR-6)
@@ -30,9 +38,21 @@ def init_portal(app: Flask) -> None:
     login_manager.init_app(app)
     csrf.init_app(app)
     limiter.init_app(app)
+    _init_templates(app)
+    app.url_map.converters["number"] = NumberConverter
+    for section in SECTIONS:
+        app.register_blueprint(section)
+    require_access_rules(app)
+    init_error_pages(app)
+
+
+for _section in SECTIONS:
+    guard(_section)
+
+
+def _init_templates(app: Flask) -> None:
     app.jinja_env.filters.update(FILTERS)
+    app.jinja_env.globals["server_address"] = server_address
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     init_assets(app)
-    app.register_blueprint(portal)
-    require_doors(app)
-    init_error_pages(app)
+    init_navigation(app)

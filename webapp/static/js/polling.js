@@ -10,8 +10,7 @@ for (const sign of ["pointerdown", "pointermove", "keydown", "scroll"]) {
 
 const isWatched = () => !document.hidden && Date.now() - lastSign < STILL_WATCHING_MS;
 const poll = (element) => {
-  const isPolled = element.isConnected && element.hasAttribute("data-poll"); // a fragment stops by coming without it
-  if (isPolled && isWatched()) element.dispatchEvent(new Event("poll"));
+  if (isWatched()) element.dispatchEvent(new Event("poll"));
 };
 
 const note = (event, isStale) => {
@@ -20,7 +19,14 @@ const note = (event, isStale) => {
 document.addEventListener("htmx:after:request", (event) => note(event, event.detail.ctx.response.status >= 400));
 document.addEventListener("htmx:error", (event) => note(event, true));
 
-for (const element of document.querySelectorAll("[data-poll]")) {
-  setInterval(poll, Number(element.dataset.poll) * 1000, element);
-  document.addEventListener("visibilitychange", () => poll(element));
-}
+globalThis.bindTo("data-poll", (element, release) => {
+  const stop = new AbortController();
+  const tick = () => {
+    if (element.isConnected && element.hasAttribute("data-poll")) return poll(element);
+    clearInterval(interval); // the fragment came without it, or is gone
+    stop.abort();
+    release();
+  };
+  const interval = setInterval(tick, Number(element.dataset.poll) * 1000);
+  document.addEventListener("visibilitychange", tick, { signal: stop.signal });
+});

@@ -1,0 +1,91 @@
+"""The states of a participant: in Python for one, and in SQL for all of a study."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from core.models import Participant, ParticipantActivity
+
+SILENT_AFTER = timedelta(hours=24)
+
+
+class Show(StrEnum):
+    """Which participants a list shows. Purged ones are in none (PORTAL-113)."""
+
+    ALL = "all"
+    REPORTING = "reporting"
+    SILENT = "silent"
+    NOT_REGISTERED = "not_registered"
+    RETIRED = "retired"
+
+
+class StateKind(StrEnum):
+    """What a participant may be at a moment."""
+
+    PURGED = "purged"
+    PURGE_ASKED = "purge_asked"
+    RETIRED = "retired"
+    NOT_REGISTERED = "not_registered"
+    REPORTING = "reporting"
+    """An upload came within 24 hours."""
+    SILENT = "silent"
+    """Registered, and no upload for 24 hours, or none yet."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A state. Of a silent participant: since when nothing came, and whether something came before."""
+
+    kind: StateKind
+    silent_since: datetime | None = None
+    has_uploaded: bool = False
+
+
+class ParticipantTimes(Protocol):
+    """The columns of a participant that decide its state."""
+
+    purged_at: datetime | None
+    purge_asked_at: datetime | None
+    retired_at: datetime | None
+    device_id: str
+
+
+class ActivityTimes(Protocol):
+    """The columns of a participant's activity that decide its state."""
+
+    last_upload_at: datetime | None
+    first_registered_at: datetime | None
+
+
+def state_of(who: ParticipantTimes, activity: ActivityTimes | None, now: datetime) -> State:
+    """The participant's state at this moment."""
+    if who.purged_at:
+        return State(StateKind.PURGED)
+    if who.purge_asked_at:
+        return State(StateKind.PURGE_ASKED)
+    if who.retired_at:
+        return State(StateKind.RETIRED)
+    if not who.device_id:
+        return State(StateKind.NOT_REGISTERED)
+    last_upload_at = activity.last_upload_at if activity else None
+    if last_upload_at and now - last_upload_at < SILENT_AFTER:
+        return State(StateKind.REPORTING)
+    since = last_upload_at or (activity.first_registered_at if activity else None)
+    return State(StateKind.SILENT, since, last_upload_at is not None)
+
+
+def conditions(now: datetime) -> dict[Show, sa.ColumnElement[bool]]:
+    """For each filter, the condition on a participant outer-joined with its activity. None evaluates to NULL."""
+    is_retired = sa.or_(Participant.retired_at.is_not(None), Participant.purge_asked_at.is_not(None))
+    is_registered = sa.and_(sa.not_(is_retired), Participant.device_id != "")
+    reports = sa.func.coalesce(ParticipantActivity.last_upload_at > now - SILENT_AFTER, False)
+    return {
+        Show.ALL: sa.true(),
+        Show.REPORTING: sa.and_(is_registered, reports),
+        Show.SILENT: sa.and_(is_registered, sa.not_(reports)),
+        Show.NOT_REGISTERED: sa.and_(sa.not_(is_retired), Participant.device_id == ""),
+        Show.RETIRED: is_retired,
+    }

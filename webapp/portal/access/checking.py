@@ -1,0 +1,93 @@
+"""Checks every request of the portal against the access rule of its view (PERM-10, PERM-19).
+
+The order is: method, session, token, study exists and is not hidden, role in it, participant is of that study,
+capability, forced redirect.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import abort, flash, g, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from flask_wtf import CSRFProtect
+
+from core.access import UNKNOWN, Actor, Capability, Decision, Outcome, decide
+from core.database import db
+from core.models import Study
+from core.models.participant import participant_in_study
+from core.models.researcher import actor_of
+from webapp.portal.access.known_browsers import set_cookie
+from webapp.portal.access.rules import AccessRule, access_rule_of
+from webapp.portal.access.sessions import note_page
+from webapp.portal.frame.pages import lead_to, wants_json
+from webapp.portal.frame.section import Section
+from webapp.security import refuse_nul
+
+MOST_FORM_BYTES = 1 << 20
+LONGEST_NUMBER = 18  # digits of a 64-bit number
+csrf = CSRFProtect()
+
+
+def guard(section: Section) -> None:
+    """Has every request for a page of the section checked first."""
+    section.before_request(check_access)
+    section.before_request(refuse_nul)
+    section.after_request(set_cookie)
+
+
+def check_access() -> ResponseReturnValue | None:
+    """Lets the request go on to its view, or answers in the view's place."""
+    request.max_content_length = request.max_form_memory_size = MOST_FORM_BYTES
+    rule = access_rule_of(request.endpoint)
+    if rule is None:
+        abort(403)  # no view is without a rule, see `require_access_rules`
+    g.access_rule = rule
+    g.now = datetime.now(UTC)
+    g.researcher = current_user.researcher if current_user.is_authenticated else None
+    if g.researcher and not rule.is_polled:
+        note_page(current_user, g.now)
+    if rule.needs_session and g.researcher is None:
+        return _to_sign_in(rule)
+    if rule.needs_token and g.researcher:  # without a session there is nothing that another site could misuse
+        csrf.protect()
+    g.actor = actor_of(db.session(), g.researcher) if g.researcher else None
+    if rule.capability:
+        _check_capability(g.actor, rule.capability, is_about_study=rule.is_about_study)
+    if rule.needs_session and not rule.is_open_to_forced and g.researcher.must_change_password:
+        flash("This password was meant for one use. Set your own to go on.", "warn")
+        return lead_to(url_for("account.page"))
+    return None
+
+
+def _check_capability(actor: Actor, capability: Capability, *, is_about_study: bool) -> None:
+    """Keeps study and participant for the view, or answers 404 or 403."""
+    if not is_about_study:
+        _refuse_unless_allowed(decide(actor, capability))
+        return
+    study = _study_asked_for()
+    patient_id = (request.view_args or {}).get("patient_id")
+    participant = participant_in_study(db.session(), study.id, patient_id) if patient_id and study else None
+    is_unknown = patient_id is not None and participant is None
+    _refuse_unless_allowed(decide(actor, capability, study, UNKNOWN if is_unknown else participant))
+    g.study, g.participant = study, participant
+
+
+def _refuse_unless_allowed(decision: Decision) -> None:
+    if decision.outcome is Outcome.NOT_FOUND:
+        abort(404, decision.reason)
+    if not decision.is_allowed:
+        abort(403, decision.reason)
+
+
+def _study_asked_for() -> Study | None:
+    number: Any = (request.view_args or {}).get("study_number") or request.form.get("study_id", "")
+    if isinstance(number, str) and not (number.isascii() and number.isdecimal() and len(number) <= LONGEST_NUMBER):
+        return None
+    return db.session.get(Study, int(number))
+
+
+def _to_sign_in(rule: AccessRule) -> ResponseReturnValue:
+    if wants_json():
+        return {"error": "sign in first"}, 401
+    return lead_to(url_for("access.sign_in", page=request.path if rule.is_return_page else None))

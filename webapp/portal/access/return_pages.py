@@ -1,0 +1,29 @@
+"""Where sign-in may lead back to: only pages of ours, written as we would write them (PORTAL-7, PORTAL-24 to 26)."""
+
+from flask import current_app, url_for
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+from core.access import decide
+from core.database import db
+from core.models import Researcher, Study
+from core.models.researcher import actor_of
+from webapp.portal.access.rules import access_rule_of
+
+
+def return_page(path: str | None, researcher: Researcher | None = None) -> str | None:
+    """The path if it is, byte for byte, a page that sign-in may lead to, and one the researcher may open; else None."""
+    if not path:
+        return None
+    try:
+        endpoint, arguments = current_app.url_map.bind("localhost").match(path, method="GET")
+    except (HTTPException, RequestRedirect):
+        return None
+    rule = access_rule_of(endpoint)
+    if rule is None or not rule.is_return_page or url_for(endpoint, **arguments) != path:
+        return None
+    if researcher and rule.capability:
+        study = db.session.get(Study, arguments["study_number"]) if rule.is_about_study else None
+        if not decide(actor_of(db.session(), researcher), rule.capability, study).is_allowed:
+            return None
+    return path

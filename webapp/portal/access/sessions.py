@@ -1,0 +1,88 @@
+"""Who is signed in: a cookie with a token, whose session is kept in the database (PORTAL-27, PORTAL-29)."""
+
+from datetime import UTC, datetime, timedelta
+
+from flask import Flask, g, request, session
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
+from flask_login import LoginManager, UserMixin, login_user, logout_user
+
+from core.database import db
+from core.models import PortalSession, Researcher
+from core.signing_in import sessions
+from core.signing_in.sessions import SessionLimits
+from webapp.stores import settings
+
+login_manager = LoginManager()
+login_manager.session_protection = None  # telephones change their address; the token is what counts
+
+
+class SignedIn(UserMixin):
+    """A researcher's session as Flask-Login sees one."""
+
+    def __init__(self, token: str, researcher: Researcher, kept: PortalSession | None = None) -> None:
+        self.token = token
+        self.researcher = researcher
+        self.kept = kept
+
+    def get_id(self) -> str:
+        return self.token
+
+
+class PortalSessions(SecureCookieSessionInterface):
+    """Each page asked for starts the idle time afresh; polled fragments and other parts of the server do not."""
+
+    def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
+        rule = g.get("access_rule")
+        if rule is not None and rule.is_polled:
+            return False
+        return session.modified or (session.permanent and rule is not None)
+
+
+def session_limits() -> SessionLimits:
+    """The limits that the settings ask for."""
+    return SessionLimits(
+        idle=timedelta(minutes=settings().session_idle_minutes), most=timedelta(hours=settings().session_max_hours)
+    )
+
+
+@login_manager.user_loader
+def signed_in_researcher(token: str) -> SignedIn | None:
+    """The session of the cookie's token, unless it is too old, was ended, or the account is disabled."""
+    kept = sessions.session_of(db.session(), token, datetime.now(UTC), session_limits())
+    return SignedIn(token, kept.researcher, kept) if kept else None
+
+
+def note_page(signed_in: SignedIn, now: datetime) -> None:
+    """Starts the idle time afresh; commits, once a minute."""
+    if signed_in.kept and sessions.note_seen(db.session(), signed_in.kept, now):
+        db.session.commit()
+
+
+def begin_session(researcher: Researcher) -> None:
+    """A session under a new token, with nothing in it of what came before (PORTAL-27); the caller commits."""
+    end_session()
+    session.permanent = True
+    token = sessions.begin_session(db.session(), researcher, datetime.now(UTC), session_limits())
+    login_user(SignedIn(token, researcher))
+    g.researcher = researcher
+
+
+def end_session() -> None:
+    """Ends the session on the server, for every copy of its cookie, and empties this one; the caller commits."""
+    if token := session.get("_user_id"):
+        sessions.end_session(db.session(), str(token))
+    logout_user()
+    session.clear()
+
+
+def note_sign_in(researcher: Researcher) -> None:
+    """The moment of the last sign-in, for lists of accounts."""
+    researcher.last_login_at = datetime.now(UTC)
+
+
+def is_from_elsewhere() -> bool:
+    """Whether the browser says that another site made it send this request (PORTAL-6)."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        return True
+    origin = request.headers.get("Origin")
+    return origin is not None and origin.partition("://")[2] != request.host

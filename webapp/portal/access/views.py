@@ -1,0 +1,125 @@
+"""Signing in and out (PORTAL-20 to PORTAL-26)."""
+
+import time
+from threading import BoundedSemaphore, Lock
+
+from flask import abort, flash, g, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from core.access import Capability, decide
+from core.crypto.passwords import RESEARCHER_SCHEME, hash_password, verify_password
+from core.database import db
+from core.models import Researcher
+from core.models.researcher import actor_of, researcher_by_username
+from core.signing_in.failures import is_known_browser, is_locked, note_failure, note_success
+from webapp.downtime import is_down
+from webapp.portal.access.forms import SignInForm
+from webapp.portal.access.known_browsers import remember_browser, source_of
+from webapp.portal.access.return_pages import return_page
+from webapp.portal.access.rules import public
+from webapp.portal.access.sessions import begin_session, end_session, is_from_elsewhere, note_sign_in
+from webapp.portal.access.sign_in_picture import invented_coverage
+from webapp.portal.frame.section import Section
+from webapp.portal.frame.wording import counted
+
+# Verified where there is no such account, so that both answers take the same time (PORTAL-23). Matches nothing.
+NO_ACCOUNT = "$".join((RESEARCHER_SCHEME[0], str(RESEARCHER_SCHEME[1]), "A" * 43 + "=", "A" * 22 + "=="))
+
+TYPED, MOST_TYPED = "typed_username", 64
+
+access = Section("access", __name__)
+_comparing = Lock()
+_waiting = BoundedSemaphore(2)
+
+
+@access.get("/")
+@public()
+def sign_in() -> ResponseReturnValue:
+    """The form; somebody who is signed in is led on."""
+    if g.researcher:
+        return redirect(_page_after(g.researcher))
+    form = SignInForm(username=session.pop(TYPED, ""), referrer=return_page(request.args.get("page")))
+    return render_template("portal/access/sign_in.html", form=form, picture=invented_coverage())
+
+
+@access.post("/validate_login")
+@public(needs_token=False)
+def validate_login() -> ResponseReturnValue:
+    """Signs in and leads on; programs come here too, without a token (PORTAL-6). One answer to all that is wrong."""
+    if is_from_elsewhere():
+        abort(403)
+    form = SignInForm()
+    username = form.username.data or ""
+    source = source_of(username)
+    if is_locked(db.session(), username, source, g.now):
+        return _refuse(form, "Too many attempts failed for this name from here. Wait ten minutes, then try again.")
+    researcher = _compared(source, username, form.password.data or "")
+    if researcher is None:
+        seconds = note_failure(db.session(), username, source, g.now)
+        db.session.commit()
+        _put_off(seconds)
+        return _refuse(form, "User name and password do not match an account that can sign in.")
+    untold = note_success(db.session(), username, source)
+    page = _page_after(researcher, form.referrer.data)
+    begin_session(researcher)
+    note_sign_in(researcher)
+    remember_browser(researcher)
+    db.session.commit()
+    if untold:
+        flash(f"{counted(untold, 'attempt')} to sign in with your name failed since your last visit.", "warn")
+    return redirect(page)
+
+
+@access.route("/logout", methods=["GET", "POST"])
+@public()
+def sign_out() -> ResponseReturnValue:
+    """Signs out. A link from elsewhere only gets a page with a button (PORTAL-6)."""
+    if g.researcher is None:
+        return redirect(url_for("access.sign_in"))
+    if request.method == "POST" or request.headers.get("Sec-Fetch-Site") == "same-origin":
+        end_session()
+        db.session.commit()
+        return redirect(url_for("access.sign_in"))
+    return render_template("portal/access/sign_out.html")
+
+
+def _compared(source: str, username: str, password: str) -> Researcher | None:
+    """The account if the password is right. Unknown browsers are compared one at a time: it takes a processor 0.1 s."""
+    if is_known_browser(source):
+        return researcher_with(username, password)
+    with _comparing:
+        return researcher_with(username, password)
+
+
+def _refuse(form: SignInForm, why: str) -> ResponseReturnValue:
+    """Leads back to the form, which keeps the name that was typed."""
+    session[TYPED] = (form.username.data or "")[:MOST_TYPED]
+    flash(why, "bad")
+    return redirect(url_for("access.sign_in", page=return_page(form.referrer.data)))
+
+
+def _put_off(seconds: float) -> None:
+    """Lets those who fail wait, two at a time: more would take the threads that serve pages."""
+    if seconds and _waiting.acquire(blocking=False):
+        try:
+            time.sleep(seconds)
+        finally:
+            _waiting.release()
+
+
+def _page_after(researcher: Researcher, asked_for: str | None = None) -> str:
+    """Where a sign-in leads: the page that was asked for; during downtime the switch, for those who may use it."""
+    if is_down() and decide(actor_of(db.session(), researcher), Capability.DOWNTIME).is_allowed:
+        return url_for("site.downtime")
+    return return_page(asked_for, researcher) or url_for("studies.choose")
+
+
+def researcher_with(username: str, password: str) -> Researcher | None:
+    """The account of that name if the password is right and it may sign in. Old hashes are renewed (PORTAL-21)."""
+    researcher = researcher_by_username(db.session(), username)
+    is_right = verify_password(password, researcher.password_hash if researcher else NO_ACCOUNT)
+    if researcher is None or not is_right or researcher.is_disabled:
+        return None
+    if researcher.password_hash.split("$")[:2] != NO_ACCOUNT.split("$")[:2]:
+        researcher.password_hash = hash_password(password)
+    return researcher

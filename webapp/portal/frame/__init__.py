@@ -1,0 +1,1 @@
+"""What every page of the portal shares: layout, navigation, forms, HTMX, errors, and how things are worded."""

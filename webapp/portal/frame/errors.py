@@ -1,0 +1,102 @@
+"""Error pages in the portal's look, JSON for clients that ask for it, a short line for programs (OPS-34)."""
+
+from flask import Flask, Response, g, render_template
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import Forbidden, HTTPException
+
+from core.access import Capability, decide
+from core.database import db
+from core.models import Researcher
+from core.models.researcher import actor_of
+from webapp.downtime import is_down
+from webapp.portal.frame.pages import is_htmx, wants_json, wants_page
+from webapp.portal.frame.section import is_portal_page
+
+# What happened, and what can be done.
+SENTENCES = {
+    400: ("This request cannot be read", "Something in it is missing or malformed. Nothing was changed."),
+    403: ("Not yours to open", "Your account has no access to this. An administrator of the study can give it."),
+    404: ("No such page", "The address is wrong, or what was here is gone."),
+    405: ("Not that way", "This address does not answer to a request of this kind. Nothing was changed."),
+    413: ("Too large", "More was sent than this page takes. Nothing was changed."),
+    429: ("Too many attempts", "Wait a minute, then try again."),
+    500: ("Something broke here", "The server failed on this request, and nothing was changed. Trying again may help."),
+    503: ("Not available at the moment", "Nothing was changed. Try again in a few minutes."),
+}
+DOWN = (
+    "This site is being worked on. Phones keep their data until it is back; nothing was changed here. "
+    "Try again in a few minutes."
+)
+STALE_FORM = "This form was opened in another session. Nothing was changed; open the page again and repeat."
+
+
+def init_error_pages(app: Flask) -> None:
+    """Answers for every error that no blueprint answers itself."""
+    app.register_error_handler(CSRFError, _stale_form)
+    for status in SENTENCES:
+        app.register_error_handler(status, error_page)
+
+
+def error_page(error: HTTPException, explanation: str | None = None) -> ResponseReturnValue:
+    """The answer to an error."""
+    db.session.rollback()
+    status = error.code or 500
+    title, default = SENTENCES[status]
+    is_in_downtime = status == 503 and is_down()
+    if is_in_downtime:
+        default = DOWN
+    reference = g.get("request_id")
+    if not is_portal_page() or not (wants_json() or wants_page()):
+        body: ResponseReturnValue = Response(f"{title}\n", content_type="text/plain; charset=utf-8")
+    elif wants_json():
+        body = {"error": title, "reference": reference}
+    elif is_htmx():
+        return _in_page(title, explanation or default, status)
+    else:
+        visitor = _visitor(status, is_in_downtime=is_in_downtime)
+        body = render_template(
+            "portal/frame/error.html",
+            status=status,
+            title=title,
+            explanation=explanation or default,
+            reference=reference,
+            visitor=visitor,
+            can_end_downtime=is_in_downtime and _can_end_downtime(visitor),
+            is_in_downtime=is_in_downtime,
+        )
+    headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    return body, status, headers
+
+
+def _visitor(status: int, *, is_in_downtime: bool) -> Researcher | None:
+    """Who is signed in, also at an address that no view has; None where the database cannot tell.
+
+    It is not asked where it may be what failed.
+    """
+    if status >= 500 and not is_in_downtime:
+        return g.get("researcher")
+    try:
+        return current_user.researcher if current_user.is_authenticated else None
+    except SQLAlchemyError:
+        return None
+
+
+def _can_end_downtime(visitor: Researcher | None) -> bool:
+    return visitor is not None and decide(actor_of(db.session(), visitor), Capability.DOWNTIME).is_allowed
+
+
+def _in_page(title: str, explanation: str, status: int) -> ResponseReturnValue:
+    """For HTMX, which swaps errors too: a line above the page's contents, which stay; nothing for a poll."""
+    rule = g.get("access_rule")
+    if rule is not None and rule.is_polled:
+        return "", status, {"HX-Reswap": "none"}
+    line = render_template("portal/frame/_problem.html", title=title, explanation=explanation)
+    return line, status, {"HX-Retarget": "#problem", "HX-Reswap": "innerHTML"}
+
+
+def _stale_form(error: CSRFError) -> ResponseReturnValue:
+    """403, as for any refusal (PERM-30)."""
+    return error_page(Forbidden(), STALE_FORM)

@@ -1,0 +1,77 @@
+"""The base of the portal's forms, and one class for each kind of field.
+
+`kind` chooses a field's macro in `templates/portal/parts/_fields.html`, which shows label, hint, unit and what is
+wrong. Forms that come back keep what was typed, except passwords.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask_wtf import FlaskForm
+from markupsafe import Markup
+from wtforms import BooleanField, Field, HiddenField, IntegerField, PasswordField, StringField
+from wtforms.validators import InputRequired
+
+__all__ = ["BooleanField", "HiddenField", "NumberField", "PortalForm", "SecretField", "TextField"]
+
+
+class PortalForm(FlaskForm):
+    """A form of the portal; it holds the session's token unless its `Meta` says `csrf = False`."""
+
+    def refuse(self, field: Field, why: str) -> None:
+        """Says beside the field what is wrong with it."""
+        field.errors = [*field.errors, why]
+
+    @property
+    def is_right(self) -> bool:
+        """Whether nothing is wrong in any field."""
+        return not any(field.errors for field in self)
+
+
+class ShownField(Field):
+    """A field with a label, a hint above it, and a unit behind it."""
+
+    kind = "text"
+    unit = ""
+
+    def input(self, **attributes: Any) -> Markup:
+        """The input element, tied to its hint, unit and error for those who hear the page."""
+        parts = {"hint": self.description, "unit": self.unit, "error": self.errors}
+        about = " ".join(f"{self.id}-{part}" for part, is_there in parts.items() if is_there)
+        if about:
+            attributes["aria-describedby"] = about
+        if self.errors:
+            attributes["aria-invalid"] = "true"
+        return Markup(self(class_="input", **attributes))
+
+
+class TextField(ShownField, StringField):
+    """A line of text."""
+
+    def __init__(self, label: str, hint: str = "", **options: Any) -> None:
+        super().__init__(label, description=hint, **options)
+
+
+class SecretField(ShownField, PasswordField):
+    """A password, which is never sent back. `missing` is what is said where it is left empty."""
+
+    def __init__(self, label: str, missing: str | None = None, hint: str = "", **options: Any) -> None:
+        super().__init__(label, [InputRequired(missing)] if missing else [], description=hint, **options)
+
+
+class NumberField(ShownField, IntegerField):
+    """A whole number from `least` to `most`. One sentence says what is wrong, whatever it is."""
+
+    kind = "number"
+
+    def __init__(self, label: str, *, least: int, most: int, unit: str = "", hint: str = "", **options: Any) -> None:
+        super().__init__(label, description=hint, **options)
+        self.least, self.most, self.unit = least, most, unit
+
+    def validate(self, form: FlaskForm, extra_validators: Sequence[Any] = ()) -> bool:
+        """Whether it is a number in range."""
+        is_number = super().validate(form, extra_validators) and self.data is not None
+        if is_number and self.least <= self.data <= self.most:
+            return True
+        self.errors = [f"A number from {self.least:,} to {self.most:,}."]
+        return False

@@ -1,0 +1,69 @@
+"""The portal's navigation as data: what stands beside a study's pages, in the account's menu, and in the switcher."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, g
+
+from core.access import Actor, Capability, decide
+from core.database import db
+from core.models.researcher import NamedStudy, named_studies_of
+
+STUDIES_IN_SWITCHER = 12
+
+
+@dataclass(frozen=True)
+class NavigationItem:
+    """A link. It is shown to those who have the capability; `name` is how a page says that it is the current one."""
+
+    name: str
+    endpoint: str
+    label: str
+    icon: str
+    capability: Capability
+
+
+STUDY_NAVIGATION = (
+    NavigationItem("participants", "participants.list", "Participants", "users", Capability.STUDY_VIEW),
+    NavigationItem("adding", "participants.add", "Add participants", "user-plus", Capability.PARTICIPANT_CREATE),
+)
+ACCOUNT_NAVIGATION = (
+    NavigationItem("account", "account.page", "Account", "key-round", Capability.OWN_PASSWORD),
+    NavigationItem("studies", "studies.choose", "Studies", "folder-open", Capability.OWN_STUDIES),
+    NavigationItem("downtime", "site.downtime", "Downtime", "power", Capability.DOWNTIME),
+)
+
+
+def init_navigation(app: Flask) -> None:
+    """Gives every template what the layout needs."""
+    app.context_processor(frame_values)
+
+
+def frame_values() -> dict[str, Any]:
+    """Who looks, at which study, when; the navigation; and `can`, which asks `decide` about them."""
+    return {
+        "now": g.get("now"),
+        "researcher": g.get("researcher"),
+        "study": g.get("study"),
+        "can": can,
+        "study_navigation": _shown(STUDY_NAVIGATION),
+        "account_navigation": _shown(ACCOUNT_NAVIGATION),
+        "switchable_studies": switchable_studies,
+    }
+
+
+def can(capability: str) -> bool:
+    """Whether whoever looks at the page may do this, in the study of the page (PERM-91). Raises ValueError."""
+    actor: Actor | None = g.get("actor")
+    return actor is not None and decide(actor, Capability(capability), g.get("study")).is_allowed
+
+
+def switchable_studies() -> tuple[list[NamedStudy], bool]:
+    """The first studies of the person, and whether there are more."""
+    studies = named_studies_of(db.session(), g.researcher, STUDIES_IN_SWITCHER + 1)
+    return studies[:STUDIES_IN_SWITCHER], len(studies) > STUDIES_IN_SWITCHER
+
+
+def _shown(items: tuple[NavigationItem, ...]) -> Callable[[], list[NavigationItem]]:
+    return lambda: [item for item in items if can(item.capability)]

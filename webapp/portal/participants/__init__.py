@@ -1,0 +1,1 @@
+"""A study's participants: the list, one participant's page, adding one or many."""

@@ -1,0 +1,70 @@
+"""Adding participants; passwords are shown once, in the answer itself (PORTAL-120 to PORTAL-122, PERM-76)."""
+
+from flask import flash, g, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+
+from core.access import Capability
+from core.audit import actor_of
+from core.database import db
+from core.models import ParticipantBatch
+from core.participants import NewParticipant, create_participants
+from core.participants.batches import MADE_AT_ONCE, ask_for_batch, batches_of_study
+from webapp.flow_runs import CREATE_PARTICIPANTS, start_run
+from webapp.portal.access.rules import requires
+from webapp.portal.frame.pages import page_or_fragment
+from webapp.portal.participants.forms import ManyForm, csv_name
+from webapp.portal.participants.password_file import password_file
+from webapp.portal.participants.section import participants
+from webapp.stores import sealed_store
+
+BATCHES_SHOWN = 5
+PAGE = "portal/participants/add.html"
+
+
+@participants.get("/view_study/<number:study_number>/add_participants")
+@requires(Capability.PARTICIPANT_CREATE)
+def add(study_number: int) -> ResponseReturnValue:
+    """The page with both forms."""
+    return render_template(PAGE, form=ManyForm(), batches=_batches())
+
+
+@participants.post("/create_new_participant")
+@requires(Capability.PARTICIPANT_CREATE)
+def create_one() -> ResponseReturnValue:
+    """Makes one participant and shows id and password, for the only time."""
+    return page_or_fragment(
+        PAGE,
+        "portal/participants/_new.html",
+        page_values=lambda: {"form": ManyForm(formdata=None), "batches": _batches()},
+        new=_create(1),
+    )
+
+
+@participants.post("/create_many_patients/<number:study_number>")
+@requires(Capability.PARTICIPANT_CREATE)
+def create_many(study_number: int) -> ResponseReturnValue:
+    """Makes several and answers with the file of ids and passwords, or with the form and what is wrong in it."""
+    form = ManyForm()
+    if not form.validate():
+        return render_template(PAGE, form=form, batches=_batches()), 422
+    count, name = form.number_of_new_patients.data, csv_name(form.desired_filename.data or "")
+    if count > MADE_AT_ONCE:
+        return _in_background(count, name)
+    return password_file(_create(count), name)
+
+
+def _in_background(count: int, name: str) -> ResponseReturnValue:
+    """Leaves a batch to the deployment `create-participants`, and leads to the page that shows how far it is."""
+    batch = ask_for_batch(db.session(), g.study, count, name, actor=actor_of(g.researcher))
+    db.session.commit()
+    if not start_run(CREATE_PARTICIPANTS):
+        flash("No Prefect server took this batch. It is kept, and begins by itself when one is there again.", "warn")
+    return redirect(url_for("participants.batch", study_number=g.study.id, batch_number=batch.id))
+
+
+def _create(count: int) -> list[NewParticipant]:
+    return create_participants(db.session(), sealed_store(g.study), g.study, count, actor=actor_of(g.researcher))
+
+
+def _batches() -> list[ParticipantBatch]:
+    return batches_of_study(db.session(), g.study.id, BATCHES_SHOWN)

@@ -1,0 +1,22 @@
+"""The file of ids and passwords of new participants (PORTAL-121)."""
+
+import csv
+import io
+from collections.abc import Iterable
+
+from flask import Response
+
+from core.participants import NewParticipant
+
+
+def password_file(new: Iterable[NewParticipant], name: str) -> Response:
+    """A CSV download of that name; no cache keeps it."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(["Patient ID", "Registration password"])
+    writer.writerows((one.patient_id, one.password) for one in new)
+    return Response(
+        text.getvalue(),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
