@@ -17,7 +17,8 @@ class Portal:
 
     def console_said(self, *expected: str) -> None:
         """Fails on any message of the console, such as an error or a refusal by the content policy, but these."""
-        assert [said for said in self.said if not any(text in said for text in expected)] == []
+        unexpected = [said for said in self.said if not any(text in said for text in expected)]
+        assert not unexpected, unexpected
         self.said.clear()
 
     def opens(self, path: str = "/") -> None:

@@ -26,7 +26,10 @@ class NumberConverter(BaseConverter):
     """A study's number in its shortest form; anything else is no such page (PORTAL-3)."""
 
     regex = r"[1-9][0-9]{0,17}"
-    to_python = staticmethod(int)
+
+    def to_python(self, value: str) -> int:
+        """The number."""
+        return int(value)
 
 
 def init_portal(app: Flask) -> None:

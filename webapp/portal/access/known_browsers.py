@@ -1,6 +1,7 @@
 """Browsers in which somebody has signed in before: a signed cookie that says so and opens nothing (PORTAL-23)."""
 
 import secrets
+from typing import Any
 
 from flask import Response, current_app, g, request
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -44,7 +45,7 @@ def set_cookie(response: Response) -> Response:
     return response
 
 
-def _read() -> dict[str, object]:
+def _read() -> dict[str, Any]:
     try:
         known = _serializer().loads(request.cookies.get(_cookie_name(), ""))
     except BadSignature:

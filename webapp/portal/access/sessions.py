@@ -45,11 +45,13 @@ def session_limits() -> SessionLimits:
     )
 
 
-@login_manager.user_loader
 def signed_in_researcher(token: str) -> SignedIn | None:
     """The session of the cookie's token, unless it is too old, was ended, or the account is disabled."""
     kept = sessions.session_of(db.session(), token, datetime.now(UTC), session_limits())
     return SignedIn(token, kept.researcher, kept) if kept else None
+
+
+login_manager.user_loader(signed_in_researcher)
 
 
 def note_page(signed_in: SignedIn, now: datetime) -> None:

@@ -1,5 +1,8 @@
 """Error pages in the portal's look, JSON for clients that ask for it, a short line for programs (OPS-34)."""
 
+from contextlib import suppress
+from typing import cast
+
 from flask import Flask, Response, g, render_template
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -48,27 +51,25 @@ def error_page(error: HTTPException, explanation: str | None = None) -> Response
     is_in_downtime = status == 503 and is_down()
     if is_in_downtime:
         default = DOWN
-    reference = g.get("request_id")
-    if not is_portal_page() or not (wants_json() or wants_page()):
-        body: ResponseReturnValue = Response(f"{title}\n", content_type="text/plain; charset=utf-8")
-    elif wants_json():
-        body = {"error": title, "reference": reference}
-    elif is_htmx():
-        return _in_page(title, explanation or default, status)
-    else:
-        visitor = _visitor(status, is_in_downtime=is_in_downtime)
-        body = render_template(
-            "portal/frame/error.html",
-            status=status,
-            title=title,
-            explanation=explanation or default,
-            reference=reference,
-            visitor=visitor,
-            can_end_downtime=is_in_downtime and _can_end_downtime(visitor),
-            is_in_downtime=is_in_downtime,
-        )
     headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    return body, status, headers
+    if not is_portal_page() or not (wants_json() or wants_page()):
+        return Response(f"{title}\n", status, headers, content_type="text/plain; charset=utf-8")
+    if wants_json():
+        return {"error": title, "reference": g.get("request_id")}, status, headers
+    if is_htmx():
+        return _in_page(title, explanation or default, status)
+    visitor = _visitor(status, is_in_downtime=is_in_downtime)
+    page = render_template(
+        "portal/frame/error.html",
+        status=status,
+        title=title,
+        explanation=explanation or default,
+        reference=g.get("request_id"),
+        visitor=visitor,
+        can_end_downtime=is_in_downtime and _can_end_downtime(visitor),
+        is_in_downtime=is_in_downtime,
+    )
+    return page, status, headers
 
 
 def _visitor(status: int, *, is_in_downtime: bool) -> Researcher | None:
@@ -76,16 +77,18 @@ def _visitor(status: int, *, is_in_downtime: bool) -> Researcher | None:
 
     It is not asked where it may be what failed.
     """
+    visitor: Researcher | None = None
     if status >= 500 and not is_in_downtime:
-        return g.get("researcher")
-    try:
-        return current_user.researcher if current_user.is_authenticated else None
-    except SQLAlchemyError:
-        return None
+        return cast(Researcher | None, g.get("researcher"))
+    with suppress(SQLAlchemyError):
+        visitor = current_user.researcher if current_user.is_authenticated else None
+    return visitor
 
 
 def _can_end_downtime(visitor: Researcher | None) -> bool:
-    return visitor is not None and decide(actor_of(db.session(), visitor), Capability.DOWNTIME).is_allowed
+    with suppress(SQLAlchemyError):
+        return visitor is not None and decide(actor_of(db.session(), visitor), Capability.DOWNTIME).is_allowed
+    return False
 
 
 def _in_page(title: str, explanation: str, status: int) -> ResponseReturnValue:
