@@ -140,7 +140,7 @@ C = Capability
 TABLE: dict[Capability, Rule] = {
     **_rows(Scope.OWN, frozenset({Role.RESEARCHER}), C.OWN_STUDIES, is_open_to_keys=True),
     **_rows(Scope.OWN, frozenset({Role.RESEARCHER}), C.OWN_PASSWORD, C.OWN_MFA, C.OWN_KEYS, C.OWN_SESSIONS),
-    # Whoever belongs to the study.
+    # Everybody with a role in the study.
     **_rows(Scope.STUDY, _READERS, C.STUDY_VIEW, is_open_to_keys=True),
     **_rows(Scope.STUDY, _READERS, C.PARTICIPANT_VIEW, C.ANSWERS_READ, C.FOREST_LOG),
     **_rows(Scope.STUDY, _ANALYSTS, C.DATA_DOWNLOAD, C.DATA_HISTORIES, C.STATISTICS_READ, is_open_to_keys=True),

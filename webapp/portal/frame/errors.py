@@ -79,9 +79,9 @@ def _visitor(status: int, *, is_in_downtime: bool) -> Researcher | None:
     visitor: Researcher | None = None
     if status >= 500 and not is_in_downtime:
         visitor = g.get("researcher")
-        return visitor
-    with suppress(SQLAlchemyError):
-        visitor = current_user.researcher if current_user.is_authenticated else None
+    else:
+        with suppress(SQLAlchemyError):
+            visitor = current_user.researcher if current_user.is_authenticated else None
     return visitor
 
 

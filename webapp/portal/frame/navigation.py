@@ -54,7 +54,7 @@ def frame_values() -> dict[str, Any]:
 
 
 def can(capability: str) -> bool:
-    """Whether whoever looks at the page may do this, in the study of the page (PERM-91). Raises ValueError."""
+    """Whether the researcher may do this, in the study of the page (PERM-91). Raises ValueError for an unknown name."""
     actor: Actor | None = g.get("actor")
     return actor is not None and decide(actor, Capability(capability), g.get("study")).is_allowed
 
