@@ -140,7 +140,7 @@ C = Capability
 TABLE: dict[Capability, Rule] = {
     **_rows(Scope.OWN, frozenset({Role.RESEARCHER}), C.OWN_STUDIES, is_open_to_keys=True),
     **_rows(Scope.OWN, frozenset({Role.RESEARCHER}), C.OWN_PASSWORD, C.OWN_MFA, C.OWN_KEYS, C.OWN_SESSIONS),
-    # Whoever belongs to the study.
+    # Everybody with a role in the study.
     **_rows(Scope.STUDY, _READERS, C.STUDY_VIEW, is_open_to_keys=True),
     **_rows(Scope.STUDY, _READERS, C.PARTICIPANT_VIEW, C.ANSWERS_READ, C.FOREST_LOG),
     **_rows(Scope.STUDY, _ANALYSTS, C.DATA_DOWNLOAD, C.DATA_HISTORIES, C.STATISTICS_READ, is_open_to_keys=True),
@@ -170,7 +170,7 @@ TABLE: dict[Capability, Rule] = {
 
 
 @dataclass(frozen=True)
-class Actor:
+class Requester:
     """Who asks: a researcher, or a program with a researcher's API key.
 
     `study_roles` maps the number of a study to the role in it, of studies that are not hidden.
@@ -239,7 +239,7 @@ ALLOWED = Decision(Outcome.ALLOWED)
 
 
 def decide(
-    actor: Actor,
+    actor: Requester,
     capability: Capability,
     study: StudyFacts | None = None,
     participant: ParticipantFacts | Unknown | None = None,
@@ -262,12 +262,12 @@ def decide(
     return _by_role(actor, rule, roles)
 
 
-def _is_visible(study: StudyFacts, actor: Actor, capability: Capability) -> bool:
+def _is_visible(study: StudyFacts, actor: Requester, capability: Capability) -> bool:
     """Hidden studies exist for nobody, except that a site administrator may show them again (PERM-50)."""
     return study.hidden_at is None or (capability is Capability.STUDY_UNHIDE and actor.is_site_admin)
 
 
-def _by_role(actor: Actor, rule: Rule, roles: frozenset[Role]) -> Decision:
+def _by_role(actor: Requester, rule: Rule, roles: frozenset[Role]) -> Decision:
     if actor.uses_key and (not rule.is_open_to_keys or roles == {Role.RESEARCHER, Role.STUDY_VIEWER}):
         return Decision(Outcome.FORBIDDEN, "An API key of this account cannot do this.")
     if not roles & rule.roles:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from core.access import STORED_ROLES, Actor, Role
+from core.access import STORED_ROLES, Requester, Role
 from core.crypto.passwords import hash_password
 from core.database import Model
 from core.models.columns import At, CreatedAt, Id, one_of
@@ -88,7 +88,7 @@ def researcher_by_username(session: "sa.orm.Session", username: str) -> Research
     )
 
 
-def actor_of(session: "sa.orm.Session", researcher: Researcher, *, uses_key: bool = False) -> Actor:
+def requester_of(session: "sa.orm.Session", researcher: Researcher, *, uses_key: bool = False) -> Requester:
     """The researcher, or the program with the researcher's key, as `decide` knows them; one query.
 
     Roles are looked up at each request, so that a change of them works at once (PERM-2).
@@ -99,7 +99,7 @@ def actor_of(session: "sa.orm.Session", researcher: Researcher, *, uses_key: boo
         .where(StudyRole.researcher_id == researcher.id, Study.hidden_at.is_(None))
     )
     study_roles = {study_id: Role(role) for study_id, role in rows}
-    return Actor(researcher.is_site_admin, study_roles, uses_key)
+    return Requester(researcher.is_site_admin, study_roles, uses_key)
 
 
 class NamedStudy(NamedTuple):

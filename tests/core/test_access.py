@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.access import TABLE, UNKNOWN, Actor, Capability, Outcome, Role, Scope, decide
+from core.access import TABLE, UNKNOWN, Capability, Outcome, Requester, Role, Scope, decide
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class SomeParticipant:
 
 
 STUDY, HIDDEN = SomeStudy(), SomeStudy(hidden_at=datetime(2026, 1, 1, tzinfo=UTC))
-SITE = Actor(is_site_admin=True)
-STRANGER = Actor(study_roles={2: Role.STUDY_ADMIN})
+SITE = Requester(is_site_admin=True)
+STRANGER = Requester(study_roles={2: Role.STUDY_ADMIN})
 
 # The roles of permissions.md, by the first letter: site, admin, res(earcher), data analyst (D), viewer; K: API keys.
 PERM_90 = {
@@ -58,7 +58,7 @@ LETTERS = {
 ROWS = [(Capability(name), who) for who, names in PERM_90.items() for name in names]
 
 
-def outcome(actor: Actor, capability: Capability) -> Outcome:
+def outcome(actor: Requester, capability: Capability) -> Outcome:
     return decide(actor, capability, STUDY).outcome
 
 
@@ -72,7 +72,7 @@ def test_every_capability_has_its_row():
 @pytest.mark.parametrize(("capability", "who"), ROWS)
 def test_each_role_has_the_capabilities_of_the_table_and_no_others(capability: Capability, who: str):
     """CLAR-21, PERM-90, PERM-94: exports of a study are not among what viewers have."""
-    allowed = {letter for letter, role in LETTERS.items() if _may(Actor(study_roles={1: role}), capability)}
+    allowed = {letter for letter, role in LETTERS.items() if _may(Requester(study_roles={1: role}), capability)}
     assert allowed == set(who) & set(LETTERS)
     assert _may(SITE, capability)
     if TABLE[capability].scope is Scope.STUDY:
@@ -82,16 +82,18 @@ def test_each_role_has_the_capabilities_of_the_table_and_no_others(capability: C
 @pytest.mark.parametrize(("capability", "who"), ROWS)
 def test_a_key_does_only_what_is_open_to_keys_and_never_more_than_its_owner(capability: Capability, who: str):
     """PERM-37, PERM-90, PERM-94: a viewer's key gives nothing."""
-    allowed = {key for key, role in LETTERS.items() if _may(Actor(study_roles={1: role}, uses_key=True), capability)}
+    allowed = {
+        key for key, role in LETTERS.items() if _may(Requester(study_roles={1: role}, uses_key=True), capability)
+    }
     assert allowed == (set(who) & set(LETTERS) - {"v"} if "K" in who else set())
-    assert _may(Actor(is_site_admin=True, uses_key=True), capability) == ("K" in who)
+    assert _may(Requester(is_site_admin=True, uses_key=True), capability) == ("K" in who)
 
 
 def test_ones_own_account_is_everybodys():
     """PERM-90."""
     for capability, rule in TABLE.items():
         if rule.scope is Scope.OWN:
-            assert decide(Actor(), capability).is_allowed
+            assert decide(Requester(), capability).is_allowed
 
 
 def test_what_is_hidden_or_unknown_is_not_there_for_anybody():
@@ -101,13 +103,13 @@ def test_what_is_hidden_or_unknown_is_not_there_for_anybody():
             may_show = capability is Capability.STUDY_UNHIDE
             assert decide(SITE, capability, HIDDEN).is_allowed == may_show
             assert decide(SITE, capability).outcome is Outcome.NOT_FOUND
-            admin = Actor(study_roles={1: Role.STUDY_ADMIN})
+            admin = Requester(study_roles={1: Role.STUDY_ADMIN})
             assert decide(admin, capability, HIDDEN).outcome is Outcome.NOT_FOUND
 
 
 def test_a_participant_is_looked_at_after_the_role_and_before_the_capability():
     """PERM-19: nobody without a role learns what is inside a study."""
-    viewer = Actor(study_roles={1: Role.STUDY_VIEWER})
+    viewer = Requester(study_roles={1: Role.STUDY_VIEWER})
     for participant in (UNKNOWN, SomeParticipant(study_id=2)):
         assert decide(STRANGER, Capability.PARTICIPANT_VIEW, STUDY, participant).outcome is Outcome.FORBIDDEN
         assert decide(viewer, Capability.PARTICIPANT_RETIRE, STUDY, participant).outcome is Outcome.NOT_FOUND
@@ -121,5 +123,5 @@ def test_a_refusal_says_why():
     assert decide(SITE, Capability.STUDY_VIEW).reason == "There is no such study."
 
 
-def _may(actor: Actor, capability: Capability) -> bool:
+def _may(actor: Requester, capability: Capability) -> bool:
     return outcome(actor, capability) is Outcome.ALLOWED

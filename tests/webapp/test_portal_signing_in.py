@@ -198,7 +198,7 @@ def test_an_idle_session_ends_on_the_server(app: Flask, researcher: Researcher, 
 
 
 def test_pages_prolong_the_session_and_what_they_poll_does_not(app: Flask, researcher: Researcher, study: Study):
-    """PORTAL-27; files and other doors leave the cookie alone too."""
+    """PORTAL-27; files and the endpoints of phones and programs leave the cookie alone too."""
     visitor = Visitor(app, researcher)
     path = f"/view_study/{study.id}"
     assert "Set-Cookie" in visitor.get(path).headers

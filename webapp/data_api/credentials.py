@@ -19,7 +19,7 @@ from core.access import Capability, Outcome, decide
 from core.crypto.slow_hashes import verify_slowly
 from core.database import db
 from core.models import ApiKey, Researcher, Study
-from core.models.researcher import actor_of
+from core.models.researcher import requester_of
 from core.models.study import study_by_object_id
 
 WELL_FORMED = re.compile(r"[A-Za-z0-9+/]+")
@@ -135,7 +135,7 @@ def _refusal_of(access_key: str) -> ApiRefused:
 def study_for(researcher: Researcher, form: Mapping[str, str], capability: Capability) -> Study:
     """The study the form names, if the researcher may do this in it. Raises ApiRefused: 400, 404, 403 (DATA-2)."""
     study = _named_study(db.session(), form)
-    decision = decide(actor_of(db.session(), researcher, uses_key=True), capability, study)
+    decision = decide(requester_of(db.session(), researcher, uses_key=True), capability, study)
     if decision.outcome is Outcome.NOT_FOUND or study is None:
         raise ApiRefused(404, "there is no such study")
     if not decision.is_allowed:

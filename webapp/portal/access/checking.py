@@ -12,11 +12,11 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf import CSRFProtect
 
-from core.access import UNKNOWN, Actor, Capability, Decision, Outcome, decide
+from core.access import UNKNOWN, Capability, Decision, Outcome, Requester, decide
 from core.database import db
 from core.models import Study
 from core.models.participant import participant_in_study
-from core.models.researcher import actor_of
+from core.models.researcher import requester_of
 from webapp.portal.access.known_browsers import set_cookie
 from webapp.portal.access.rules import AccessRule, access_rule_of
 from webapp.portal.access.sessions import note_page
@@ -51,7 +51,7 @@ def check_access() -> ResponseReturnValue | None:
         return _to_sign_in(rule)
     if rule.needs_token and g.researcher:  # without a session there is nothing that another site could misuse
         csrf.protect()
-    g.actor = actor_of(db.session(), g.researcher) if g.researcher else None
+    g.actor = requester_of(db.session(), g.researcher) if g.researcher else None
     if rule.capability:
         _check_capability(g.actor, rule.capability, is_about_study=rule.is_about_study)
     if rule.needs_session and not rule.is_open_to_forced and g.researcher.must_change_password:
@@ -60,7 +60,7 @@ def check_access() -> ResponseReturnValue | None:
     return None
 
 
-def _check_capability(actor: Actor, capability: Capability, *, is_about_study: bool) -> None:
+def _check_capability(actor: Requester, capability: Capability, *, is_about_study: bool) -> None:
     """Keeps study and participant for the view, or answers 404 or 403."""
     if not is_about_study:
         _refuse_unless_allowed(decide(actor, capability))

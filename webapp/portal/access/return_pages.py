@@ -7,7 +7,7 @@ from werkzeug.routing import RequestRedirect
 from core.access import decide
 from core.database import db
 from core.models import Researcher, Study
-from core.models.researcher import actor_of
+from core.models.researcher import requester_of
 from webapp.portal.access.rules import access_rule_of
 
 
@@ -24,6 +24,6 @@ def return_page(path: str | None, researcher: Researcher | None = None) -> str |
         return None
     if researcher and rule.capability:
         study = db.session.get(Study, arguments["study_number"]) if rule.is_about_study else None
-        if not decide(actor_of(db.session(), researcher), rule.capability, study).is_allowed:
+        if not decide(requester_of(db.session(), researcher), rule.capability, study).is_allowed:
             return None
     return path

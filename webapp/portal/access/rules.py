@@ -1,4 +1,4 @@
-"""Access rules: what each view of the portal asks of whoever requests it (PERM-4).
+"""Access rules: what each view of the portal requires of a request (PERM-4).
 
 A view names its rule with a decorator. One without a rule keeps the application from starting.
 """

@@ -10,7 +10,7 @@ from core.access import Capability, decide
 from core.crypto.passwords import RESEARCHER_SCHEME, hash_password, verify_password
 from core.database import db
 from core.models import Researcher
-from core.models.researcher import actor_of, researcher_by_username
+from core.models.researcher import requester_of, researcher_by_username
 from core.signing_in.failures import is_known_browser, is_locked, note_failure, note_success
 from webapp.downtime import is_down
 from webapp.portal.access.forms import SignInForm
@@ -109,7 +109,7 @@ def _put_off(seconds: float) -> None:
 
 def _page_after(researcher: Researcher, asked_for: str | None = None) -> str:
     """Where a sign-in leads: the page that was asked for; during downtime the switch, for those who may use it."""
-    if is_down() and decide(actor_of(db.session(), researcher), Capability.DOWNTIME).is_allowed:
+    if is_down() and decide(requester_of(db.session(), researcher), Capability.DOWNTIME).is_allowed:
         return url_for("site.downtime")
     return return_page(asked_for, researcher) or url_for("studies.choose")
 

@@ -1,7 +1,6 @@
 """Error pages in the portal's look, JSON for clients that ask for it, a short line for programs (OPS-34)."""
 
 from contextlib import suppress
-from typing import cast
 
 from flask import Flask, Response, g, render_template
 from flask.typing import ResponseReturnValue
@@ -13,7 +12,7 @@ from werkzeug.exceptions import Forbidden, HTTPException
 from core.access import Capability, decide
 from core.database import db
 from core.models import Researcher
-from core.models.researcher import actor_of
+from core.models.researcher import requester_of
 from webapp.downtime import is_down
 from webapp.portal.frame.pages import is_htmx, wants_json, wants_page
 from webapp.portal.frame.section import is_portal_page
@@ -79,15 +78,16 @@ def _visitor(status: int, *, is_in_downtime: bool) -> Researcher | None:
     """
     visitor: Researcher | None = None
     if status >= 500 and not is_in_downtime:
-        return cast(Researcher | None, g.get("researcher"))
-    with suppress(SQLAlchemyError):
-        visitor = current_user.researcher if current_user.is_authenticated else None
+        visitor = g.get("researcher")
+    else:
+        with suppress(SQLAlchemyError):
+            visitor = current_user.researcher if current_user.is_authenticated else None
     return visitor
 
 
 def _can_end_downtime(visitor: Researcher | None) -> bool:
     with suppress(SQLAlchemyError):
-        return visitor is not None and decide(actor_of(db.session(), visitor), Capability.DOWNTIME).is_allowed
+        return visitor is not None and decide(requester_of(db.session(), visitor), Capability.DOWNTIME).is_allowed
     return False
 
 

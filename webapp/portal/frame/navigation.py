@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask, g
 
-from core.access import Actor, Capability, decide
+from core.access import Capability, Requester, decide
 from core.database import db
 from core.models.researcher import NamedStudy, named_studies_of
 
@@ -54,8 +54,8 @@ def frame_values() -> dict[str, Any]:
 
 
 def can(capability: str) -> bool:
-    """Whether whoever looks at the page may do this, in the study of the page (PERM-91). Raises ValueError."""
-    actor: Actor | None = g.get("actor")
+    """Whether the researcher may do this, in the study of the page (PERM-91). Raises ValueError for an unknown name."""
+    actor: Requester | None = g.get("actor")
     return actor is not None and decide(actor, Capability(capability), g.get("study")).is_allowed
 
 
