@@ -44,9 +44,18 @@ def _upsert_statement(
     types = [model.__table__.c[name].type.compile(dialect).partition(" COLLATE")[0] for name in names]
     arrays = [f"CAST(:{name} AS {item}[])" for name, item in zip(names, types, strict=True)]
     statement = [
-        "INSERT INTO", model.__tablename__, "(", ", ".join(names), ") SELECT * FROM unnest(", ", ".join(arrays), ")",
-        "ON CONFLICT", conflict, "DO UPDATE SET", ", ".join(f"{name} = EXCLUDED.{name}" for name in replaced),
-    ]  # fmt: skip
+        "INSERT INTO",
+        model.__tablename__,
+        "(",
+        ", ".join(names),
+        ") SELECT * FROM unnest(",
+        ", ".join(arrays),
+        ")",
+        "ON CONFLICT",
+        conflict,
+        "DO UPDATE SET",
+        ", ".join(f"{name} = EXCLUDED.{name}" for name in replaced),
+    ]
     return sa.text(" ".join(statement))
 
 

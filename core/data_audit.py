@@ -69,9 +69,10 @@ class Oddities:
     def findings(self) -> list[dict[str, str]]:
         """Everything listed, each {path, what}."""
         listed = {
-            "from an impossible time": self.impossible_paths, "holds a header only": self.header_only_paths,
+            "from an impossible time": self.impossible_paths,
+            "holds a header only": self.header_only_paths,
             "no stored-object row": self.without_object_row_paths,
-        }  # fmt: skip
+        }
         return [{"path": path, "what": what} for what, paths in listed.items() for path in paths]
 
 
@@ -111,13 +112,16 @@ def audit_queue(session: Session, study_id: int | None = None) -> list[dict[str,
     reason = sa.case((is_failed, QueuedUpload.reason))
     query = (
         sa.select(
-            Study.object_id, QueuedUpload.state, reason.label("reason"), sa.func.count().label("files"),
+            Study.object_id,
+            QueuedUpload.state,
+            reason.label("reason"),
+            sa.func.count().label("files"),
             sa.func.min(QueuedUpload.received_at).label("oldest"),
         )
         .join(Study, Study.id == QueuedUpload.study_id)
         .group_by(Study.object_id, QueuedUpload.state, reason)
         .order_by(Study.object_id, sa.desc("files"))
-    )  # fmt: skip
+    )
     if study_id is not None:
         query = query.where(QueuedUpload.study_id == study_id)
     found: dict[str, dict[str, Any]] = {}
@@ -154,9 +158,10 @@ def _audit(session: Session, participant: Participant, now: datetime) -> Odditie
 def _is_impossible(participant_id: int, now: datetime) -> sa.ColumnElement[bool]:
     """Naming the streams lets the index on participant, stream and time answer."""
     return sa.and_(
-        Chunk.participant_id == participant_id, Chunk.stream.in_(STREAMS),
+        Chunk.participant_id == participant_id,
+        Chunk.stream.in_(STREAMS),
         sa.or_(Chunk.time_bin < EARLIEST, Chunk.time_bin > now + LATEST_AHEAD),
-    )  # fmt: skip
+    )
 
 
 def _is_impossible_day(participant: Participant, now: datetime) -> sa.ColumnElement[bool]:
@@ -181,9 +186,12 @@ def _count_impossible(session: Session, participant: Participant, now: datetime,
 
 def _count_header_only(session: Session, participant: Participant, odd: Oddities) -> None:
     where = sa.and_(
-        UploadRecord.participant_id == participant.id, UploadRecord.processed_at.is_not(None),
-        UploadRecord.first_bin.is_(None), UploadRecord.dropped_rows.is_(None), UploadRecord.stream.in_(NEVER_EMPTY),
-    )  # fmt: skip
+        UploadRecord.participant_id == participant.id,
+        UploadRecord.processed_at.is_not(None),
+        UploadRecord.first_bin.is_(None),
+        UploadRecord.dropped_rows.is_(None),
+        UploadRecord.stream.in_(NEVER_EMPTY),
+    )
     totals = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(UploadRecord.size_bytes), 0)).where(where)
     odd.header_only, odd.header_only_bytes = (int(value) for value in session.execute(totals).one())
     if odd.header_only:

@@ -29,9 +29,12 @@ NAMING = {
 # Both ends notice within a minute that the other is gone: the database frees a lost machine's claims (STORE-11), and a
 # process whose database has vanished gives up on it.
 CLIENT_NOTICES = {
-    "keepalives": 1, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3,
+    "keepalives": 1,
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
-}  # fmt: skip
+}
 SESSION_SETTINGS = {
     "lock_timeout": "8s",
     "timezone": "UTC",
@@ -134,10 +137,14 @@ def engine_options(settings: Settings, pool_size: int) -> dict[str, Any]:
             return psycopg2.connect(database_url(settings), **options)
 
     return {
-        "creator": connect, "poolclass": TriedAfterPause, "pool_size": pool_size, "max_overflow": 4, "pool_timeout": 8,
+        "creator": connect,
+        "poolclass": TriedAfterPause,
+        "pool_size": pool_size,
+        "max_overflow": 4,
+        "pool_timeout": 8,
         "executemany_mode": "values_plus_batch",
         "hide_parameters": True,  # values of a statement that fails may be secrets, and errors are logged
-    }  # fmt: skip
+    }
 
 
 def database_url(settings: Settings) -> str:

@@ -26,9 +26,12 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "time": _time(record).isoformat(timespec="milliseconds"), "level": record.levelname.lower(),
-            "logger": record.name, "event": record.getMessage(), **_known(record),
-        }  # fmt: skip
+            "time": _time(record).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **_known(record),
+        }
         if record.exc_info and record.exc_info[1]:
             line["exception"] = exception_text(record.exc_info[1])
         return json.dumps(line, default=str)

@@ -6,8 +6,17 @@ from pathlib import Path
 
 # Names that the server gives to files and folders of its own below VAR_DIR begin like this.
 OURS = (
-    ".postgres", ".run", "postgres", "objects", "prefect", "secret_key", "spool", "tmp", "web_counts", "demo",
-)  # fmt: skip
+    ".postgres",
+    ".run",
+    "postgres",
+    "objects",
+    "prefect",
+    "secret_key",
+    "spool",
+    "tmp",
+    "web_counts",
+    "demo",
+)
 
 
 class FolderShared(OSError):

@@ -155,10 +155,12 @@ def belongings_of(study_id: str, patient_id: str) -> Belongings:
     return Belongings(
         prefixes=(folder, *(f"{shared}/{folder}" for shared in SHARED_PREFIXES)),
         keys=(
-            private_key_path(study_id, patient_id), public_key_path(study_id, patient_id),
-            f"{study_id}/forest/all_bv_set.pkl", f"{study_id}/forest/all_memory_dict.pkl",
+            private_key_path(study_id, patient_id),
+            public_key_path(study_id, patient_id),
+            f"{study_id}/forest/all_bv_set.pkl",
+            f"{study_id}/forest/all_memory_dict.pkl",
         ),
-    )  # fmt: skip
+    )
 
 
 def _purge(session: Session, store: ObjectStore, participant: Participant, purge: Purge) -> PurgeCertificate:
@@ -181,9 +183,16 @@ def _purge(session: Session, store: ObjectStore, participant: Participant, purge
     participant.purged_at = confirmed_at = datetime.now(UTC)
     session.commit()
     return PurgeCertificate(
-        participant.patient_id, study_id, participant.purge_asked_at, purge.started_at, confirmed_at, belongings,
-        purge.files_deleted, purge.versions_deleted, purge.rows_deleted,
-    )  # fmt: skip
+        participant.patient_id,
+        study_id,
+        participant.purge_asked_at,
+        purge.started_at,
+        confirmed_at,
+        belongings,
+        purge.files_deleted,
+        purge.versions_deleted,
+        purge.rows_deleted,
+    )
 
 
 def _delete_objects(session: Session, store: ObjectStore, belongings: Belongings, purge: Purge) -> None:

@@ -51,8 +51,12 @@ def process_batches(number: int) -> ProcessingReport | None:
     if report is not None:
         get_run_logger().info(
             "batches %s: participants=%s files=%s chunks=%s failed=%s",
-            number, sorted(report.participants), report.files, report.chunks_written, len(report.failures),
-        )  # fmt: skip
+            number,
+            sorted(report.participants),
+            report.files,
+            report.chunks_written,
+            len(report.failures),
+        )
     return report
 
 

@@ -82,13 +82,16 @@ def show(waiting: list[WaitingPurge]) -> None:
         key="waiting-purges",
         table=[
             {
-                "participant": w.patient_id, "study": w.study_id, "is due": w.is_due,
-                "asked at": w.asked_at.isoformat(timespec="seconds"), "last trouble": w.trouble or "",
+                "participant": w.patient_id,
+                "study": w.study_id,
+                "is due": w.is_due,
+                "asked at": w.asked_at.isoformat(timespec="seconds"),
+                "last trouble": w.trouble or "",
             }
             for w in waiting
         ],
         description="Purges that were asked for and are not done; they begin half an hour later.",
-    )  # fmt: skip
+    )
 
 
 def certify(certificate: PurgeCertificate) -> None:
@@ -108,6 +111,7 @@ def certify(certificate: PurgeCertificate) -> None:
         "| table | rows deleted |\n|---|---|\n" + "\n".join(f"| {table} | {count:,} |" for table, count in rows),
     ]
     create_markdown_artifact(
-        "\n\n".join(lines), key=f"{CERTIFICATE}-{certificate.patient_id}",
+        "\n\n".join(lines),
+        key=f"{CERTIFICATE}-{certificate.patient_id}",
         description=f"Everything of participant {certificate.patient_id} was deleted.",
-    )  # fmt: skip
+    )

@@ -47,9 +47,14 @@ def reprocess(job_id: int, participant_id: int, patient_id: str) -> bool:
     **HOOKS,
 )
 def reprocess_study(
-    study_id: str, patient_id: str | None = None, stream: str | None = None, start: datetime | None = None,
-    end: datetime | None = None, dry_run: bool = False, drop_rows_without_source: bool = False,
-) -> State:  # fmt: skip
+    study_id: str,
+    patient_id: str | None = None,
+    stream: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    dry_run: bool = False,
+    drop_rows_without_source: bool = False,
+) -> State:
     """Of one study (its 24-character id), or one participant or stream of it; full hours from `start` to before `end`.
 
     Begins nobody after four hours. Started again with the same parameters it goes on where it stopped.

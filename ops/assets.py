@@ -19,10 +19,28 @@ FILES = {
     "hyperlegible-mono.woff2": f"{FONTS}-mono/files/atkinson-hyperlegible-mono-latin-wght-normal.woff2",
 }
 ICONS = (
-    "arrow-down", "arrow-up", "check", "chevron-left", "chevron-right", "chevrons-up-down", "circle-alert",
-    "circle-user-round", "clock", "copy", "download", "folder-open", "key-round", "log-out", "menu", "power",
-    "search", "smartphone", "triangle-alert", "user-plus", "users",
-)  # fmt: skip
+    "arrow-down",
+    "arrow-up",
+    "check",
+    "chevron-left",
+    "chevron-right",
+    "chevrons-up-down",
+    "circle-alert",
+    "circle-user-round",
+    "clock",
+    "copy",
+    "download",
+    "folder-open",
+    "key-round",
+    "log-out",
+    "menu",
+    "power",
+    "search",
+    "smartphone",
+    "triangle-alert",
+    "user-plus",
+    "users",
+)
 SPRITE = "icons.svg"
 OUTSIDE = re.compile(r"<!--.*?-->|</?svg[^>]*>", re.DOTALL)
 

@@ -35,9 +35,13 @@ def main() -> None:
     named = NamesOfDeployments(create_app(final=True), settings.prefect_auth_string)
     app = TrustedHostMiddleware(named, allowed_hosts=settings.prefect_allowed_host_names, www_redirect=False)
     uvicorn.run(
-        app, host=settings.prefect_host, port=settings.prefect_port, timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        log_level="warning", server_header=False,
-    )  # fmt: skip
+        app,
+        host=settings.prefect_host,
+        port=settings.prefect_port,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        log_level="warning",
+        server_header=False,
+    )
 
 
 class NamesOfDeployments:

@@ -119,9 +119,15 @@ def start(supervisor: Supervisor, settings: Settings, environment: dict[str, str
     if not settings.prefect_api_url:
         supervisor.add(Part("prefect", [python, "-m", "ops.prefect_server"], environment))
     preparing = subprocess.Popen(
-        [python, "-m", "ops.prepare"], env=environment, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL, text=True, start_new_session=True,
-    )  # fmt: skip
+        [python, "-m", "ops.prepare"],
+        env=environment,
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
     try:
         if not settings.configured_database_url and (failure := start_database(supervisor, settings)):
             return failure

@@ -89,9 +89,14 @@ class Supervisor:
     def _start(self, part: Part) -> None:
         part.starts_at, part.started_at = None, time.monotonic()
         part.process = subprocess.Popen(
-            part.command, cwd=REPOSITORY, env=part.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            part.command,
+            cwd=REPOSITORY,
+            env=part.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         part.reader = threading.Thread(target=_print_lines, args=(part, part.process), daemon=True)
         part.reader.start()
         threading.Thread(target=self._wait_for_end, args=(part, part.process), daemon=True).start()

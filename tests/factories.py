@@ -48,16 +48,23 @@ class Factory:
         return study
 
     def participant(
-        self, study: Study | None = None, patient_id: str | None = None, platform: Platform | None = Platform.ANDROID,
+        self,
+        study: Study | None = None,
+        patient_id: str | None = None,
+        platform: Platform | None = Platform.ANDROID,
         **columns: Any,
-    ) -> Participant:  # fmt: skip
+    ) -> Participant:
         """A participant with the vectors' key pair, registered unless `platform` is None, password `PASSWORD`."""
         study = study or self.study()
         patient_id = patient_id or _patient_id(next(_numbers))
         participant = Participant(
-            patient_id=patient_id, study_id=study.id, os_type=platform and platform.value,
-            password_hash=hash_participant_password(PASSWORD), device_id="a device" if platform else "", **columns,
-        )  # fmt: skip
+            patient_id=patient_id,
+            study_id=study.id,
+            os_type=platform and platform.value,
+            password_hash=hash_participant_password(PASSWORD),
+            device_id="a device" if platform else "",
+            **columns,
+        )
         db.session.add(participant)
         db.session.flush()
         db.session.add(ParticipantActivity(participant_id=participant.id))
@@ -99,9 +106,15 @@ class Factory:
         db.session.commit()
 
     def researcher(
-        self, username: str | None = None, *, study: Study | None = None, role: Role = Role.STUDY_RESEARCHER,
-        is_site_admin: bool = False, password: str = RESEARCHER_PASSWORD, must_change_password: bool = False,
-    ) -> Researcher:  # fmt: skip
+        self,
+        username: str | None = None,
+        *,
+        study: Study | None = None,
+        role: Role = Role.STUDY_RESEARCHER,
+        is_site_admin: bool = False,
+        password: str = RESEARCHER_PASSWORD,
+        must_change_password: bool = False,
+    ) -> Researcher:
         username = username or f"researcher{next(_numbers)}"
         researcher = create_researcher(
             db.session(),
@@ -133,9 +146,7 @@ class Factory:
 
 def phone_fields(participant: Participant, **fields: str) -> dict[str, str]:
     """The credentials that every request of a phone carries, and more fields."""
-    return {
-        "patient_id": participant.patient_id, "password": device_hash(PASSWORD), "device_id": "a device", **fields
-    }  # fmt: skip
+    return {"patient_id": participant.patient_id, "password": device_hash(PASSWORD), "device_id": "a device", **fields}
 
 
 def _patient_id(number: int) -> str:

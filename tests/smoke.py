@@ -41,9 +41,14 @@ def try_out(python: str, folder: Path) -> str:
     environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "MAKEFLAGS")}
     began = time.monotonic()
     installed = subprocess.run(
-        ["make", "install", f"PYTHON={python}"], cwd=checkout, env=environment, timeout=INSTALL_SECONDS,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        ["make", "install", f"PYTHON={python}"],
+        cwd=checkout,
+        env=environment,
+        timeout=INSTALL_SECONDS,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     assert installed.returncode == 0, f"make install failed:\n{installed.stdout[-3000:]}"
     install_seconds, began = time.monotonic() - began, time.monotonic()
     run = WholeSystem(folder / "var", checkout=checkout)

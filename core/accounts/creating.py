@@ -36,9 +36,11 @@ def create_researcher(
     if len(password) < LEAST_PASSWORD:
         raise ValueError(f"a password has at least {LEAST_PASSWORD} characters")
     researcher = Researcher(
-        username=username, password_hash=hash_password(password), is_site_admin=is_site_admin,
+        username=username,
+        password_hash=hash_password(password),
+        is_site_admin=is_site_admin,
         must_change_password=must_change_password,
-    )  # fmt: skip
+    )
     session.add(researcher)
     record(session, actor, Action.RESEARCHER_CREATE, username=username, is_site_admin=is_site_admin)
     return researcher

@@ -24,9 +24,14 @@ FULL_DISK_BYTES = 24 << 20  # a segment of the write-ahead log has 16 MiB
 LOG_BYTES = 16 << 20
 # The builtin locale needs none of the machine's, which may lack the one that LC_ALL names.
 INITDB = (
-    "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
-    "--locale=C", "--no-instructions",
-)  # fmt: skip
+    "--username=postgres",
+    "--auth=trust",
+    "--encoding=UTF8",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--locale=C",
+    "--no-instructions",
+)
 # "." is the data directory, where each of PostgreSQL's processes works: a path that is never too long for a socket.
 SERVER = ("-h", "", "-k", ".", "-c", "unix_socket_permissions=0700", "-c", "max_connections=200")
 
@@ -109,9 +114,14 @@ def _start(folder: Folder, lock: int) -> Server:
     with log.open("ab") as output:
         process = subprocess.Popen(
             [program("postgres", package), "-D", _working_folder(folder.data), *SERVER],
-            cwd=folder.data, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=(lock,),
-            start_new_session=True, **account.process_options,
-        )  # fmt: skip
+            cwd=folder.data,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=(lock,),
+            start_new_session=True,
+            **account.process_options,
+        )
     end = time.monotonic() + START_SECONDS
     while not _is_ready(folder.data, process.pid):
         if process.poll() is not None or time.monotonic() > end:
@@ -150,9 +160,13 @@ def _make_data(folder: Folder, account: Account, package: Path) -> None:
     with package_for_initdb(package) as programs:
         done = subprocess.run(
             [program("initdb", programs), "-D", _working_folder(draft), *INITDB],
-            cwd=draft, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            cwd=draft,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
             **account.process_options,
-        )  # fmt: skip
+        )
     if done.returncode:
         shutil.rmtree(draft, ignore_errors=True)
         raise _why(folder, done.stdout + done.stderr)

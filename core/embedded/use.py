@@ -125,9 +125,13 @@ def _start(folder: Folder) -> None:
             return
         keeper = subprocess.Popen(
             [sys.executable, "-m", "core.embedded.keeper", str(folder.var_dir)],
-            cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True, env=keeper_environment(),
-        )  # fmt: skip
+            cwd=REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=keeper_environment(),
+        )
         _keepers.append(keeper)  # ended ones are waited for by subprocess itself
         said = _first_line(keeper)
         if said != READY:

@@ -30,11 +30,16 @@ class Chunk(Model):
 
     __table_args__ = (
         sa.Index(
-            "uq_chunks_derived", "participant_id", "stream", "time_bin", sa.text("coalesce(survey_id, 0)"),
-            unique=True, postgresql_where=sa.text("path IS NULL"),
+            "uq_chunks_derived",
+            "participant_id",
+            "stream",
+            "time_bin",
+            sa.text("coalesce(survey_id, 0)"),
+            unique=True,
+            postgresql_where=sa.text("path IS NULL"),
         ),
         sa.Index("uq_chunks_path", "participant_id", "path", unique=True, postgresql_where=sa.text("path IS NOT NULL")),
         sa.Index(None, "participant_id", "stream", "time_bin"),
         sa.CheckConstraint("octet_length(md5) = 16", name="md5"),
         sa.CheckConstraint("octet_length(sha1) = 20", name="sha1"),
-    )  # fmt: skip
+    )

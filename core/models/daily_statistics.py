@@ -12,13 +12,27 @@ from core.streams import DataStream
 BYTES_OF = {
     stream: f"{stream.value}_bytes"
     for stream in (
-        DataStream.ACCELEROMETER, DataStream.AMBIENT_AUDIO, DataStream.APP_LOG, DataStream.BLUETOOTH, DataStream.CALLS,
-        DataStream.DEVICEMOTION, DataStream.GPS, DataStream.GYRO, DataStream.IDENTIFIERS, DataStream.IOS_LOG,
-        DataStream.MAGNETOMETER, DataStream.POWER_STATE, DataStream.PROXIMITY, DataStream.REACHABILITY,
-        DataStream.SURVEY_ANSWERS, DataStream.SURVEY_TIMINGS, DataStream.TEXTS, DataStream.AUDIO_RECORDINGS,
+        DataStream.ACCELEROMETER,
+        DataStream.AMBIENT_AUDIO,
+        DataStream.APP_LOG,
+        DataStream.BLUETOOTH,
+        DataStream.CALLS,
+        DataStream.DEVICEMOTION,
+        DataStream.GPS,
+        DataStream.GYRO,
+        DataStream.IDENTIFIERS,
+        DataStream.IOS_LOG,
+        DataStream.MAGNETOMETER,
+        DataStream.POWER_STATE,
+        DataStream.PROXIMITY,
+        DataStream.REACHABILITY,
+        DataStream.SURVEY_ANSWERS,
+        DataStream.SURVEY_TIMINGS,
+        DataStream.TEXTS,
+        DataStream.AUDIO_RECORDINGS,
         DataStream.WIFI,
     )
-}  # fmt: skip
+}
 
 
 class DailyStatistics(Model):

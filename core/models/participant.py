@@ -12,9 +12,14 @@ from core.models.study import Study
 from core.streams import Platform
 
 ACTIVITY_COLUMNS = (
-    "last_upload_at", "last_surveys_at", "last_settings_at", "last_registered_at", "last_set_password_at",
-    "last_set_push_token_at", "last_heartbeat_at",
-)  # fmt: skip
+    "last_upload_at",
+    "last_surveys_at",
+    "last_settings_at",
+    "last_registered_at",
+    "last_set_password_at",
+    "last_set_push_token_at",
+    "last_heartbeat_at",
+)
 
 
 class Participant(Model):

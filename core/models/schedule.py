@@ -61,11 +61,17 @@ class Schedule(Model):
         sa.CheckConstraint("time_of_day < '24:00' AND extract(second FROM time_of_day) = 0", name="time_of_day"),
         # PostgreSQL 14 holds nulls for different, hence the stand-ins.
         sa.Index(
-            "uq_schedules_timing", "survey_id", "kind", "time_of_day", sa.text("coalesce(weekday, 0)"),
-            sa.text("coalesce(falls_on, '-infinity'::date)"), sa.text("coalesce(intervention_id, 0)"),
-            sa.text("coalesce(days_after, 0)"), unique=True,
+            "uq_schedules_timing",
+            "survey_id",
+            "kind",
+            "time_of_day",
+            sa.text("coalesce(weekday, 0)"),
+            sa.text("coalesce(falls_on, '-infinity'::date)"),
+            sa.text("coalesce(intervention_id, 0)"),
+            sa.text("coalesce(days_after, 0)"),
+            unique=True,
         ),
-    )  # fmt: skip
+    )
 
 
 class ScheduledEvent(Model):
@@ -119,8 +125,10 @@ class NotificationAttempt(Model):
         one_of("kind", AttemptKind),
         sa.CheckConstraint("kind = 'manual' OR researcher_name IS NULL", name="researcher_name"),
         sa.Index(
-            "ix_notification_attempts_unconfirmed", "participant_id", "attempted_at",
+            "ix_notification_attempts_unconfirmed",
+            "participant_id",
+            "attempted_at",
             postgresql_where=sa.text("uuid IS NOT NULL AND NOT is_confirmed AND status = 'success'"),
         ),
         sa.Index("ix_notification_attempts_history", "participant_id", sa.text("attempted_at DESC")),
-    )  # fmt: skip
+    )

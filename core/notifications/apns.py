@@ -35,9 +35,12 @@ FATES = {
     "TopicDisallowed": Fate.CREDENTIALS,
 }
 FATES_BY_STATUS = {
-    "403": Fate.CREDENTIALS, "410": Fate.UNREGISTERED, "429": Fate.QUOTA,
-    "500": Fate.UNREACHABLE, "503": Fate.UNREACHABLE,
-}  # fmt: skip
+    "403": Fate.CREDENTIALS,
+    "410": Fate.UNREGISTERED,
+    "429": Fate.QUOTA,
+    "500": Fate.UNREACHABLE,
+    "503": Fate.UNREACHABLE,
+}
 
 
 @dataclass(frozen=True)
@@ -94,9 +97,14 @@ class _Pool(APNsKeyConnectionPool):
 
     def __init__(self, key: ApnsKey, gateway: Gateway | None) -> None:
         super().__init__(
-            key=key.key, key_id=key.key_id, team_id=key.team_id, topic=key.topic, use_sandbox=key.is_sandbox,
-            max_connection_attempts=1, ssl_context=gateway.tls if gateway else None,
-        )  # fmt: skip
+            key=key.key,
+            key_id=key.key_id,
+            team_id=key.team_id,
+            topic=key.topic,
+            use_sandbox=key.is_sandbox,
+            max_connection_attempts=1,
+            ssl_context=gateway.tls if gateway else None,
+        )
         self._authorization = _authorization(key)
         if gateway:
             place = {"APNS_SERVER": gateway.host, "APNS_PORT": gateway.port}

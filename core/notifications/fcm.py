@@ -71,9 +71,7 @@ def _arguments(message: Message) -> dict[str, Any]:
     """The message in FCM's terms: Android gets data of high priority, iOS data beside what it shows (NOTIF-31)."""
     if message.platform is Platform.ANDROID:
         return {"android_config": {"priority": "high", "data": dict(message.data)}}
-    return {
-        "data_payload": dict(message.data), "notification_title": message.title, "notification_body": message.body
-    }  # fmt: skip
+    return {"data_payload": dict(message.data), "notification_title": message.title, "notification_body": message.body}
 
 
 class _Client(FCMNotification):  # type: ignore[misc]

@@ -116,9 +116,12 @@ def count_unregistered(session: Session, batch: ParticipantBatch) -> int:
 
 def _unregistered(query: sa.Select[Any], batch: ParticipantBatch) -> sa.Select[Any]:
     return query.join(ParticipantActivity, ParticipantActivity.participant_id == Participant.id).where(
-        Participant.batch_id == batch.id, Participant.device_id == "", Participant.retired_at.is_(None),
-        Participant.purge_asked_at.is_(None), ParticipantActivity.first_registered_at.is_(None),
-    )  # fmt: skip
+        Participant.batch_id == batch.id,
+        Participant.device_id == "",
+        Participant.retired_at.is_(None),
+        Participant.purge_asked_at.is_(None),
+        ParticipantActivity.first_registered_at.is_(None),
+    )
 
 
 def _is_open() -> sa.ColumnElement[bool]:

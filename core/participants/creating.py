@@ -39,9 +39,16 @@ class NewParticipant:
 
 
 def create_participants(
-    session: Session, store: SealedStore, study: Study, count: int, patient_id: str | None = None,
-    password: str | None = None, batch_id: int | None = None, *, actor: Actor,
-) -> list[NewParticipant]:  # fmt: skip
+    session: Session,
+    store: SealedStore,
+    study: Study,
+    count: int,
+    patient_id: str | None = None,
+    password: str | None = None,
+    batch_id: int | None = None,
+    *,
+    actor: Actor,
+) -> list[NewParticipant]:
     """Creates them all in one transaction, after their key pairs are stored; commits (PHONE-93, PORTAL-122).
 
     Ids and passwords are random unless given, which only a single participant may have. With `batch_id` they belong to
@@ -100,10 +107,11 @@ def _count_made(session: Session, batch_id: int, count: int) -> None:
     table = ParticipantBatch
     is_done = table.made + count >= table.wanted
     values = {
-        "made": table.made + count, "error": None,
+        "made": table.made + count,
+        "error": None,
         "state": sa.case((is_done, BatchState.DONE.value), else_=BatchState.WORKING.value),
         "ended_at": sa.case((is_done, sa.func.now())),
-    }  # fmt: skip
+    }
     session.execute(sa.update(table).where(table.id == batch_id).values(values))
 
 

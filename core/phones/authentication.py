@@ -19,9 +19,7 @@ CREDENTIALS = ("patient_id", "password", "device_id")
 VERSION_CHARACTERS = 32
 DEVICE_ID_CHARACTERS = 256
 BETWEEN_CHANGES = timedelta(minutes=1)
-VERSIONS = {
-    "version_code": "last_version_code", "version_name": "last_version_name", "os_version": "last_os_version"
-}  # fmt: skip
+VERSIONS = {"version_code": "last_version_code", "version_name": "last_version_name", "os_version": "last_os_version"}
 # A value that matches no device hash: an unknown id costs as much time as a known one.
 NO_HASH = "sha1$1000$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=$AAAAAAAAAAAAAAAAAAAAAA=="
 
@@ -153,9 +151,7 @@ def _password_is_right(participant: Participant | None, received: str, level: Le
 
 def _versions(fields: Mapping[str, str]) -> dict[str, str]:
     """What the phone says of its versions, by column."""
-    return {
-        column: fields[field][:VERSION_CHARACTERS] for field, column in VERSIONS.items() if field in fields
-    }  # fmt: skip
+    return {column: fields[field][:VERSION_CHARACTERS] for field, column in VERSIONS.items() if field in fields}
 
 
 def _remember(
@@ -177,9 +173,10 @@ def _remember(
 def _note_change_of_device(session: Session, participant: Participant, device_id: str, now: datetime) -> None:
     """An event, once a minute at most: two phones with one id take turns (PHONE-22)."""
     recent = sa.exists().where(
-        ParticipantEvent.participant_id == participant.id, ParticipantEvent.kind == EventKind.DEVICE_CHANGED.value,
+        ParticipantEvent.participant_id == participant.id,
+        ParticipantEvent.kind == EventKind.DEVICE_CHANGED.value,
         ParticipantEvent.at > now - BETWEEN_CHANGES,
-    )  # fmt: skip
+    )
     if not session.scalar(sa.select(recent)):
         event = ParticipantEvent(participant_id=participant.id, at=now, kind=EventKind.DEVICE_CHANGED)
         event.detail = {"device_id": device_id}

@@ -28,9 +28,14 @@ def note_refusal(
     """
     assert outcome.refusal is not None
     row = insert(RefusedUpload).values(
-        participant_id=participant.id, file_name=file_name[:MOST_NAME_CHARACTERS], reason=outcome.refusal.value,
-        status=told, size_bytes=min(size_bytes, MOST_BYTES), first_at=now, last_at=now,
-    )  # fmt: skip
+        participant_id=participant.id,
+        file_name=file_name[:MOST_NAME_CHARACTERS],
+        reason=outcome.refusal.value,
+        status=told,
+        size_bytes=min(size_bytes, MOST_BYTES),
+        first_at=now,
+        last_at=now,
+    )
     newest = {name: row.excluded[name] for name in ("status", "size_bytes", "last_at")}
     session.execute(
         row.on_conflict_do_update(

@@ -14,10 +14,18 @@ from core.streams import Platform
 from core.surveys.events import rebuild_events
 
 IDENTIFIER_FIELDS = {
-    "MAC": "bluetooth_id", "phone_number": "phone_number", "device_id": "device_id", "device_os": "device_os",
-    "os_version": "os_version", "product": "product", "brand": "brand", "hardware_id": "hardware_id",
-    "manufacturer": "manufacturer", "model": "model", "beiwe_version": "beiwe_version",
-}  # fmt: skip
+    "MAC": "bluetooth_id",
+    "phone_number": "phone_number",
+    "device_id": "device_id",
+    "device_os": "device_os",
+    "os_version": "os_version",
+    "product": "product",
+    "brand": "brand",
+    "hardware_id": "hardware_id",
+    "manufacturer": "manufacturer",
+    "model": "model",
+    "beiwe_version": "beiwe_version",
+}
 # What the event of a registration says of the phone.
 TOLD_PHONE = ("device_id", "device_os", "os_version", "brand", "manufacturer", "model", "beiwe_version")
 REQUIRED = ("phone_number", "new_password")

@@ -17,9 +17,11 @@ from sqlalchemy.orm import Session
 from core.models import AppVersion, Participant, PhoneReport, StatusReport
 
 REPORTS = {
-    "notification_uuids": "notification_report", "active_survey_ids": "active_survey_ids",
-    "supported_features": "supported_features", "device_status_report": "device_status",
-}  # fmt: skip
+    "notification_uuids": "notification_report",
+    "active_survey_ids": "active_survey_ids",
+    "supported_features": "supported_features",
+    "device_status_report": "device_status",
+}
 # Far above what apps send; a report is cut there rather than refused.
 MOST_REPORT_CHARACTERS = 200_000
 MOST_RECEIPTS = 5_000
@@ -72,9 +74,11 @@ def note_versions(session: Session, participant: Participant, now: datetime) -> 
     """
     activity = participant.activity
     versions = {
-        "os_type": participant.os_type, "version_code": activity.last_version_code or None,
-        "version_name": activity.last_version_name or None, "os_version": activity.last_os_version or None,
-    }  # fmt: skip
+        "os_type": participant.os_type,
+        "version_code": activity.last_version_code or None,
+        "version_name": activity.last_version_name or None,
+        "os_version": activity.last_os_version or None,
+    }
     newest = (
         sa.select(*(AppVersion.__table__.c[name] for name in versions))
         .where(AppVersion.participant_id == participant.id)
@@ -100,8 +104,13 @@ def _keep_status(session: Session, participant: Participant, endpoint: str, now:
     activity = participant.activity
     session.execute(
         sa.insert(StatusReport).values(
-            participant_id=participant.id, at=now, os_type=participant.os_type, os_version=activity.last_os_version,
-            version_code=activity.last_version_code, version_name=activity.last_version_name, endpoint=endpoint,
+            participant_id=participant.id,
+            at=now,
+            os_type=participant.os_type,
+            os_version=activity.last_os_version,
+            version_code=activity.last_version_code,
+            version_name=activity.last_version_name,
+            endpoint=endpoint,
             report=zstandard.compress(known.encode()) if known else None,
         )
-    )  # fmt: skip
+    )

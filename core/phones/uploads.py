@@ -237,9 +237,14 @@ def _kept_aside(
     stored = _create_own(context.store, path, received)
     errors = [{"line": e.line, "kind": e.kind.value} for e in decrypted.line_errors] if decrypted else None
     problem = insert(ProblemUpload).values(
-        participant_id=participant.id, received_name=upload.file_name, object_path=path,
-        reason=reason, size_bytes=len(received), line_errors=errors, is_sender_proven=is_sender_proven,
-    )  # fmt: skip
+        participant_id=participant.id,
+        received_name=upload.file_name,
+        object_path=path,
+        reason=reason,
+        size_bytes=len(received),
+        line_errors=errors,
+        is_sender_proven=is_sender_proven,
+    )
     owners = {"participant_id": participant.id, "study_id": participant.study_id}
     return [(insert(StoredObject), stored.row(**owners)), (problem, {})]
 

@@ -84,10 +84,11 @@ def _chunks(session: Session, record: UploadRecord) -> str:
         return "registered at its own path" if _is_registered(session, record) else "no rows in it for a chunk"
     count = session.scalar(
         sa.select(sa.func.count()).where(
-            Chunk.participant_id == record.participant_id, Chunk.stream == record.stream,
+            Chunk.participant_id == record.participant_id,
+            Chunk.stream == record.stream,
             Chunk.time_bin.between(record.first_bin, record.last_bin),
         )
-    )  # fmt: skip
+    )
     return f"{count} chunks from {record.first_bin.isoformat()} to {record.last_bin.isoformat()}"
 
 

@@ -72,16 +72,24 @@ def process_batch(
     session.commit()
 
     report = ProcessingReport(
-        participants={participant.id}, with_missing={participant.id} if fetched.missing else set(), batches=1,
-        files=len(queued), missing=len(fetched.missing),
-        size_bytes=sum(q.size_bytes for q in queued), chunks_written=sum(w.stored is not None for w in written),
+        participants={participant.id},
+        with_missing={participant.id} if fetched.missing else set(),
+        batches=1,
+        files=len(queued),
+        missing=len(fetched.missing),
+        size_bytes=sum(q.size_bytes for q in queued),
+        chunks_written=sum(w.stored is not None for w in written),
         chunks_unchanged=sum(w.stored is None for w in written),
-        unchunked=sum(q.path not in failures for q in unchunked), failures=failures,
-        integrity=Counter({
-            Integrity.RAW_MISSING: len(fetched.missing), Integrity.RAW_DAMAGED: len(fetched.broken),
-            Integrity.CHUNK: len(troubles),
-        }),
-    )  # fmt: skip
+        unchunked=sum(q.path not in failures for q in unchunked),
+        failures=failures,
+        integrity=Counter(
+            {
+                Integrity.RAW_MISSING: len(fetched.missing),
+                Integrity.RAW_DAMAGED: len(fetched.broken),
+                Integrity.CHUNK: len(troubles),
+            }
+        ),
+    )
     for file in binned.reports.values():
         report.rows_kept += file.rows_kept
         report.rows_dropped.update({reason.value: rows for reason, rows in file.rows_dropped.items()})
@@ -105,17 +113,22 @@ def next_files(
     key = sa.collate(QueuedUpload.path + SUFFIX, "C")
     return (
         sa.select(
-            QueuedUpload.path, QueuedUpload.size_bytes, QueuedUpload.os_type, StoredObject.seal, StoredObject.sha1,
+            QueuedUpload.path,
+            QueuedUpload.size_bytes,
+            QueuedUpload.os_type,
+            StoredObject.seal,
+            StoredObject.sha1,
             QueuedUpload.id,
         )
         .outerjoin(StoredObject, StoredObject.path == key)
         .where(
-            QueuedUpload.participant_id == participant_id, QueuedUpload.state == QueueState.WAITING.value,
+            QueuedUpload.participant_id == participant_id,
+            QueuedUpload.state == QueueState.WAITING.value,
             QueuedUpload.next_try_at <= sa.func.now(),
         )
         .order_by(QueuedUpload.path)
         .limit(settings.file_process_page_size)
-    )  # fmt: skip
+    )
 
 
 def _next_batch(session: Session, participant_id: int, settings: Settings) -> list[StoredFile]:

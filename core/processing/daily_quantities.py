@@ -46,10 +46,17 @@ def _sums(condition: str) -> sa.TextClause:
     # Naming the streams lets the index on participant, stream and time answer, however much there is of other days.
     numbers = ", ".join(str(spec.number) for spec in SPECS.values())
     statement = [
-        "INSERT INTO daily_statistics (participant_id, day, study_id,", ", ".join(BYTES_OF.values()), ")",
-        "SELECT :participant, CAST(timezone(:zone, time_bin) AS date) AS day, :study,", ", ".join(sums),
-        "FROM chunks WHERE participant_id = :participant AND stream IN (", numbers, ")", condition, "GROUP BY day",
-    ]  # fmt: skip
+        "INSERT INTO daily_statistics (participant_id, day, study_id,",
+        ", ".join(BYTES_OF.values()),
+        ")",
+        "SELECT :participant, CAST(timezone(:zone, time_bin) AS date) AS day, :study,",
+        ", ".join(sums),
+        "FROM chunks WHERE participant_id = :participant AND stream IN (",
+        numbers,
+        ")",
+        condition,
+        "GROUP BY day",
+    ]
     return sa.text(" ".join(statement))
 
 

@@ -70,10 +70,16 @@ class Recorder:
             survey = self._surveys.get(chunk.key.survey_id) if chunk.key.survey_id else None
             is_survey_unknown = chunk.key.survey_id is not None and survey is None
             row = {
-                **self.owners, "stream": SPECS[chunk.key.stream].number, "time_bin": chunk.key.time_bin,
-                "survey_id": survey, "size_bytes": chunk.size_bytes, "md5": chunk.md5, "sha1": chunk.sha1,
-                "updated_at": now, "path": chunk.path if is_survey_unknown else None,
-            }  # fmt: skip
+                **self.owners,
+                "stream": SPECS[chunk.key.stream].number,
+                "time_bin": chunk.key.time_bin,
+                "survey_id": survey,
+                "size_bytes": chunk.size_bytes,
+                "md5": chunk.md5,
+                "sha1": chunk.sha1,
+                "updated_at": now,
+                "path": chunk.path if is_survey_unknown else None,
+            }
             (by_path if is_survey_unknown else derived).append(row)
         columns = ("size_bytes", "md5", "sha1", "updated_at")
         place = "(participant_id, stream, time_bin, coalesce(survey_id, 0)) WHERE path IS NULL"
@@ -119,11 +125,13 @@ class Recorder:
             dropped = {reason.value: rows for reason, rows in report.rows_dropped.items()} if report else None
             notes.append(
                 {
-                    "path": file.path, "processed_at": now, "dropped_rows": dropped or None,
+                    "path": file.path,
+                    "processed_at": now,
+                    "dropped_rows": dropped or None,
                     "first_bin": report.first_time_bin if report else None,
                     "last_bin": report.last_time_bin if report else None,
                 }
-            )  # fmt: skip
+            )
         given = given_rows(UploadRecord, notes)
         update = sa.update(UploadRecord).where(UploadRecord.path == given.c.path)
         update = update.values({column.name: column for column in given.c if column.name != "path"})

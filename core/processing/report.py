@@ -54,9 +54,12 @@ class ProcessingReport:
         """The totals as one flat table, for an operator's first question."""
         totals = {name: getattr(self, name) for name in SUMMED}
         return {
-            "participants": len(self.participants), **totals, "rows_dropped": self.rows_dropped.total(),
-            "failed": len(self.failures), "integrity": self.integrity.total(),
-        }  # fmt: skip
+            "participants": len(self.participants),
+            **totals,
+            "rows_dropped": self.rows_dropped.total(),
+            "failed": len(self.failures),
+            "integrity": self.integrity.total(),
+        }
 
     def tallies(self) -> Numbers:
         """What the site's totals grow by (OPS-32)."""

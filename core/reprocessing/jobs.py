@@ -54,9 +54,11 @@ def participants_left(session: Session, job: ReprocessingJob) -> dict[int, str]:
         .having(sa.func.count() >= len(streams_of(job)))
     )
     query = sa.select(Participant.id, Participant.patient_id).where(
-        Participant.study_id == job.study_id, Participant.purge_asked_at.is_(None), Participant.purged_at.is_(None),
+        Participant.study_id == job.study_id,
+        Participant.purge_asked_at.is_(None),
+        Participant.purged_at.is_(None),
         Participant.id.not_in(done),
-    )  # fmt: skip
+    )
     if job.participant_id is not None:
         query = query.where(Participant.id == job.participant_id)
     left = {row.id: row.patient_id for row in session.execute(query.order_by(Participant.id))}
@@ -108,10 +110,14 @@ def _columns(session: Session, order: Order) -> dict[str, Any]:
         if bound is not None and (bound.tzinfo is None or bound.timestamp() % 3600):
             raise JobRefused(f"{bound.isoformat()}: start and end are full hours, with a time zone")
     return {
-        "study_id": study.id, "participant_id": _participant(session, study, order.patient_id),
-        "stream": _stream_number(order.stream), "start_at": order.start, "end_at": order.end,
-        "is_dry_run": order.is_dry_run, "drops_rows": order.drops_rows,
-    }  # fmt: skip
+        "study_id": study.id,
+        "participant_id": _participant(session, study, order.patient_id),
+        "stream": _stream_number(order.stream),
+        "start_at": order.start,
+        "end_at": order.end,
+        "is_dry_run": order.is_dry_run,
+        "drops_rows": order.drops_rows,
+    }
 
 
 def _participant(session: Session, study: Study, patient_id: str | None) -> int | None:

@@ -32,13 +32,22 @@ THREADS = 4
 PAGE_CHUNKS = 200
 MOST_FINDINGS = 1_000
 COUNTED_OUTCOMES = {
-    Outcome.EQUAL: "equal", Outcome.CHANGED: "changed", Outcome.NEW: "new", Outcome.KEPT: "kept",
-    Outcome.BROKEN: "broken", Outcome.UNBACKED: "unbacked",
-}  # fmt: skip
+    Outcome.EQUAL: "equal",
+    Outcome.CHANGED: "changed",
+    Outcome.NEW: "new",
+    Outcome.KEPT: "kept",
+    Outcome.BROKEN: "broken",
+    Outcome.UNBACKED: "unbacked",
+}
 COUNTS = (
-    "raw_files", "raw_unreadable", *COUNTED_OUTCOMES.values(), "sourceless_rows", "rows_put_right", "bytes_before",
+    "raw_files",
+    "raw_unreadable",
+    *COUNTED_OUTCOMES.values(),
+    "sourceless_rows",
+    "rows_put_right",
+    "bytes_before",
     "bytes_after",
-)  # fmt: skip
+)
 
 
 def reprocess_participant(
@@ -73,9 +82,13 @@ def streams_of(job: ReprocessingJob) -> list[DataStream]:
 
 
 def _reprocess_stream(
-    session: Session, store: ObjectStore, settings: Settings, job: ReprocessingJob, participant: Participant,
+    session: Session,
+    store: ObjectStore,
+    settings: Settings,
+    job: ReprocessingJob,
+    participant: Participant,
     stream: DataStream,
-) -> None:  # fmt: skip
+) -> None:
     """Chunks page by page, each page's rows in one transaction; the progress at the end."""
     hours = Hours(job.start_at, job.end_at)
     sealed = SealedStore(store, participant.study, settings)
@@ -85,9 +98,17 @@ def _reprocess_stream(
     session.commit()
     with Threads(THREADS) as threads:
         reader = RawReader(
-            session, sealed, folder, stream, hours, datetime.now(UTC), settings, threads.map,
-            reads_all=job.drops_rows, corrects_log=not job.is_dry_run,
-        )  # fmt: skip
+            session,
+            sealed,
+            folder,
+            stream,
+            hours,
+            datetime.now(UTC),
+            settings,
+            threads.map,
+            reads_all=job.drops_rows,
+            corrects_log=not job.is_dry_run,
+        )
         for contents in rebuild(reader, present, work.platform):
             # A raw file that is there and does not open may hold the rows that have no other source.
             drops_rows = job.drops_rows and not reader.unreadable
@@ -103,9 +124,12 @@ def _reprocess_stream(
     findings += sorted(work.findings, key=lambda finding: str(finding["path"]))
     findings += [_finding(path, Outcome.UNBACKED) for path in unbacked]
     row = insert(ReprocessingProgress).values(
-        job_id=job.id, participant_id=participant.id, stream=SPECS[stream].number, counts=dict(work.counts),
+        job_id=job.id,
+        participant_id=participant.id,
+        stream=SPECS[stream].number,
+        counts=dict(work.counts),
         findings=findings[:MOST_FINDINGS],
-    )  # fmt: skip
+    )
     session.execute(row.on_conflict_do_nothing())
     session.commit()
 
@@ -133,9 +157,14 @@ class _Work:
         known = recorder.known_chunks(page)
         self.session.commit()
         comparer = ChunkComparer(
-            self.sealed, self.participant.patient_id, self.platform, known, self.registry, drops_rows,
+            self.sealed,
+            self.participant.patient_id,
+            self.platform,
+            known,
+            self.registry,
+            drops_rows,
             self.job.is_dry_run,
-        )  # fmt: skip
+        )
         compared = threads.map(comparer.compare, page.keys(), page.values())
         if written := [c.written for c in compared if c.written]:
             recorder.record_chunks(written)

@@ -128,9 +128,14 @@ class RawReader:
 
     def _records(self, page: Sequence[str]) -> dict[str, Any]:
         columns = (
-            UploadRecord.id, UploadRecord.path, UploadRecord.os_type, UploadRecord.processed_at,
-            UploadRecord.first_bin, UploadRecord.last_bin, UploadRecord.dropped_rows,
-        )  # fmt: skip
+            UploadRecord.id,
+            UploadRecord.path,
+            UploadRecord.os_type,
+            UploadRecord.processed_at,
+            UploadRecord.first_bin,
+            UploadRecord.last_bin,
+            UploadRecord.dropped_rows,
+        )
         query = sa.select(*columns).where(UploadRecord.path.in_(page)).order_by(UploadRecord.id)
         return {record.path: record for record in self.session.execute(query)}
 

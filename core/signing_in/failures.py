@@ -57,11 +57,13 @@ def note_failure(session: Session, username: str, source: str, now: datetime) ->
         row.on_conflict_do_update(
             index_elements=["name_hash", "source"],
             set_={
-                "in_a_row": sa.case((is_tenth, 0), else_=again), "untold": table.untold + 1, "last_at": now,
+                "in_a_row": sa.case((is_tenth, 0), else_=again),
+                "untold": table.untold + 1,
+                "last_at": now,
                 "locked_until": sa.case((is_tenth, now + LOCK), else_=table.locked_until),
             },
         )
-    )  # fmt: skip
+    )
     lately = (table.name_hash == _hashed(username), table.last_at > now - LOCK)
     everywhere = session.scalar(sa.select(sa.func.sum(table.untold)).where(*lately)) or 0
     return delay_after(int(everywhere))

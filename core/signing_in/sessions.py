@@ -28,10 +28,13 @@ def begin_session(session: Session, researcher: Researcher, now: datetime, limit
     session.execute(sa.delete(PortalSession).where(PortalSession.started_at < now - limits.most))
     session.add(
         PortalSession(
-            token_hash=_hashed(token), researcher_id=researcher.id, account_token=researcher.session_token,
-            started_at=now, seen_at=now,
+            token_hash=_hashed(token),
+            researcher_id=researcher.id,
+            account_token=researcher.session_token,
+            started_at=now,
+            seen_at=now,
         )
-    )  # fmt: skip
+    )
     session.flush()
     return token
 

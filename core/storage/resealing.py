@@ -69,9 +69,14 @@ class _TooLarge(Exception):
 
 
 def reseal(
-    engine: sa.Engine, store: ObjectStore, settings: Settings, prefix: str = "", after: str = "", *,
+    engine: sa.Engine,
+    store: ObjectStore,
+    settings: Settings,
+    prefix: str = "",
+    after: str = "",
+    *,
     is_dry_run: bool = False,
-) -> Iterator[Resealed]:  # fmt: skip
+) -> Iterator[Resealed]:
     """Every key with this prefix behind `after`, in order, with what became of it.
 
     Raises ResealingRefused, StoreUnavailable and the database's errors: what is done is done, and the last key that

@@ -73,11 +73,13 @@ class S3Store:
     @classmethod
     def from_settings(cls, settings: Settings, patience: Patience = FOR_PHONES) -> "S3Store":
         config = Config(
-            connect_timeout=patience.connect_seconds, read_timeout=patience.read_seconds,
+            connect_timeout=patience.connect_seconds,
+            read_timeout=patience.read_seconds,
             retries={"total_max_attempts": patience.tries, "mode": "standard"},
             max_pool_connections=connections_wanted(settings),
-            request_checksum_calculation="when_required", response_checksum_validation="when_required",
-        )  # fmt: skip
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
         keys = {}
         if not settings.s3_use_role and settings.s3_access_key and settings.s3_secret_key:
             keys = {

@@ -11,13 +11,23 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 REGION_CODES = {
-    "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
-    "301", "307",
-}  # fmt: skip
+    "PermanentRedirect",
+    "TemporaryRedirect",
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+    "301",
+    "307",
+}
 CREDENTIAL_CODES = {
-    "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired",
-    "UnrecognizedClientException", "401", "Unauthorized",
-}  # fmt: skip
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "InvalidToken",
+    "TokenRefreshRequired",
+    "UnrecognizedClientException",
+    "401",
+    "Unauthorized",
+}
 PERMISSION_CODES = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403", "Forbidden"}
 BUCKET_CODES = {"NoSuchBucket", "InvalidBucketName"}
 # What something answers that speaks no S3, as a web server; its own pages are not quoted.

@@ -44,9 +44,13 @@ class StoredBytes:
     def row(self, **owners: int | None) -> dict[str, Any]:
         """The values of its `stored_objects` row; `owners` are study_id and participant_id."""
         return {
-            "path": self.path, "size_bytes": self.size_bytes, "size_stored_bytes": self.size_stored_bytes,
-            "sha1": self.sha1, "seal": self.seal.value, **owners,
-        }  # fmt: skip
+            "path": self.path,
+            "size_bytes": self.size_bytes,
+            "size_stored_bytes": self.size_stored_bytes,
+            "sha1": self.sha1,
+            "seal": self.seal.value,
+            **owners,
+        }
 
 
 class SealedStore:

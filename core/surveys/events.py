@@ -52,9 +52,13 @@ class _Moments:
 
 
 def rebuild_events(
-    session: Session, study: Study, now: datetime, *, participant_ids: Collection[int] | None = None,
+    session: Session,
+    study: Study,
+    now: datetime,
+    *,
+    participant_ids: Collection[int] | None = None,
     survey_id: int | None = None,
-) -> Rebuilt:  # fmt: skip
+) -> Rebuilt:
     """Creates the events that are missing and removes those that are unwanted; the caller commits (NOTIF-7).
 
     Of all of the study's participants and surveys, or of these only. Nobody has events in a stopped study, of a
@@ -138,9 +142,13 @@ def _dates_in_use(
 
 
 _COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
-    "schedule_id": sa.BigInteger(), "survey_id": sa.BigInteger(), "scheduled_at": sa.DateTime(timezone=True),
-    "is_created": sa.Boolean(), "intervention_id": sa.BigInteger(), "happens_on": sa.Date(),
-}  # fmt: skip
+    "schedule_id": sa.BigInteger(),
+    "survey_id": sa.BigInteger(),
+    "scheduled_at": sa.DateTime(timezone=True),
+    "is_created": sa.Boolean(),
+    "intervention_id": sa.BigInteger(),
+    "happens_on": sa.Date(),
+}
 
 
 def _relation(name: str, rows: Sequence[tuple[Any, ...]], width: int) -> sa.TableValuedAlias:
@@ -155,9 +163,11 @@ def _relation(name: str, rows: Sequence[tuple[Any, ...]], width: int) -> sa.Tabl
 def _wanted_events(study: Study, moments: _Moments, participant_ids: Collection[int] | None) -> sa.CTE:
     """Every event that should exist: participant, schedule, survey, moment, and whether it is created if missing."""
     takes_part = [
-        Participant.study_id == study.id, Participant.retired_at.is_(None),
-        Participant.purge_asked_at.is_(None), Participant.purged_at.is_(None),
-    ]  # fmt: skip
+        Participant.study_id == study.id,
+        Participant.retired_at.is_(None),
+        Participant.purge_asked_at.is_(None),
+        Participant.purged_at.is_(None),
+    ]
     if participant_ids is not None:
         takes_part.append(Participant.id.in_(participant_ids))
 
@@ -212,9 +222,12 @@ def _creation(wanted: sa.CTE, now: datetime) -> sa.Insert:
     )
     may_be_sent = wanted.c.scheduled_at <= now + MOST_BETWEEN_ZONES
     missing = sa.select(
-        wanted.c.survey_id, wanted.c.participant_id, wanted.c.schedule_id, wanted.c.scheduled_at,
+        wanted.c.survey_id,
+        wanted.c.participant_id,
+        wanted.c.schedule_id,
+        wanted.c.scheduled_at,
         sa.case((sa.and_(may_be_sent, was_sent), EventState.DONE.value), else_=EventState.PENDING.value),
-    ).where(wanted.c.is_created, ~exists_already)  # fmt: skip
+    ).where(wanted.c.is_created, ~exists_already)
     in_one_order = missing.order_by(wanted.c.participant_id, wanted.c.schedule_id, wanted.c.scheduled_at)
     names = ["survey_id", "participant_id", "schedule_id", "scheduled_at", "state"]
     return insert(ScheduledEvent).from_select(names, in_one_order).on_conflict_do_nothing()

@@ -41,9 +41,12 @@ class SurveyChanges:
 def create_survey(session: Session, study: Study, survey_type: SurveyType, now: datetime, *, actor: Actor) -> Survey:
     """A survey without name, content and schedules (SURVEY-2, PHONE-50), with its first version; the caller commits."""
     survey = Survey(
-        study_id=study.id, survey_type=survey_type.value, name="", content="[]",
+        study_id=study.id,
+        survey_type=survey_type.value,
+        name="",
+        content="[]",
         settings=json.dumps(NEW_SETTINGS[survey_type]),
-    )  # fmt: skip
+    )
     session.add(survey)
     session.flush()
     add_version(session, survey, now)
@@ -115,9 +118,13 @@ def add_version(session: Session, survey: Survey, now: datetime) -> SurveyVersio
     started_at = max(now, newest + timedelta(microseconds=1)) if newest else now
     survey_type, content, settings, is_deleted = _archived(survey)
     version = SurveyVersion(
-        survey_id=survey.id, started_at=started_at, survey_type=survey_type, content=content, settings=settings,
+        survey_id=survey.id,
+        started_at=started_at,
+        survey_type=survey_type,
+        content=content,
+        settings=settings,
         is_deleted=is_deleted,
-    )  # fmt: skip
+    )
     session.add(version)
     session.flush()
     return version

@@ -30,8 +30,12 @@ from tests.benchmarks.serving import BenchServer, serving, study_with_participan
 PHONES, FILE_BYTES, EVERY_SECONDS, SECONDS = 8, 94_000, 1.0, 20
 READY_SECONDS = 3.0
 OTHERS = {
-    "wrong_keys": 40, "wrong_secrets": 40, "stopping_readers": 50, "silent": 100, "viewers": 100,
-}  # fmt: skip
+    "wrong_keys": 40,
+    "wrong_secrets": 40,
+    "stopping_readers": 50,
+    "silent": 100,
+    "viewers": 100,
+}
 
 
 def main() -> None:
@@ -53,10 +57,12 @@ def main() -> None:
         db.session.commit()
         key = {"access_key": access_key, "secret_key": secret_key}
         options: dict[str, dict[str, Any]] = {
-            "wrong_keys": {}, "wrong_secrets": {"access_key": access_key},
-            "stopping_readers": key | {"study_id": study.object_id}, "silent": {},
+            "wrong_keys": {},
+            "wrong_secrets": {"access_key": access_key},
+            "stopping_readers": key | {"study_id": study.object_id},
+            "silent": {},
             "viewers": {"cookie": cookie_of(server, password), "pages": [f"/view_study/{study.id}"]},
-        }  # fmt: skip
+        }
         transport, ledger = Transport(server.address, connections=PHONES), Ledger()
         phones = [
             Phone(new.patient_id, new.password, tuple(Platform)[n % 2], transport, seed=n, ledger=ledger)
@@ -125,9 +131,14 @@ def start(server: BenchServer, kind: str, options: dict[str, Any]) -> "subproces
     """The others, in a process of their own."""
     seconds = READY_SECONDS + SECONDS + 2
     command = [
-        sys.executable, "-m", "tests.support.disturbers", kind, str(server.settings.port), str(seconds),
+        sys.executable,
+        "-m",
+        "tests.support.disturbers",
+        kind,
+        str(server.settings.port),
+        str(seconds),
         json.dumps(options),
-    ]  # fmt: skip
+    ]
     return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
 
 

@@ -56,10 +56,15 @@ def main() -> None:
             size_mb, files = fill()
             (alone,) = run(one)
         report(
-            "end to end, one worker", files=files, plaintext_mb=size_mb, mb_per_s=size_mb / alone["seconds"],
-            times_the_plain_loop=loop_seconds / alone["seconds"], cpu_seconds=alone["cpu_seconds"],
-            cpu_seconds_of_bytes_alone=floor_seconds, mb_above_idle=alone["mb_above_idle"],
-        )  # fmt: skip
+            "end to end, one worker",
+            files=files,
+            plaintext_mb=size_mb,
+            mb_per_s=size_mb / alone["seconds"],
+            times_the_plain_loop=loop_seconds / alone["seconds"],
+            cpu_seconds=alone["cpu_seconds"],
+            cpu_seconds_of_bytes_alone=floor_seconds,
+            mb_above_idle=alone["mb_above_idle"],
+        )
         with workers(2) as two:
             filled = [fill() for _ in two]  # of fewer participants, one worker's tasks might take them all
             size_mb, files = sum(size for size, _ in filled), sum(count for _, count in filled)
@@ -73,9 +78,12 @@ def main() -> None:
                 size_mb, files = fill(days=TEN)
                 (ten,) = run(one)
             report(
-                "end to end, ten times the backlog", files=files, mb_per_s=size_mb / ten["seconds"],
-                times_the_seconds=ten["seconds"] / alone["seconds"], mb_above_idle=ten["mb_above_idle"],
-            )  # fmt: skip
+                "end to end, ten times the backlog",
+                files=files,
+                mb_per_s=size_mb / ten["seconds"],
+                times_the_seconds=ten["seconds"] / alone["seconds"],
+                mb_above_idle=ten["mb_above_idle"],
+            )
 
 
 def yardsticks() -> tuple[float, float]:
@@ -187,12 +195,16 @@ def measured(times: dict[str, float]) -> Iterator[None]:
     """Clocks around the steps, with one thread instead of several."""
     store = type(object_store())
     places: list[tuple[Any, str, str]] = [
-        (store, "read", "fetch"), (store, "create", "put"), (store, "replace", "put"),
-        (batch, "bin_files", "parse and sort into hours"), (chunk_writing, "merge_chunk", "merge"),
-        (sealed, "seal", "zip and seal"), (sealed, "unseal_whole", "unseal and unzip"),
+        (store, "read", "fetch"),
+        (store, "create", "put"),
+        (store, "replace", "put"),
+        (batch, "bin_files", "parse and sort into hours"),
+        (chunk_writing, "merge_chunk", "merge"),
+        (sealed, "seal", "zip and seal"),
+        (sealed, "unseal_whole", "unseal and unzip"),
         (sa.engine.default.DefaultDialect, "do_execute", "database statements"),
         (sa.engine.default.DefaultDialect, "do_commit", "database statements"),
-    ]  # fmt: skip
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batch, "THREADS", 1)
         for owner, name, label in places:

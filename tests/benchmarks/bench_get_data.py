@@ -84,10 +84,14 @@ def store_chunks(study: Study, patient_id: str, days: int) -> dict[str, bytes]:
         db.session.add(StoredObject(**written.row(**owners)))
         db.session.add(
             Chunk(
-                **owners, stream=SPECS[stream].number, time_bin=hour, size_bytes=len(contents),
-                md5=hashlib.md5(contents).digest(), sha1=written.sha1,
+                **owners,
+                stream=SPECS[stream].number,
+                time_bin=hour,
+                size_bytes=len(contents),
+                md5=hashlib.md5(contents).digest(),
+                sha1=written.sha1,
             )
-        )  # fmt: skip
+        )
         digests[f"{patient_id}/{stream}/{hour:%Y-%m-%d %H_%M_%S}+00_00.csv"] = written.sha1
     db.session.commit()
     return digests

@@ -44,10 +44,16 @@ def main() -> None:
             server_seconds = children_cpu_seconds(server) - server_before
     outside, start = seconds - covered(intervals), start_cpu_seconds()
     report(
-        "a busy run through Prefect", files=files, mb_per_s=size_mb / seconds, seconds=seconds, tasks=len(intervals),
-        seconds_outside_batches=outside, server_cpu_seconds=server_seconds, start_cpu_seconds=start,
+        "a busy run through Prefect",
+        files=files,
+        mb_per_s=size_mb / seconds,
+        seconds=seconds,
+        tasks=len(intervals),
+        seconds_outside_batches=outside,
+        server_cpu_seconds=server_seconds,
+        start_cpu_seconds=start,
         percent_of_a_full_run=100 * (outside + server_seconds + start) / flow.MOST_SECONDS,
-    )  # fmt: skip
+    )
 
 
 @contextmanager

@@ -114,8 +114,10 @@ def _measured(
 def _processor_seconds(server: BenchServer) -> dict[str, float]:
     """Used so far; the client is this process by itself, which sends and receives."""
     return {
-        "server": cpu_seconds(server.gunicorn), "postgres": cpu_seconds(server.postgres), "client": time.process_time()
-    }  # fmt: skip
+        "server": cpu_seconds(server.gunicorn),
+        "postgres": cpu_seconds(server.postgres),
+        "client": time.process_time(),
+    }
 
 
 def _database_work(

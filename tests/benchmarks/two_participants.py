@@ -52,12 +52,22 @@ ANDROID: tuple[Stream, ...] = (
     ("bluetoothLog", "timestamp, hashed MAC, RSSI", 2_000, 1, _scan),
     ("powerState", "timestamp, event", 60_000, 1, lambda t, rng: f"{t}, Screen turned {rng.choice(('on', 'off'))}"),
     ("logFile", "THIS LINE IS A LOG FILE HEADER", 5_000, 1, lambda t, rng: f"{t} Wifi scan {rng.randrange(9999)}"),
-    ("callLog", "hashed phone number,call type,timestamp,duration in seconds", 600_000, 1,
-     lambda t, rng: f"{_hashed(rng)},Incoming Call,{t},{rng.randrange(900)}"),
-    ("textsLog", "timestamp,hashed phone number,sent vs received,message length,time sent", 600_000, 1,
-     lambda t, rng: f"{t},{_hashed(rng)},received SMS,{rng.randrange(160)},{t}"),
+    (
+        "callLog",
+        "hashed phone number,call type,timestamp,duration in seconds",
+        600_000,
+        1,
+        lambda t, rng: f"{_hashed(rng)},Incoming Call,{t},{rng.randrange(900)}",
+    ),
+    (
+        "textsLog",
+        "timestamp,hashed phone number,sent vs received,message length,time sent",
+        600_000,
+        1,
+        lambda t, rng: f"{t},{_hashed(rng)},received SMS,{rng.randrange(160)},{t}",
+    ),
     ("wifiLog", "hashed MAC, frequency, RSSI", 30_000, 1, lambda _, rng: f"{_hashed(rng)}, 2412, -{rng.randrange(99)}"),
-)  # fmt: skip
+)
 IOS: tuple[Stream, ...] = (
     ("accel", "timestamp,accuracy,x,y,z", 100, 4, _with_accuracy),
     ("gyro", "timestamp,x,y,z", 100, 5, _floats(3)),
@@ -67,9 +77,14 @@ IOS: tuple[Stream, ...] = (
     ("powerState", "timestamp,event,level", 60_000, 1, lambda t, _: f"{t},Locked,0.5"),
     ("proximity", "timestamp,event", 60_000, 1, lambda t, _: f"{t},NearUser"),
     ("reachability", "timestamp,event", 60_000, 1, lambda t, _: f"{t},wifi"),
-    ("ios_log", "timestamp,launchId,memory,battery,event,msg,d1,d2,d3,d4", 10_000, 1,
-     lambda t, rng: f"{t},ABC,{rng.randrange(99)},0.5,stop,stored,,,,"),
-)  # fmt: skip
+    (
+        "ios_log",
+        "timestamp,launchId,memory,battery,event,msg,d1,d2,d3,d4",
+        10_000,
+        1,
+        lambda t, rng: f"{t},ABC,{rng.randrange(99)},0.5,stop,stored,,,,",
+    ),
+)
 
 
 def day_of(platform: Platform, seed: int = 1, days: int = 1) -> Iterator[tuple[str, bytes]]:

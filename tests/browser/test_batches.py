@@ -79,9 +79,11 @@ def test_a_line_that_tells_of_an_error_goes_with_the_next_success(
     def answer(route: Route) -> None:
         if failing:
             route.fulfill(
-                status=500, content_type="text/html", body="<p>Something broke here</p>",
+                status=500,
+                content_type="text/html",
+                body="<p>Something broke here</p>",
                 headers={"HX-Retarget": "#problem", "HX-Reswap": "innerHTML"},
-            )  # fmt: skip
+            )
         else:
             route.continue_()
 

@@ -23,12 +23,14 @@ def participant(factory: Factory) -> Participant:
     moods, steps = ["3", "4", "2", "5", "skipped", "7", "6"], ["4200", "8120", "", "12050", "3980", "9001", "7640"]
     for day, (mood, step) in enumerate(zip(moods, steps, strict=True)):
         leaves(
-            participant, daily, START + day * DAY,
+            participant,
+            daily,
+            START + day * DAY,
             row(mood, "How was your mood today?"),
             row(step, "Steps as your watch shows them", "Text-field input type = NUMERIC", "q2"),
             row(str(day * 15), LONG, "min = 0; max = 100", "q3"),
             row("Slept badly", "Anything else?", "Text-field input type = MULTI_LINE_TEXT", "q4"),
-        )  # fmt: skip
+        )
     leaves(participant, weekly, START + 2 * DAY, row("6", "Energy this week"))
     leaves(participant, diary, START + DAY, row("words", "What happened?", ""))
     return participant

@@ -196,9 +196,13 @@ def test_a_narrow_screen_scrolls_only_down(portal: Portal, study: Study, scheme:
     lightness = portal.page.evaluate("getComputedStyle(document.documentElement).backgroundColor.match(/[0-9.]+/)[0]")
     assert (float(lightness) > 0.5) == (scheme == "light")
     for path in (
-        "/choose_study", "/manage_credentials", f"/view_study/{study.id}", f"/view_study/{study.id}/add_participants",
-        f"/view_study/{study.id}/participant/xaaaabca", f"/view_study/{study.id}/participant/xaaaaaab",
-    ):  # fmt: skip
+        "/choose_study",
+        "/manage_credentials",
+        f"/view_study/{study.id}",
+        f"/view_study/{study.id}/add_participants",
+        f"/view_study/{study.id}/participant/xaaaabca",
+        f"/view_study/{study.id}/participant/xaaaaaab",
+    ):
         portal.opens(path)
         portal.has_no_sideways_scroll()
     portal.page.get_by_role("button", name="Menu").click()

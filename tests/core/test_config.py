@@ -12,11 +12,18 @@ from core.config import REPOSITORY, ConfigurationError, Settings, load_settings,
 from core.crypto.secrets import SecretUnreadable, open_secret, seal_secret
 
 PRODUCTION = {
-    "BEIWE_ENV": "production", "FLASK_SECRET_KEY": "x" * 40, "DOMAIN_NAME": "beiwe.example.org", "S3_BUCKET": "b",
+    "BEIWE_ENV": "production",
+    "FLASK_SECRET_KEY": "x" * 40,
+    "DOMAIN_NAME": "beiwe.example.org",
+    "S3_BUCKET": "b",
     "TRUSTED_PROXY_HOPS": "1",
-    "S3_ACCESS_CREDENTIALS_USER": "u", "S3_ACCESS_CREDENTIALS_KEY": "k", "RDS_DB_NAME": "d", "RDS_USERNAME": "u",
-    "RDS_PASSWORD": "p@ss/word", "RDS_HOSTNAME": "db.example.org",
-}  # fmt: skip
+    "S3_ACCESS_CREDENTIALS_USER": "u",
+    "S3_ACCESS_CREDENTIALS_KEY": "k",
+    "RDS_DB_NAME": "d",
+    "RDS_USERNAME": "u",
+    "RDS_PASSWORD": "p@ss/word",
+    "RDS_HOSTNAME": "db.example.org",
+}
 
 
 @pytest.fixture
@@ -83,10 +90,17 @@ def test_a_wrong_value_is_named_without_being_shown(environment: pytest.MonkeyPa
 
 
 DATABASE_URLS = (
-    "postgresql+psycopg://u:hunter2@h/d", "postgresql+asyncpg://u:hunter2@h/d", "mysql://u:hunter2@h/d",
-    "postgresql://u:hunt%er2@h/d", "postgresql://u:hunt/er2@h/d", "postgresql://u:1234/er2@h/d", "hunter2",
-    "postgresql://u:hunt@er2@h/d", "host=h password=hunter2", "postgresql://u:x@h/d?hunter2=1",
-)  # fmt: skip
+    "postgresql+psycopg://u:hunter2@h/d",
+    "postgresql+asyncpg://u:hunter2@h/d",
+    "mysql://u:hunter2@h/d",
+    "postgresql://u:hunt%er2@h/d",
+    "postgresql://u:hunt/er2@h/d",
+    "postgresql://u:1234/er2@h/d",
+    "hunter2",
+    "postgresql://u:hunt@er2@h/d",
+    "host=h password=hunter2",
+    "postgresql://u:x@h/d?hunter2=1",
+)
 
 
 @pytest.mark.parametrize("url", DATABASE_URLS)

@@ -27,10 +27,13 @@ def add_chunk(participant: Participant, time_bin: datetime, stream: DataStream =
     """A registry row and its day, as the existing platform left them."""
     db.session.add(
         Chunk(
-            participant_id=participant.id, study_id=participant.study_id, stream=SPECS[stream].number,
-            time_bin=time_bin, size_bytes=7,
+            participant_id=participant.id,
+            study_id=participant.study_id,
+            stream=SPECS[stream].number,
+            time_bin=time_bin,
+            size_bytes=7,
         )
-    )  # fmt: skip
+    )
     day = time_bin.astimezone(participant.study.zone).date()
     db.session.merge(
         DailyStatistics(participant_id=participant.id, study_id=participant.study_id, day=day, gps_bytes=7)

@@ -125,13 +125,17 @@ REGULAR = st.builds(_line, IV, BLOCKS)
 
 ODD = st.one_of(
     st.builds(_line, st.binary(max_size=20), st.binary(max_size=40)),
-    st.builds(lambda line, place, extra: line[: place % len(line)] + extra + line[place % len(line) :], REGULAR,
-              st.integers(0, 500), st.sampled_from([b":", b"=", b"\r", b"\0", b"\xff", b"+", b"AA"])),
+    st.builds(
+        lambda line, place, extra: line[: place % len(line)] + extra + line[place % len(line) :],
+        REGULAR,
+        st.integers(0, 500),
+        st.sampled_from([b":", b"=", b"\r", b"\0", b"\xff", b"+", b"AA"]),
+    ),
     st.builds(lambda line, place: line[: place % len(line)], REGULAR, st.integers(0, 500)),
     st.builds(lambda line: line.replace(b"=", b""), REGULAR),
     st.binary(max_size=60).map(lambda line: line.replace(b"\n", b"")),
     st.text("AB-_=:", max_size=60).map(str.encode),
-)  # fmt: skip
+)
 KEY_LINE = encrypt_device_file([], PUBLIC_PEM).rstrip()
 
 

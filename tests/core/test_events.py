@@ -52,10 +52,13 @@ def attempt(participant: Participant, survey: Survey, at: datetime, status: str)
     version = db.session.scalar(db.select(SurveyVersion.id).where(SurveyVersion.survey_id == survey.id))
     db.session.add(
         NotificationAttempt(
-            survey_version_id=version, participant_id=participant.id, kind=AttemptKind.ABSOLUTE, scheduled_at=at,
+            survey_version_id=version,
+            participant_id=participant.id,
+            kind=AttemptKind.ABSOLUTE,
+            scheduled_at=at,
             status=status,
         )
-    )  # fmt: skip
+    )
     db.session.commit()
 
 

@@ -26,10 +26,15 @@ def participants(factory: Factory) -> list[Participant]:
             db.session.add(StatusReport(participant_id=who.id, at=NOW - age, endpoint="/upload"))
             db.session.add(
                 RefusedUpload(
-                    participant_id=who.id, file_name=str(age), reason=Refusal.JUNK_NAME, status=200, size_bytes=1,
-                    first_at=NOW - timedelta(days=900), last_at=NOW - age,
+                    participant_id=who.id,
+                    file_name=str(age),
+                    reason=Refusal.JUNK_NAME,
+                    status=200,
+                    size_bytes=1,
+                    first_at=NOW - timedelta(days=900),
+                    last_at=NOW - age,
                 )
-            )  # fmt: skip
+            )
     db.session.commit()
     return participants
 

@@ -70,9 +70,7 @@ def test_messages_that_phones_ask_for_themselves():
     fake = fake_message(ANDROID).data
     assert set(fake) == {"type", "content"} and fake["type"] == "fake" and fake["content"]
     asked = surveys_on_request(IOS, ["a", "b", "c", "d", "e"], datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
-    assert asked.data == {
-        "type": "survey", "survey_ids": '["a", "b", "c", "d"]', "sent_time": "2026-01-02T03:04:05"
-    }  # fmt: skip
+    assert asked.data == {"type": "survey", "survey_ids": '["a", "b", "c", "d"]', "sent_time": "2026-01-02T03:04:05"}
 
 
 def test_android_is_sent_data_of_high_priority_and_nothing_to_show(google: FakeGoogle, sender: FcmSender):
@@ -176,9 +174,7 @@ def test_a_service_that_is_down_or_silent_is_unreachable_soon(
     assert nobody.send(TOKEN, fake_message(ANDROID)).fate is Fate.UNREACHABLE
 
 
-def test_nothing_that_is_secret_is_logged(
-    google: FakeGoogle, sender: FcmSender, caplog: pytest.LogCaptureFixture
-):  # fmt: skip
+def test_nothing_that_is_secret_is_logged(google: FakeGoogle, sender: FcmSender, caplog: pytest.LogCaptureFixture):
     """NOTIF-42: neither tokens nor keys nor what a message says."""
     caplog.set_level(logging.DEBUG)
     google.answers = [fcm_error(400, "INVALID_ARGUMENT", f"no such token {TOKEN}", "INVALID_ARGUMENT")]

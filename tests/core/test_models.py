@@ -74,9 +74,11 @@ def test_one_chunk_for_each_participant_stream_hour_and_survey(app: Flask, facto
     participant = factory.participant()
     survey = factory.survey(participant.study)
     common = {
-        "participant_id": participant.id, "study_id": participant.study_id, "stream": 14,
+        "participant_id": participant.id,
+        "study_id": participant.study_id,
+        "stream": 14,
         "time_bin": datetime(2024, 1, 1, tzinfo=UTC),
-    }  # fmt: skip
+    }
     for more in ({"survey_id": None}, {"survey_id": survey.id}, {"path": "a"}, {"path": "b"}):
         assert not refused(sa.insert(Chunk).values(**common, **more))
         assert refused(sa.insert(Chunk).values(**common, **more))

@@ -36,9 +36,12 @@ START_MS = 1_700_002_800_000
 SURVEY = "5a1b2c3d4e5f6a7b8c9d0e1f"
 # Every place where a process can be killed with a difference: what it does to the world outside.
 EFFECTS = (
-    (FolderStore, "read"), (FolderStore, "create"), (FolderStore, "replace"),
-    (sa.engine.default.DefaultDialect, "do_execute"), (sa.engine.default.DefaultDialect, "do_commit"),
-)  # fmt: skip
+    (FolderStore, "read"),
+    (FolderStore, "create"),
+    (FolderStore, "replace"),
+    (sa.engine.default.DefaultDialect, "do_execute"),
+    (sa.engine.default.DefaultDialect, "do_commit"),
+)
 
 
 class Killed(BaseException):

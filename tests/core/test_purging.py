@@ -66,10 +66,11 @@ def fill(factory: Factory, participant: Participant) -> None:
     queue(factory, participant, "accel/1700002800000.csv", HEADER)
     store = factory.store(study)
     for path in (
-        f"{study.object_id}/{patient_id}/identifiers_1.csv", f"{study.object_id}/{patient_id}/forest/out.zip",
+        f"{study.object_id}/{patient_id}/identifiers_1.csv",
+        f"{study.object_id}/{patient_id}/forest/out.zip",
         f"CHUNKED_DATA/{study.object_id}/{patient_id}/accel/1.csv",
         f"PROBLEM_UPLOADS/{study.object_id}/{patient_id}/xabcdefghij",
-    ):  # fmt: skip
+    ):
         row = store.create(path, b"contents").row(study_id=study.id, participant_id=None)
         db.session.execute(sa.insert(StoredObject).values(row))
     store.store.create(f"{study.object_id}/{patient_id}/accel/old.csv", b"of the existing platform")
@@ -202,8 +203,10 @@ def test_everything_of_the_participant_goes_and_nothing_of_the_others(
     assert (rows_of(neighbour), keys_of(neighbour)) == theirs
     assert [key for state in states for key in object_store().keys(state)] == []
     assert (certificate.patient_id, certificate.files_deleted, certificate.versions_deleted) == (
-        "abc", len(ours[1]) + 2, 0,
-    )  # fmt: skip
+        "abc",
+        len(ours[1]) + 2,
+        0,
+    )
     assert set(certificate.rows_deleted) == {table.name for table in tables_of_participants()}
     assert certificate.confirmed_at == db.session.get_one(Participant, participant.id).purged_at
     assert purge() is None
@@ -227,9 +230,10 @@ def test_every_table_that_refers_to_participants_is_deleted_or_kept_on_purpose(a
     referring = set(referring_columns())
     assert {table.name for table in tables_of_participants()} | KEPT == referring
     unowned = {
-        table.name for table in db.metadata.sorted_tables
+        table.name
+        for table in db.metadata.sorted_tables
         if table.name not in referring and any("participant" in c.name or "patient" in c.name for c in table.columns)
-    }  # fmt: skip
+    }
     # The audit trail outlives purges on purpose (CLAR-20).
     assert unowned == {"participants", "audit_records"}, "a table that names participants needs a foreign key to them"
 
@@ -289,8 +293,9 @@ def test_what_is_left_is_named_and_tried_again(
             purge()
     assert db.session.get_one(Participant, participant.id).purged_at is None
     assert [w.trouble and w.trouble.partition(":")[0] for w in waiting_purges(db.session(), datetime.now(UTC))] == [
-        None, "abc",
-    ]  # fmt: skip
+        None,
+        "abc",
+    ]
     for who in (other, participant):
         assert purge() is not None
         assert_gone_row(who)
@@ -356,9 +361,12 @@ def s3_client() -> Iterator[Any]:
     server.start()
     host, port = server.get_host_and_port()
     yield boto3.client(
-        "s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1",
-        aws_access_key_id="tests", aws_secret_access_key="tests",
-    )  # fmt: skip
+        "s3",
+        endpoint_url=f"http://{host}:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="tests",
+        aws_secret_access_key="tests",
+    )
     server.stop()
 
 
@@ -380,8 +388,12 @@ def test_versions_and_marks_of_deletion_go_with_their_object(versioned: S3Store)
     versioned.create("s/abcdefgh/1", b"x")
     found = list(versioned.versions("s/abc/"))
     assert sorted((v.key, v.is_live) for v in found) == [
-        ("s/abc/1", False), ("s/abc/1", False), ("s/abc/1", True), ("s/abc/2", False), ("s/abc/2", False),
-    ]  # fmt: skip
+        ("s/abc/1", False),
+        ("s/abc/1", False),
+        ("s/abc/1", True),
+        ("s/abc/2", False),
+        ("s/abc/2", False),
+    ]
     versioned.delete_versions(found)
     versioned.delete_versions(found)
     assert [v.key for v in versioned.versions("")] == ["s/abcdefgh/1"]

@@ -32,9 +32,14 @@ BACKEND, ANDROID, IOS, APNS = CredentialKind
 ACCOUNT = FakeGoogle("http://127.0.0.1:9").service_account
 SERVICES = {"project_info": {"project_id": "p", "project_number": "1"}, "client": [{"name": "é"}]}
 PLIST = {
-    "GOOGLE_APP_ID": "1:2:ios:3", "GCM_SENDER_ID": "123", "API_KEY": "AIza", "PROJECT_ID": "p",
-    "BUNDLE_ID": "org.example.app", "IS_ADS_ENABLED": False, "PLIST_VERSION": "1",
-}  # fmt: skip
+    "GOOGLE_APP_ID": "1:2:ios:3",
+    "GCM_SENDER_ID": "123",
+    "API_KEY": "AIza",
+    "PROJECT_ID": "p",
+    "BUNDLE_ID": "org.example.app",
+    "IS_ADS_ENABLED": False,
+    "PLIST_VERSION": "1",
+}
 
 
 def pem(key: Any, password: bytes = b"") -> str:

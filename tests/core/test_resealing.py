@@ -97,9 +97,11 @@ def test_both_kinds_of_legacy_objects_get_our_seal_and_their_rows_follow(
     empty = put_plain(participant, "gps/3.csv", b"")
     ours = queue(factory, participant, "accel/1700002800000.csv", HEADER)
     assert run(is_dry_run=True) == {
-        plain: Outcome.WOULD_RESEAL, f"{legacy}.zst": Outcome.WOULD_RESEAL, empty: Outcome.WOULD_RESEAL,
+        plain: Outcome.WOULD_RESEAL,
+        f"{legacy}.zst": Outcome.WOULD_RESEAL,
+        empty: Outcome.WOULD_RESEAL,
         f"{ours}.zst": Outcome.OURS,
-    }  # fmt: skip
+    }
     assert set(run().values()) == {Outcome.RESEALED, Outcome.OURS}
     for path in (plain, legacy):
         assert_ours(factory, participant, path)
@@ -163,8 +165,12 @@ def kill_at(patch: pytest.MonkeyPatch, step: int) -> None:
 
     store = type(object_store())
     for owner, name in (
-        (Session, "commit"), (store, "read"), (store, "create"), (store, "replace"), (store, "delete"),
-    ):  # fmt: skip
+        (Session, "commit"),
+        (store, "read"),
+        (store, "create"),
+        (store, "replace"),
+        (store, "delete"),
+    ):
         patch.setattr(owner, name, dying(getattr(owner, name)))
 
 
@@ -216,8 +222,11 @@ def test_objects_of_no_study_and_without_a_row_are_not_made_look_right(
     orphan = put_legacy(participant, "gps/1.csv", has_row=False)
     found = run()
     assert [found.get(key) for key in ("A" * 24 + "/abc/gps/1.csv", "odd", "LOGS/x", f"{orphan}.zst")] == [
-        Outcome.UNKNOWN_STUDY, Outcome.UNKNOWN_STUDY, None, Outcome.RESEALED,
-    ]  # fmt: skip
+        Outcome.UNKNOWN_STUDY,
+        Outcome.UNKNOWN_STUDY,
+        None,
+        Outcome.RESEALED,
+    ]
     assert b"".join(object_store().read("odd")[0]) == b"x" * 50
     assert db.session.get(StoredObject, orphan + ".zst") is None
     assert run()[f"{orphan}.zst"] is Outcome.OURS

@@ -291,9 +291,12 @@ def test_only_the_time_of_the_store_counts(s3: FailingS3):
 def test_a_large_object_is_not_copied_to_be_sent(s3: FailingS3):
     """OPS-60: a part at a time is. The endpoint is not asked, only known to be idle: its memory would be counted."""
     client = boto3.client(
-        "s3", region_name="us-east-1", aws_access_key_id="tests", aws_secret_access_key="tests",
+        "s3",
+        region_name="us-east-1",
+        aws_access_key_id="tests",
+        aws_secret_access_key="tests",
         config=Config(request_checksum_calculation="when_required"),
-    )  # fmt: skip
+    )
     client.meta.events.register("before-send.s3", _swallow)
     store = S3Store(client, BUCKET)
     peaks = []

@@ -46,8 +46,15 @@ def endpoint() -> Iterator[ThreadingHTTPServer]:
 
 def said(tmp_path: Path, **settings: str) -> str:
     """What a command says that needs the store, as a user meets it."""
-    own = {"VAR_DIR": str(tmp_path), "S3_BUCKET": "bucket", "S3_REGION_NAME": "us-east-1", "AWS_ACCESS_KEY_ID": "k",
-           "AWS_SECRET_ACCESS_KEY": "hidden-key", "NO_PROXY": "", "http_proxy": "http://127.0.0.1:9"}  # fmt: skip
+    own = {
+        "VAR_DIR": str(tmp_path),
+        "S3_BUCKET": "bucket",
+        "S3_REGION_NAME": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "k",
+        "AWS_SECRET_ACCESS_KEY": "hidden-key",
+        "NO_PROXY": "",
+        "http_proxy": "http://127.0.0.1:9",
+    }
     code = "from core.config import *; from core.storage import *; import sys\ntry: open_store(get_settings()).check()"
     code += "\nexcept (StoreUnavailable, ConfigurationError) as error: sys.exit(str(error))"
     done = subprocess.run(

@@ -97,8 +97,9 @@ def test_equal_timings_are_one_and_seconds_are_cut_to_minutes():
     assert read_timings(ScheduleKind.WEEKLY, [[5459, 5400], [], [], [], [], [], []]) == [Weekly(0, time(1, 30))]
     assert read_timings(ScheduleKind.ABSOLUTE, [[2024, 2, 29, 86399]]) == [Absolute(date(2024, 2, 29), time(23, 59))]
     assert read_timings(ScheduleKind.RELATIVE, [[7, -1, 0], ["A", 0, 60]]) == [
-        Relative(7, -1, time()), Relative("A", 0, time(0, 1)),
-    ]  # fmt: skip
+        Relative(7, -1, time()),
+        Relative("A", 0, time(0, 1)),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -148,17 +149,30 @@ WEEKLY = {"kind": "weekly", "study_zone": "UTC", "now": "2024-01-01T00:00:00Z", 
 @pytest.mark.parametrize(
     "case",
     [
-        None, "{", b"\xff", "[" * 100_000, [], {}, {**WEEKLY, "kind": "daily"}, {**WEEKLY, "kind": []},
-        {**WEEKLY, "study_zone": "Mars/Base"}, {**WEEKLY, "study_zone": "America"}, {**WEEKLY, "study_zone": "../x"},
-        {**WEEKLY, "study_zone": 5}, {**WEEKLY, "now": "2024-01-01T00:00:00"}, {**WEEKLY, "now": "today"},
-        {**WEEKLY, "now": "0001-01-01T00:00:00Z"}, {**WEEKLY, "timings": [[]] * 8}, {**WEEKLY, "timings": None},
+        None,
+        "{",
+        b"\xff",
+        "[" * 100_000,
+        [],
+        {},
+        {**WEEKLY, "kind": "daily"},
+        {**WEEKLY, "kind": []},
+        {**WEEKLY, "study_zone": "Mars/Base"},
+        {**WEEKLY, "study_zone": "America"},
+        {**WEEKLY, "study_zone": "../x"},
+        {**WEEKLY, "study_zone": 5},
+        {**WEEKLY, "now": "2024-01-01T00:00:00"},
+        {**WEEKLY, "now": "today"},
+        {**WEEKLY, "now": "0001-01-01T00:00:00Z"},
+        {**WEEKLY, "timings": [[]] * 8},
+        {**WEEKLY, "timings": None},
         {**WEEKLY, "kind": "relative", "timings": [], "intervention_dates": {"A": "soon"}},
         {**WEEKLY, "kind": "relative", "timings": [], "intervention_dates": [1]},
         {**WEEKLY, "kind": "due", "participant_zone": "UTC"},
         {**WEEKLY, "kind": "due", "scheduled_time": "2024-01-01T00:00:00Z"},
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_bad_input_is_one_line_and_status_1(tmp_path: Path, case: Any):
     """The contract for commands; nothing is answered."""
     file = tmp_path / "case.json"

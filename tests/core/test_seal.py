@@ -90,9 +90,17 @@ def test_cut_reordered_and_repeated_segments_are_noticed():
     rest = data[HEADER_BYTES + 2 * step :]
     header = data[:HEADER_BYTES]
     for broken in (
-        data[:-1], header + first, header + first + second, header, header[:-1], b"", header + second + first + rest,
-        header + first + first + rest, header + first + rest, data + b"\0",
-    ):  # fmt: skip
+        data[:-1],
+        header + first,
+        header + first + second,
+        header,
+        header[:-1],
+        b"",
+        header + second + first + rest,
+        header + first + first + rest,
+        header + first + rest,
+        data + b"\0",
+    ):
         with pytest.raises(SealBroken):
             opened(broken)
 

@@ -28,9 +28,12 @@ from core.storage.s3 import FOR_PHONES, S3Store
 
 BUCKET = "participants"
 STUDY = Study(
-    id=1, object_id="Qm4vT8sZ1nB6xK2wR9cJ5hLp", name="s", encryption_key="k" * 32,
+    id=1,
+    object_id="Qm4vT8sZ1nB6xK2wR9cJ5hLp",
+    name="s",
+    encryption_key="k" * 32,
     imported_at=datetime(2026, 1, 1, tzinfo=UTC),
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")

@@ -83,9 +83,11 @@ def test_what_is_no_raw_upload_is_listed_and_left_alone(app: Flask, factory: Fac
     study_id = participant.study.object_id
     store = factory.store(participant.study)
     paths = (
-        f"{study_id}/nobody11/gps/1.csv", f"{study_id}/{PATIENT}/forest/output.zip", f"CHUNKED_DATA/{study_id}/x.csv",
+        f"{study_id}/nobody11/gps/1.csv",
+        f"{study_id}/{PATIENT}/forest/output.zip",
+        f"CHUNKED_DATA/{study_id}/x.csv",
         f"PROBLEM_UPLOADS/{study_id}/{PATIENT}/x",
-    )  # fmt: skip
+    )
     for path in paths:
         store.create(path, b"x")
     found = run(app, "audit-store", "--requeue")

@@ -71,9 +71,14 @@ class FakeGoogle:
         pem = private_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         email = f"firebase-adminsdk@{PROJECT}.iam.gserviceaccount.com"
         return {
-            "type": "service_account", "project_id": PROJECT, "private_key_id": "0123456789", "client_id": "1",
-            "private_key": pem.decode(), "client_email": email, "token_uri": f"{self.url}/token",
-        }  # fmt: skip
+            "type": "service_account",
+            "project_id": PROJECT,
+            "private_key_id": "0123456789",
+            "client_id": "1",
+            "private_key": pem.decode(),
+            "client_email": email,
+            "token_uri": f"{self.url}/token",
+        }
 
     def grant(self, body: str) -> Answer:
         """RFC 7523: the assertion must be signed by the account's key, for Google's endpoint, not expired."""

@@ -61,8 +61,9 @@ def test_the_dispatcher_starts_runs_for_what_was_asked_while_no_server_answered(
     db.session.commit()
     process_uploads(watch_seconds=0)
     assert started == [
-        ("rebuild-schedules/rebuild-schedules", {"only_asked": True}), ("create-participants/create-participants", None)
-    ]  # fmt: skip
+        ("rebuild-schedules/rebuild-schedules", {"only_asked": True}),
+        ("create-participants/create-participants", None),
+    ]
 
 
 def test_a_run_makes_the_batches_that_wait(prefect: None, factory: Factory):

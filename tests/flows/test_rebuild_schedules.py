@@ -44,8 +44,12 @@ def test_each_hour_events_are_brought_into_step_and_the_artifact_says_how(prefec
     assert count() == 1
     assert "1 studies, 0 events removed, 1 created" in state.message
     assert table()[0] == {
-        "study_id": study.object_id, "participants": 1, "removed": 0, "created": 1, "was_asked": False
-    }  # fmt: skip
+        "study_id": study.object_id,
+        "participants": 1,
+        "removed": 0,
+        "created": 1,
+        "was_asked": False,
+    }
     assert rebuild_schedules(return_state=True).name == "NothingChanged"
 
 

@@ -95,10 +95,19 @@ def _damaged(file: bytes, dice: Dice) -> bytes:
 def _with_line_changed(lines: list[bytes], dice: Dice) -> list[bytes]:
     at = dice.randrange(len(lines))
     line = lines[at]
-    change = dice.choice((
-        [], [line, line], [line.rstrip(b"=")], [line + b"\r"], [line.replace(b"-", b"+").replace(b"_", b"/")],
-        [line + b":" + line[-24:]], [line, lines[0]], [b"", line], [lines[-1 - at], line],
-    ))  # fmt: skip
+    change = dice.choice(
+        (
+            [],
+            [line, line],
+            [line.rstrip(b"=")],
+            [line + b"\r"],
+            [line.replace(b"-", b"+").replace(b"_", b"/")],
+            [line + b":" + line[-24:]],
+            [line, lines[0]],
+            [b"", line],
+            [lines[-1 - at], line],
+        )
+    )
     return [*lines[:at], *change, *lines[at + 1 :]]
 
 

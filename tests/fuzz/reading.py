@@ -4,8 +4,11 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-PART = re.compile(rb'\r\nContent-Disposition: form-data; name="([^"\\\r\n]*)"(?:; filename="([^"\\\r\n]*)")?'
-                  rb"(?:\r\nContent-Type: [^\r\n]*)?", re.IGNORECASE)  # fmt: skip
+PART = re.compile(
+    rb'\r\nContent-Disposition: form-data; name="([^"\\\r\n]*)"(?:; filename="([^"\\\r\n]*)")?'
+    rb"(?:\r\nContent-Type: [^\r\n]*)?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)

@@ -10,60 +10,161 @@ from tests.fuzz.device_files import device_file, whole_files
 from tests.fuzz.dice import Dice
 
 ENDPOINTS = (
-    "upload", "register_user", "get_latest_device_settings", "download_surveys", "mobile-heartbeat", "set_password",
-    "set_fcm_token", "test_notification", "send_survey_notification", "graph",
-)  # fmt: skip
+    "upload",
+    "register_user",
+    "get_latest_device_settings",
+    "download_surveys",
+    "mobile-heartbeat",
+    "set_password",
+    "set_fcm_token",
+    "test_notification",
+    "send_survey_notification",
+    "graph",
+)
 # How a path may be written, and whether it still leads to the endpoint.
 SPELLINGS = (
-    ("/{}", True), ("/{}/", True), ("/{}/ios", True), ("/{}/ios/", True), ("//{}", True), ("///{}/ios/", True),
-    ("/{}/iOS", False), ("/{}/ios2", False), ("/{}/android", False), ("/{}//ios", False), ("/x/{}", False),
-    ("/{}.ios", False), ("/{}\0", False), ("/{}\xff/", False), ("/%2e%2e/{}", False), ("/{}/ios/ios", False),
-)  # fmt: skip
+    ("/{}", True),
+    ("/{}/", True),
+    ("/{}/ios", True),
+    ("/{}/ios/", True),
+    ("//{}", True),
+    ("///{}/ios/", True),
+    ("/{}/iOS", False),
+    ("/{}/ios2", False),
+    ("/{}/android", False),
+    ("/{}//ios", False),
+    ("/x/{}", False),
+    ("/{}.ios", False),
+    ("/{}\0", False),
+    ("/{}\xff/", False),
+    ("/%2e%2e/{}", False),
+    ("/{}/ios/ios", False),
+)
 URLENCODED = "application/x-www-form-urlencoded"
 Fields = list[tuple[bytes, bytes]]
 ODD_VALUES = (
-    b"", b" ", b"\0", "🦉".encode(), "ü".encode() * 50, b"a" * 300, b"%", b"%zz", b"%00", b"%ff%fe", b"+", b"a&b=c",
-    b"=", b"\r\n", b"\n", b"\xff\xfe", b"\xed\xa0\x80", b"../../x", b"' OR 1=1 --", b"[]", b"{}", b"null", b"-1",
-    b"1e999", b"\xe2\x80\xae", b"x" * 40_000,
-)  # fmt: skip
+    b"",
+    b" ",
+    b"\0",
+    "🦉".encode(),
+    "ü".encode() * 50,
+    b"a" * 300,
+    b"%",
+    b"%zz",
+    b"%00",
+    b"%ff%fe",
+    b"+",
+    b"a&b=c",
+    b"=",
+    b"\r\n",
+    b"\n",
+    b"\xff\xfe",
+    b"\xed\xa0\x80",
+    b"../../x",
+    b"' OR 1=1 --",
+    b"[]",
+    b"{}",
+    b"null",
+    b"-1",
+    b"1e999",
+    b"\xe2\x80\xae",
+    b"x" * 40_000,
+)
 ODD_ZONES = (b"Europe/Kyiv", b"GMT+3", b"GMT 05:30", b"nonsense", b"../../etc/passwd", b"europe/kyiv", b"Factory", b"/")
 UUID = b"4b1c2f6e-8a51-4a54-9d0c-3f0a9be1c0de"
 REPORTS = (
-    b'["' + UUID + b'","2024-06-01 10:00:00.00(ET)"]', b"[", b"[1,null]", b"[" * 3_000 + b"]" * 3_000, b"not json",
-    b'["\\ud800"]', b'["\\u0000"]', b'[["' + UUID + b'"]]', b"[NaN]", b'{"a":1}', b"[" + b"9" * 5_000 + b"]",
-)  # fmt: skip
+    b'["' + UUID + b'","2024-06-01 10:00:00.00(ET)"]',
+    b"[",
+    b"[1,null]",
+    b"[" * 3_000 + b"]" * 3_000,
+    b"not json",
+    b'["\\ud800"]',
+    b'["\\u0000"]',
+    b'[["' + UUID + b'"]]',
+    b"[NaN]",
+    b'{"a":1}',
+    b"[" + b"9" * 5_000 + b"]",
+)
 ALIASES = ("accel", "gps", "ios_log", "voiceRecording", "surveyAnswers", "surveyTimings", "wifiLog", "callLog")
 SURVEY_ID = "Qm4vT8sZ1nB6xK2wR9cJ5hLp"
 ODD_HEADERS = (
-    ("Authorization", "Basic x"), ("Authorization", "Basic p@d:w"), ("Authorization", "Basic " + "A" * 5_000),
-    ("Authorization", "Bearer \xff"), ("Cookie", "session=x"), ("Expect", "100-continue"), ("Content-Encoding", "gzip"),
-    ("X-HTTP-Method-Override", "DELETE"), ("Accept-Encoding", "gzip"), ("Range", "bytes=0-1"), ("HX-Request", "true"),
-    ("Origin", "https://elsewhere.example"), ("If-None-Match", "*"),
-    ("User-Agent", "\xfc" * 300), ("X-Request-Id", "\xe9"),
-)  # fmt: skip
+    ("Authorization", "Basic x"),
+    ("Authorization", "Basic p@d:w"),
+    ("Authorization", "Basic " + "A" * 5_000),
+    ("Authorization", "Bearer \xff"),
+    ("Cookie", "session=x"),
+    ("Expect", "100-continue"),
+    ("Content-Encoding", "gzip"),
+    ("X-HTTP-Method-Override", "DELETE"),
+    ("Accept-Encoding", "gzip"),
+    ("Range", "bytes=0-1"),
+    ("HX-Request", "true"),
+    ("Origin", "https://elsewhere.example"),
+    ("If-None-Match", "*"),
+    ("User-Agent", "\xfc" * 300),
+    ("X-Request-Id", "\xe9"),
+)
 ODD_STEMS = (
-    "rList-1", "PersistedInstallation", "../../x", "{0}_../../../x", "/etc/passwd", "a/b", "..\\..\\x", "{0}_gps_１",
-    "zzzzzzzz_gps_1717236000000", "{0}_gps_" + "1" * 300, "{0}_keys_1", "{0}_identifiers_1717236000", "{0}_gps_1\n",
-    "{0}_gps__1", "{0}__", "keys_{0}_private", "{0}_gps_1.zst", "CHUNKED_DATA_x", "ö" * 140, "{0}/gps/1", "." * 200,
-    "{0}_surveyAnswers_1", "{0}_gps_" + SURVEY_ID + "_1", "{0}_gps_1\0", "{0}_accel_1.csv-duplicate-abcdefghij",
-)  # fmt: skip
+    "rList-1",
+    "PersistedInstallation",
+    "../../x",
+    "{0}_../../../x",
+    "/etc/passwd",
+    "a/b",
+    "..\\..\\x",
+    "{0}_gps_１",
+    "zzzzzzzz_gps_1717236000000",
+    "{0}_gps_" + "1" * 300,
+    "{0}_keys_1",
+    "{0}_identifiers_1717236000",
+    "{0}_gps_1\n",
+    "{0}_gps__1",
+    "{0}__",
+    "keys_{0}_private",
+    "{0}_gps_1.zst",
+    "CHUNKED_DATA_x",
+    "ö" * 140,
+    "{0}/gps/1",
+    "." * 200,
+    "{0}_surveyAnswers_1",
+    "{0}_gps_" + SURVEY_ID + "_1",
+    "{0}_gps_1\0",
+    "{0}_accel_1.csv-duplicate-abcdefghij",
+)
 ODD_CONTENT_TYPES = (
-    "application/json", "text/plain", "", "multipart/form-data", "multipart/mixed; boundary=b", "\xff", URLENCODED,
-    "multipart/form-data; boundary=other", 'multipart/form-data; boundary="b', "APPLICATION/X-WWW-FORM-URLENCODED",
-    "multipart/form-data; boundary=" + "b" * 300, "multipart/form-data; boundary*=utf-8''%E2%82%AC",
-)  # fmt: skip
+    "application/json",
+    "text/plain",
+    "",
+    "multipart/form-data",
+    "multipart/mixed; boundary=b",
+    "\xff",
+    URLENCODED,
+    "multipart/form-data; boundary=other",
+    'multipart/form-data; boundary="b',
+    "APPLICATION/X-WWW-FORM-URLENCODED",
+    "multipart/form-data; boundary=" + "b" * 300,
+    "multipart/form-data; boundary*=utf-8''%E2%82%AC",
+)
 ODD_DISPOSITIONS = (
-    b'form-data; name="file"', b"form-data; name=file; filename=x.csv", b'form-data; name="file"; filename=""',
-    b'form-data; filename="../../x.csv"; name="file"', b"form-data; name=\"file\"; filename*=UTF-8''x%2ecsv",
-    b'attachment; name="file"', b'FORM-DATA; NAME="file"; FILENAME="x"', b'form-data; name="file"; filename="\xff"',
-)  # fmt: skip
+    b'form-data; name="file"',
+    b"form-data; name=file; filename=x.csv",
+    b'form-data; name="file"; filename=""',
+    b'form-data; filename="../../x.csv"; name="file"',
+    b"form-data; name=\"file\"; filename*=UTF-8''x%2ecsv",
+    b'attachment; name="file"',
+    b'FORM-DATA; NAME="file"; FILENAME="x"',
+    b'form-data; name="file"; filename="\xff"',
+)
 ODD_PARTS = (
-    (b'form-data; name="file"; filename="second"', b"", b"second\n"), (b'form-data; name="file"', b"", b"text\n"),
-    (b'form-data; name="other"; filename="o"', b"", b"other\n"), (b'form-data; name="a"', b"\r\nX: y", b"1"),
+    (b'form-data; name="file"; filename="second"', b"", b"second\n"),
+    (b'form-data; name="file"', b"", b"text\n"),
+    (b'form-data; name="other"; filename="o"', b"", b"other\n"),
+    (b'form-data; name="a"', b"\r\nX: y", b"1"),
     (b'form-data; name="a"', b"\r\nContent-Type: multipart/mixed; boundary=c", b"--c\r\n\r\nx\r\n--c--"),
-    (b'form-data; name="a"', b"\r\nContent-Transfer-Encoding: base64", b"eA=="), (b"form-data", b"", b"nameless"),
+    (b'form-data; name="a"', b"\r\nContent-Transfer-Encoding: base64", b"eA=="),
+    (b"form-data", b"", b"nameless"),
     (b'form-data; name="a"', b"\r\nContent-Type: text/plain; charset=utf-16", b"\xff\xfea\0"),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -108,9 +209,15 @@ def request_of(dice: Dice, patient_ids: Sequence[str]) -> Request:
     if dice.one_in(25):
         method = dice.choice(("GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"))
     return Request(
-        method=method, path=spelling.format(endpoint), endpoint=endpoint if leads else None, content_type=content_type,
-        body=body, content_length=length, headers=_headers(dice), files=files,
-    )  # fmt: skip
+        method=method,
+        path=spelling.format(endpoint),
+        endpoint=endpoint if leads else None,
+        content_type=content_type,
+        body=body,
+        content_length=length,
+        headers=_headers(dice),
+        files=files,
+    )
 
 
 def _headers(dice: Dice) -> tuple[tuple[str, str], ...]:
@@ -168,12 +275,18 @@ def _change(dice: Dice, fields: Fields) -> None:
 def _reports(dice: Dice) -> Fields:
     odd = ODD_VALUES
     told = {
-        b"timezone": (ODD_ZONES, odd), b"notification_uuids": (REPORTS, odd), b"active_survey_ids": (REPORTS, odd),
-        b"supported_features": ((b'["survey_resend"]', b"\0"),), b"message": (odd,),
-        b"device_os": (odd,), b"model": (odd,),
-        b"device_status_report": ((b'{"on_wifi":"true"}', b'{"cut":"'), odd), b"os_version": ((b"14", b"17.5.1"), odd),
-        b"version_code": ((b"84", b"2.6.1", b"1" * 40), odd), b"version_name": ((b"3.6.0", b"2024.30"), odd),
-    }  # fmt: skip
+        b"timezone": (ODD_ZONES, odd),
+        b"notification_uuids": (REPORTS, odd),
+        b"active_survey_ids": (REPORTS, odd),
+        b"supported_features": ((b'["survey_resend"]', b"\0"),),
+        b"message": (odd,),
+        b"device_os": (odd,),
+        b"model": (odd,),
+        b"device_status_report": ((b'{"on_wifi":"true"}', b'{"cut":"'), odd),
+        b"os_version": ((b"14", b"17.5.1"), odd),
+        b"version_code": ((b"84", b"2.6.1", b"1" * 40), odd),
+        b"version_name": ((b"3.6.0", b"2024.30"), odd),
+    }
     return [(name, dice.pick(*told[name])) for name in dice.sample(sorted(told), dice.randint(1, 4))]
 
 

@@ -51,7 +51,11 @@ def report(watch: Watch, seconds: float) -> None:
     for (endpoint, status), times in sorted(watch.answers.items()):
         by_endpoint.setdefault(endpoint, {})[str(status)] = times
     figures = {
-        "seed": SEED, "cases": watch.sent, "findings": len(watch.findings), "seconds": round(seconds, 1),
-        "answers": by_endpoint, "ends": dict(sorted(watch.ends.items())),
-    }  # fmt: skip
+        "seed": SEED,
+        "cases": watch.sent,
+        "findings": len(watch.findings),
+        "seconds": round(seconds, 1),
+        "answers": by_endpoint,
+        "ends": dict(sorted(watch.ends.items())),
+    }
     Path(file).write_text(json.dumps(figures))

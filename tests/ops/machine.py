@@ -29,9 +29,14 @@ class Machine:
         self.database_url = use(folder)
         self.port = _free_port()
         self.environment = {
-            **os.environ, "VAR_DIR": str(folder), "DATABASE_URL": self.database_url, "PORT": str(self.port),
-            "FLASK_SECRET_KEY": "a secret of the tests", "WEB_WORKERS": "2", "WEB_THREADS": "4",
-        }  # fmt: skip
+            **os.environ,
+            "VAR_DIR": str(folder),
+            "DATABASE_URL": self.database_url,
+            "PORT": str(self.port),
+            "FLASK_SECRET_KEY": "a secret of the tests",
+            "WEB_WORKERS": "2",
+            "WEB_THREADS": "4",
+        }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._watching: psycopg2.extensions.connection | None = None
         self.log = (folder / "log").open("wb")
@@ -60,9 +65,13 @@ class Machine:
             ],
         }.get(name, [sys.executable, "-m", "tests.ops.endless_worker"])
         self.processes[name] = subprocess.Popen(
-            command, env={**self.environment, "PGAPPNAME": name}, cwd=REPOSITORY, stdout=self.log, stderr=self.log,
+            command,
+            env={**self.environment, "PGAPPNAME": name},
+            cwd=REPOSITORY,
+            stdout=self.log,
+            stderr=self.log,
             start_new_session=True,
-        )  # fmt: skip
+        )
 
     def is_working(self, name: str) -> bool:
         """Whether this worker holds a claim, or with `database` any; nobody does while that is down."""

@@ -115,11 +115,15 @@ def test_every_acknowledged_row_is_in_the_chunks_exactly_once_whatever_is_killed
     ledger = Ledger()
     phones = [
         Phone(
-            p["patient_id"], p["password"], Platform.ANDROID if n % 2 else Platform.IOS, Transport(machine.address),
-            seed=n, ledger=ledger,
+            p["patient_id"],
+            p["password"],
+            Platform.ANDROID if n % 2 else Platform.IOS,
+            Transport(machine.address),
+            seed=n,
+            ledger=ledger,
         )
         for n, p in enumerate(people)
-    ]  # fmt: skip
+    ]
     began = time.monotonic()
     for phone in phones:
         until(lambda phone=phone: phone.register().status == 200, "the phones cannot register")
@@ -150,12 +154,16 @@ def test_every_acknowledged_row_is_in_the_chunks_exactly_once_whatever_is_killed
     print(
         json.dumps(
             {
-                "seed": seed, "files": ledger.files, "kills": dict(killer.kills),
-                "kills_in_a_batch": killer.in_a_batch, "retries": retries,
-                "seconds": round(time.monotonic() - began, 1), **report,
+                "seed": seed,
+                "files": ledger.files,
+                "kills": dict(killer.kills),
+                "kills_in_a_batch": killer.in_a_batch,
+                "retries": retries,
+                "seconds": round(time.monotonic() - began, 1),
+                **report,
             }
         )
-    )  # fmt: skip
+    )
     assert ledger.files == FILES
     assert killer.has_killed_enough, f"seed {seed}: {killer.kills}"
 

@@ -28,8 +28,13 @@ def test_a_newcomers_first_run_from_start_to_ctrl_c(tmp_path: Path):
     The path has characters that mean something to shells, formats and addresses, the locale is not installed, and the
     proxy does not exist.
     """
-    odd = {"LC_ALL": "de_DE.UTF-8", "http_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9",
-           "ALL_PROXY": "http://127.0.0.1:9", "no_proxy": "example.org"}  # fmt: skip
+    odd = {
+        "LC_ALL": "de_DE.UTF-8",
+        "http_proxy": "http://127.0.0.1:9",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "ALL_PROXY": "http://127.0.0.1:9",
+        "no_proxy": "example.org",
+    }
     run = WholeSystem(tmp_path / "Box Sync (o'$HOME %41ü" / "var", **odd)
     try:
         first_run(run)
@@ -161,10 +166,14 @@ def test_nobody_without_the_secret_commands_prefect(run: WholeSystem, tmp_path: 
         with pytest.raises(HTTPError, match="401"):
             run.prefect_refused(path_of_data, headers={})
     preflight = urllib.request.Request(
-        f"{run.prefect_address}/api/{path}", method="OPTIONS",
-        headers={"Origin": "https://evil.example", "Access-Control-Request-Method": "POST",
-                 "Access-Control-Request-Headers": "content-type,authorization"},
-    )  # fmt: skip
+        f"{run.prefect_address}/api/{path}",
+        method="OPTIONS",
+        headers={
+            "Origin": "https://evil.example",
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "content-type,authorization",
+        },
+    )
     with pytest.raises(HTTPError, match="400"):
         urllib.request.urlopen(preflight, timeout=10)
 

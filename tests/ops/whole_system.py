@@ -43,9 +43,13 @@ class WholeSystem:
         """Starts it, again with the same ports."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(
-            [self.python, "-m", "ops.run"], env=self.environment, cwd=self.checkout, start_new_session=True,
-            stdout=self.log.open("wb"), stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            [self.python, "-m", "ops.run"],
+            env=self.environment,
+            cwd=self.checkout,
+            start_new_session=True,
+            stdout=self.log.open("wb"),
+            stderr=subprocess.STDOUT,
+        )
 
     @property
     def portal(self) -> str:
@@ -99,9 +103,10 @@ class WholeSystem:
     def prefect_refused(self, path: str, *, headers: dict[str, str], **body: Any) -> Any:
         """The answer of Prefect's API to a request with these headers alone."""
         request = urllib.request.Request(
-            f"{self.prefect_address}/api/{path}", json.dumps(body).encode(),
+            f"{self.prefect_address}/api/{path}",
+            json.dumps(body).encode(),
             {"Content-Type": "application/json"} | headers,
-        )  # fmt: skip
+        )
         return json.loads(urllib.request.urlopen(request, timeout=30).read())
 
     def until(self, found: Callable[[], Any], seconds: float = READY_SECONDS) -> Any:

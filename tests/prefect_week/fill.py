@@ -65,11 +65,16 @@ def read_deployments(engine: sa.Engine) -> dict[str, Deployed]:
     with Session(engine) as session:
         return {
             row.name: Deployed(
-                row.id, row.flow_id, row.work_queue_id, row.work_queue_name, list(row.tags), dict(row.parameters),
+                row.id,
+                row.flow_id,
+                row.work_queue_id,
+                row.work_queue_name,
+                list(row.tags),
+                dict(row.parameters),
                 [one.schedule for one in row.schedules if isinstance(one.schedule, CronSchedule)],
             )
             for row in session.scalars(sa.select(tables.Deployment))
-        }  # fmt: skip
+        }
 
 
 def write(engine: sa.Engine, runs: Sequence[Run], deployments: dict[str, Deployed], seed: int) -> None:
@@ -106,8 +111,13 @@ def drop_overdue(engine: sa.Engine) -> None:
 
 
 _ORDER = (
-    tables.FlowRun, tables.FlowRunState, tables.TaskRun, tables.TaskRunState, tables.Log, tables.Artifact,
-)  # fmt: skip
+    tables.FlowRun,
+    tables.FlowRunState,
+    tables.TaskRun,
+    tables.TaskRunState,
+    tables.Log,
+    tables.Artifact,
+)
 
 
 def _insert(engine: sa.Engine, rows: Rows) -> None:
@@ -122,14 +132,18 @@ def _add_run(rows: Rows, run: Run, deployed: Deployed, dice: Random) -> None:
     rows[tables.FlowRun].append(
         _common(run, id_, rows[tables.FlowRunState], "flow_run_id", dice)
         | {
-            "name": run.new_name or run.name, "flow_id": deployed.flow_id, "deployment_id": deployed.id,
-            "parameters": run.parameters, "expected_start_time": run.expected, "work_queue_id": deployed.queue_id,
+            "name": run.new_name or run.name,
+            "flow_id": deployed.flow_id,
+            "deployment_id": deployed.id,
+            "parameters": run.parameters,
+            "expected_start_time": run.expected,
+            "work_queue_id": deployed.queue_id,
             "work_queue_name": deployed.queue,
             "tags": [*(["auto-scheduled"] if run.is_scheduled else []), *deployed.tags],
             "auto_scheduled": run.is_scheduled,
             "created_by": CreatedBy(type="SCHEDULE", display_value="CronSchedule") if run.is_scheduled else None,
         }
-    )  # fmt: skip
+    )
     rows[tables.Log] += _logged(run, id_, None, "prefect.flow_runs")
     for number, task in enumerate(run.tasks):
         _add_task(rows, task, id_, number, dice)
@@ -141,10 +155,14 @@ def _add_task(rows: Rows, task: TaskRun, flow_run: UUID, number: int, dice: Rand
     rows[tables.TaskRun].append(
         _common(task, id_, rows[tables.TaskRunState], "task_run_id", dice)
         | {
-            "name": task.name, "flow_run_id": flow_run, "task_key": task.key, "dynamic_key": str(number),
-            "expected_start_time": task.steps[0].at, "flow_run_run_count": 1,
+            "name": task.name,
+            "flow_run_id": flow_run,
+            "task_key": task.key,
+            "dynamic_key": str(number),
+            "expected_start_time": task.steps[0].at,
+            "flow_run_run_count": 1,
         }
-    )  # fmt: skip
+    )
     rows[tables.Log] += _logged(task, flow_run, id_, "prefect.task_runs")
 
 
@@ -157,25 +175,43 @@ def _common(run: Steps, id_: UUID, states: list[dict[str, Any]], column: str, di
     ]
     last = run.last
     return {
-        "id": id_, "created": run.steps[0].at, "updated": last.at, "state_id": ids[-1], "state_type": last.type,
-        "state_name": last.name, "state_timestamp": last.at, "run_count": run.attempts, "start_time": run.began,
-        "end_time": run.ended, "total_run_time": run.ran_for,
-    }  # fmt: skip
+        "id": id_,
+        "created": run.steps[0].at,
+        "updated": last.at,
+        "state_id": ids[-1],
+        "state_type": last.type,
+        "state_name": last.name,
+        "state_timestamp": last.at,
+        "run_count": run.attempts,
+        "start_time": run.began,
+        "end_time": run.ended,
+        "total_run_time": run.ran_for,
+    }
 
 
 def _logged(run: Run | TaskRun, flow_run: UUID, task_run: UUID | None, logger: str) -> Iterator[dict[str, Any]]:
     for line in run.lines:
         yield {
-            "name": logger, "level": line.level, "message": line.message, "timestamp": line.at, "flow_run_id": flow_run,
+            "name": logger,
+            "level": line.level,
+            "message": line.message,
+            "timestamp": line.at,
+            "flow_run_id": flow_run,
             "task_run_id": task_run,
-        }  # fmt: skip
+        }
 
 
 def _artifact(shown: Shown, flow_run: UUID, dice: Random) -> dict[str, Any]:
     return {
-        "id": _new_id(dice), "created": shown.at, "updated": shown.at, "key": shown.key, "type": shown.type,
-        "data": shown.data, "description": shown.description, "flow_run_id": flow_run,
-    }  # fmt: skip
+        "id": _new_id(dice),
+        "created": shown.at,
+        "updated": shown.at,
+        "key": shown.key,
+        "type": shown.type,
+        "data": shown.data,
+        "description": shown.description,
+        "flow_run_id": flow_run,
+    }
 
 
 def _collected(artifact: dict[str, Any], dice: Random) -> dict[str, Any]:

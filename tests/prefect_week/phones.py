@@ -116,8 +116,13 @@ class Phones:
         good = len(files) - len(failures) - missing
         dropped = {DropReason.OUTSIDE_LIMITS.value: self.dice.randint(1, 60)} if self.dice.random() < 0.02 else {}
         return ProcessingReport(
-            participants, batches=len(participants), files=len(files), missing=missing, failures=failures,
+            participants,
+            batches=len(participants),
+            files=len(files),
+            missing=missing,
+            failures=failures,
             size_bytes=sum(self.dice.randint(8_000, 90_000) for _ in range(good)),
-            chunks_written=math.ceil(good * 0.8), rows_kept=good * self.dice.randint(900, 2_400),
+            chunks_written=math.ceil(good * 0.8),
+            rows_kept=good * self.dice.randint(900, 2_400),
             rows_dropped=Counter(dropped),
-        )  # fmt: skip
+        )

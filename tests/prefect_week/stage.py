@@ -156,9 +156,12 @@ class Stage:
         self._come_to(run, StateType.PENDING, "Submitting")
         self._logger.info("Flow run submitted to infrastructure")
         self.sleep(1.5)
-        for line in ("Running 1 deployment pull step(s)", "Executing deployment step: set_working_directory",
-                     "Deployment step 'set_working_directory' completed successfully",
-                     "All deployment steps completed successfully"):  # fmt: skip
+        for line in (
+            "Running 1 deployment pull step(s)",
+            "Executing deployment step: set_working_directory",
+            "Deployment step 'set_working_directory' completed successfully",
+            "All deployment steps completed successfully",
+        ):
             self._logger.info(line)
         self.sleep(self._dice.uniform(2, 4))
 
@@ -184,8 +187,11 @@ class Stage:
         with self._writing_to(done.lines):
             self._logger.info(
                 "Task run failed with exception: %r - Retry %s/%s will start %s second(s) from now",
-                error, number, len(pauses), pause,
-            )  # fmt: skip
+                error,
+                number,
+                len(pauses),
+                pause,
+            )
         self._come_to(done, StateType.SCHEDULED, "AwaitingRetry")
         self.sleep(pause)
         self._come_to(done, StateType.RUNNING, "Retrying")

@@ -60,9 +60,11 @@ class Upkeep:
         """All in one page, and then nobody."""
         if after:
             return 0.02, audit_data.AuditedRange(0, {}, None)
-        odd = Oddities(header_only=17, header_only_bytes=901, header_only_paths=[
-            f"{STUDIES[0]}/{PATIENTS[5]}/accel/17145{hour:02}200000.csv" for hour in range(17)
-        ])  # fmt: skip
+        odd = Oddities(
+            header_only=17,
+            header_only_bytes=901,
+            header_only_paths=[f"{STUDIES[0]}/{PATIENTS[5]}/accel/17145{hour:02}200000.csv" for hour in range(17)],
+        )
         return 4.2, audit_data.AuditedRange(len(PATIENTS), {STUDIES[0]: odd, STUDIES[1]: Oddities()}, max(PATIENTS))
 
     def audit_keys(self, prefix: str, after: str, requeue: bool) -> tuple[float, audit_store.AuditedRange]:

@@ -33,11 +33,15 @@ DISPATCHER, PROCESSING = "process-uploads", "process-participants"
 FLOWS: dict[str, Flow[..., Any]] = {
     flow.name: flow
     for flow in (
-        process_uploads.process_uploads, process_participants.process_participants, audit_data.audit_data,
-        audit_store.audit_store, prune_history.prune_history, purge_participants.purge_participants,
+        process_uploads.process_uploads,
+        process_participants.process_participants,
+        audit_data.audit_data,
+        audit_store.audit_store,
+        prune_history.prune_history,
+        purge_participants.purge_participants,
         reprocess_study.reprocess_study,
     )
-}  # fmt: skip
+}
 KILLED = (
     "Process exited with status code: -9. Process exited due to a SIGKILL signal. Typically caused by the operating "
     "system terminating the process for exceeding memory limits, or by manual cancellation."
@@ -180,15 +184,22 @@ class Week:
         stage, upkeep = self.stage, self.upkeep
         return {
             process_uploads: {
-                "sole_dispatcher": self._sole_dispatcher, "count_waiting": lambda _: self.phones.waiting(stage.now),
-                "runs_present": lambda _: self._present(), "runs_on_their_way": self._on_their_way,
+                "sole_dispatcher": self._sole_dispatcher,
+                "count_waiting": lambda _: self.phones.waiting(stage.now),
+                "runs_present": lambda _: self._present(),
+                "runs_on_their_way": self._on_their_way,
                 "run_deployment": lambda name, **_: self._ask(name.split("/")[0], stage.now, {}),
-                "mark_run": lambda _: None, "start_what_was_asked": lambda: None, "look_for_missing": lambda _: None,
+                "mark_run": lambda _: None,
+                "start_what_was_asked": lambda: None,
+                "look_for_missing": lambda _: None,
             },
             process_participants: {
-                "process_batches": SimpleNamespace(submit=self._submit), "process_for": self._process_for,
-                "as_completed": stage.first_to_end, "anything_waits": lambda: self.phones.waiting(stage.now) > 0,
-                "tasks_at_once": lambda: 2, "tell_of_integrity": lambda _: None,
+                "process_batches": SimpleNamespace(submit=self._submit),
+                "process_for": self._process_for,
+                "as_completed": stage.first_to_end,
+                "anything_waits": lambda: self.phones.waiting(stage.now) > 0,
+                "tasks_at_once": lambda: 2,
+                "tell_of_integrity": lambda _: None,
             },
             purge_participants: {
                 "waiting_purges": upkeep.waiting_purges,
@@ -200,20 +211,25 @@ class Week:
                 "prune_histories": stage.stand_in(prune_history.prune_histories, lambda: (0.05, {})),
             },
             audit_data: {
-                "scope_of": lambda _: (None, len(PATIENTS)), "audit_queue": lambda *_: [],
+                "scope_of": lambda _: (None, len(PATIENTS)),
+                "audit_queue": lambda *_: [],
                 "audit_range": stage.stand_in(audit_data.audit_range, upkeep.audit_participants),
             },
             audit_store: {
-                "folder_of": lambda _: "", "expected_objects": lambda _: OBJECTS,
+                "folder_of": lambda _: "",
+                "expected_objects": lambda _: OBJECTS,
                 "audit_range": stage.stand_in(audit_store.audit_range, upkeep.audit_keys),
             },
             reprocess_study: {
-                "open_job": upkeep.job, "participants_left": upkeep.participants_left, "end_job": lambda *_: True,
-                "totals": upkeep.totals, "findings": lambda *_: [],
+                "open_job": upkeep.job,
+                "participants_left": upkeep.participants_left,
+                "end_job": lambda *_: True,
+                "totals": upkeep.totals,
+                "findings": lambda *_: [],
                 "reprocess": stage.stand_in(reprocess_study.reprocess, upkeep.reprocess),
             },
             progress: {},
-        }  # fmt: skip
+        }
 
     @contextmanager
     def _sole_dispatcher(self, _: Any) -> Iterator[bool]:

@@ -36,10 +36,13 @@ class RawRequest:
 
     def head(self) -> bytes:
         lines = [
-            f"POST {self.path} HTTP/{self.version}", "Host: 127.0.0.1", f"Content-Type: {self.content_type}",
-            f"Content-Length: {len(self.body) if self.length is None else self.length}", "Connection: close",
+            f"POST {self.path} HTTP/{self.version}",
+            "Host: 127.0.0.1",
+            f"Content-Type: {self.content_type}",
+            f"Content-Length: {len(self.body) if self.length is None else self.length}",
+            "Connection: close",
             *self.headers,
-        ]  # fmt: skip
+        ]
         return "\r\n".join((*lines, "", "")).encode()
 
 

@@ -21,9 +21,13 @@ def gunicorn_on(settings: Settings, **environment: str) -> Iterator[tuple[int, p
     """Port and master process of a server on the database and VAR_DIR of these settings; one worker unless told."""
     port = free_port()
     own = {
-        "PATH": "/usr/bin:/bin", "VAR_DIR": str(settings.var_dir), "PORT": str(port), "WEB_WORKERS": "1",
-        "DATABASE_URL": settings.configured_database_url or "", "FLASK_SECRET_KEY": settings.secret_key,
-    }  # fmt: skip
+        "PATH": "/usr/bin:/bin",
+        "VAR_DIR": str(settings.var_dir),
+        "PORT": str(port),
+        "WEB_WORKERS": "1",
+        "DATABASE_URL": settings.configured_database_url or "",
+        "FLASK_SECRET_KEY": settings.secret_key,
+    }
     script = Path(sys.executable).with_name("gunicorn")
     command = [str(script), "--config", "ops/gunicorn.conf.py", "--log-level", "warning", "webapp:create_app()"]
     started = subprocess.Popen(command, cwd=REPOSITORY, env=own | environment)

@@ -21,9 +21,11 @@ from webapp.database_errors import is_lost
 @pytest.fixture
 def production(settings: Settings) -> Flask:
     values = {
-        "environment": "production", "trusted_proxy_hops": 1,
-        "domain_name": "beiwe.example.org", "flask_secret_key": SecretStr("x" * 40)
-    }  # fmt: skip
+        "environment": "production",
+        "trusted_proxy_hops": 1,
+        "domain_name": "beiwe.example.org",
+        "flask_secret_key": SecretStr("x" * 40),
+    }
     return create_app(settings.model_copy(update=values))
 
 

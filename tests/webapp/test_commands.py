@@ -81,11 +81,17 @@ def test_a_study_is_made_with_settings_and_changed(run, app: Flask, factory: Fac
     assert (study.is_stopped_by_hand, study.end_on, study.hidden_at is not None) == (False, None, True)
     settings.write_text("[]")
     for wrong in (
-        ("create", "--name", "sleep"), ("create", "--name", " "), ("create", "--name", "x", "--timezone", "Mars"),
-        ("create", "--name", "x", "--encryption-key", "short"), ("create", "--name", "x", "--settings", str(settings)),
-        ("create", "--name", "x", "--settings", str(tmp_path / "none")), ("update", "unknown", "--stop"),
-        ("update", study_id, "--end-date", "31.1.2030"), ("create",), ("update", study_id, "--nonsense"),
-    ):  # fmt: skip
+        ("create", "--name", "sleep"),
+        ("create", "--name", " "),
+        ("create", "--name", "x", "--timezone", "Mars"),
+        ("create", "--name", "x", "--encryption-key", "short"),
+        ("create", "--name", "x", "--settings", str(settings)),
+        ("create", "--name", "x", "--settings", str(tmp_path / "none")),
+        ("update", "unknown", "--stop"),
+        ("update", study_id, "--end-date", "31.1.2030"),
+        ("create",),
+        ("update", study_id, "--nonsense"),
+    ):
         run("study", *wrong, fails=True)
 
 

@@ -62,9 +62,13 @@ def test_credentials_that_are_right_are_told_so(app: Flask, key: dict[str, str],
     """DATA-1, DATA-4, DATA-40."""
     assert ask(app, f"/check-my-credentials/v1{slash}", key).text == "The provided credentials are valid"
     for wrong, status in (
-        ({}, 400), ({"access_key": key["access_key"]}, 400), (key | {"secret_key": "a b"}, 400),
-        (key | {"secret_key": ""}, 400), (key | {"secret_key": "A" * 64}, 403), (key | {"access_key": "A" * 64}, 403),
-    ):  # fmt: skip
+        ({}, 400),
+        ({"access_key": key["access_key"]}, 400),
+        (key | {"secret_key": "a b"}, 400),
+        (key | {"secret_key": ""}, 400),
+        (key | {"secret_key": "A" * 64}, 403),
+        (key | {"access_key": "A" * 64}, 403),
+    ):
         assert ask(app, "/check-my-credentials/v1", wrong).status_code == status
     assert app.test_client().get("/get-data/v1").status_code == 400
 
@@ -92,10 +96,16 @@ def test_studies_are_ones_own_and_all_for_site_administrators(app: Flask, factor
 def test_a_study_that_is_malformed_unknown_or_foreign_is_told_apart(app: Flask, factory: Factory, key, path: str):
     """DATA-2, DATA-3."""
     for fields, status in (
-        ({}, 400), ({"study_id": "a" * 23}, 400), ({"study_id": "a" * 23 + "-"}, 400), ({"study_id": "a" * 24}, 404),
-        ({"study_pk": "x"}, 400), ({"study_pk": "-1"}, 400), ({"study_pk": "9999"}, 404), ({"study_pk": "9" * 30}, 400),
+        ({}, 400),
+        ({"study_id": "a" * 23}, 400),
+        ({"study_id": "a" * 23 + "-"}, 400),
+        ({"study_id": "a" * 24}, 404),
+        ({"study_pk": "x"}, 400),
+        ({"study_pk": "-1"}, 400),
+        ({"study_pk": "9999"}, 404),
+        ({"study_pk": "9" * 30}, 400),
         ({"study_id": factory.study().object_id}, 403),
-    ):  # fmt: skip
+    ):
         assert ask(app, path, key, **fields).status_code == status, fields
 
 
@@ -167,10 +177,11 @@ def test_participants_narrow_a_download_and_those_of_other_studies_have_no_data_
     second = factory.participant(study)
     foreign = factory.participant()
     for ids, count in (
-        ({"participant_ids": participant.patient_id}, 5), ({"user_ids": json.dumps([second.patient_id])}, 0),
+        ({"participant_ids": participant.patient_id}, 5),
+        ({"user_ids": json.dumps([second.patient_id])}, 0),
         ({"participant_ids": [second.patient_id, participant.patient_id, participant.patient_id]}, 5),
         ({"participant_ids": foreign.patient_id}, 0),
-    ):  # fmt: skip
+    ):
         assert len(unzip(ask(app, "/get-data/v1", key, study_id=study.object_id, **ids))) == count + 1
     assert ask(app, "/get-data/v1", key, study_id=study.object_id, participant_ids="nobody11").status_code == 404
 
@@ -178,11 +189,15 @@ def test_participants_narrow_a_download_and_those_of_other_studies_have_no_data_
 @pytest.mark.parametrize(
     ("fields", "status"),
     [
-        ({"data_streams": "nonsense"}, 404), ({"data_streams": "[broken"}, 404), ({"data_streams": '{"a": 1}'}, 400),
-        ({"time_start": "2023-11-15T00:00:00Z"}, 400), ({"time_end": "yesterday"}, 400), ({"registry": "[]"}, 400),
+        ({"data_streams": "nonsense"}, 404),
+        ({"data_streams": "[broken"}, 404),
+        ({"data_streams": '{"a": 1}'}, 400),
+        ({"time_start": "2023-11-15T00:00:00Z"}, 400),
+        ({"time_end": "yesterday"}, 400),
+        ({"registry": "[]"}, 400),
         ({"registry": "{"}, 400),
     ],
-)  # fmt: skip
+)
 def test_wrong_parameters_are_refused_with_a_sentence(app: Flask, study: Study, key, fields: dict, status: int):
     """DATA-20."""
     answer = ask(app, "/get-data/v1", key, study_id=study.object_id, **fields)
@@ -293,10 +308,17 @@ def test_an_old_object_put_back_in_place_of_a_new_one_is_noticed(app: Flask, stu
 
 @pytest.mark.parametrize(
     ("fields", "status"),
-    [({"data_streams": "[" * 200_000}, 400), ({"registry": "[" * 200_000}, 400), ({"foo": "a\0"}, 400),
-     ({"participant_ids": '["\\u0000"]'}, 400), ({"participant_ids": '["\\ud800"]'}, 400),
-     ({"data_streams": '["\\udfff"]'}, 400), ({"participant_ids": "true"}, 400), ({"participant_ids": "null"}, 400)],
-)  # fmt: skip
+    [
+        ({"data_streams": "[" * 200_000}, 400),
+        ({"registry": "[" * 200_000}, 400),
+        ({"foo": "a\0"}, 400),
+        ({"participant_ids": '["\\u0000"]'}, 400),
+        ({"participant_ids": '["\\ud800"]'}, 400),
+        ({"data_streams": '["\\udfff"]'}, 400),
+        ({"participant_ids": "true"}, 400),
+        ({"participant_ids": "null"}, 400),
+    ],
+)
 def test_crafted_fields_are_refused_not_failed(app: Flask, study: Study, key, fields: dict, status: int):
     """DATA-20, MODEL-7."""
     assert ask(app, "/get-data/v1", key, study_id=study.object_id, **fields).status_code == status

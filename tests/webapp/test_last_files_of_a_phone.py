@@ -23,11 +23,12 @@ PUBLIC_KEY = read_public_key((VECTORS / "device_files" / "test_client_public_key
 FILES = {
     "callLog_1717236000000": [
         "hashed phone number,call type,timestamp,duration in seconds",
-        "aa,Outgoing Call,1717236001000,10", "bb,Incoming Call,1717236002000,20",
+        "aa,Outgoing Call,1717236001000,10",
+        "bb,Incoming Call,1717236002000,20",
     ],
     "wifiLog_1717236000000": ["hashed MAC, frequency, RSSI", "aa,2412,-40", "bb,2437,-60"],
     "logFile_1717236000000": ["1717236000000 a line", "1717236001000 a line", "1717236002000 a line"],
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -93,9 +94,12 @@ def test_a_file_under_another_files_key_line_is_kept_as_it_came(factory: Factory
     name = f"{participant.patient_id}_gps_1717236000000.csv"
     with gunicorn() as server:
         fields = {
-            "patient_id": participant.patient_id, "password": device_hash(PASSWORD), "device_id": os.urandom(4).hex(),
-            "file_name": name, "file": (name, file),
-        }  # fmt: skip
+            "patient_id": participant.patient_id,
+            "password": device_hash(PASSWORD),
+            "device_id": os.urandom(4).hex(),
+            "file_name": name,
+            "file": (name, file),
+        }
         answer = urllib3.request("POST", f"{server}/upload/ios", fields=fields, retries=False)
     assert answer.status == 200
     problem = db.session.scalars(db.select(ProblemUpload)).one()

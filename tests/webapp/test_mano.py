@@ -29,9 +29,12 @@ def keyring(server: str, factory: Factory) -> dict[str, str]:
     """What a researcher puts into mano's keyring."""
     key = factory.api_key(factory.researcher("analyst", is_site_admin=True))
     return {
-        "URL": server, "USERNAME": "analyst", "PASSWORD": RESEARCHER_PASSWORD,
-        "ACCESS_KEY": key["access_key"], "SECRET_KEY": key["secret_key"],
-    }  # fmt: skip
+        "URL": server,
+        "USERNAME": "analyst",
+        "PASSWORD": RESEARCHER_PASSWORD,
+        "ACCESS_KEY": key["access_key"],
+        "SECRET_KEY": key["secret_key"],
+    }
 
 
 def uploaded(server: str, study: Study) -> list[str]:

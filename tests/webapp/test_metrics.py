@@ -89,10 +89,12 @@ def test_a_network_opens_it(app: Flask, settings: Settings, address: str, status
 def test_behind_the_proxy_its_clients_address_counts_not_its_own(settings: Settings):
     """OPS-32: the proxy is in the private network, the internet behind it is not."""
     values = {
-        "environment": "production", "trusted_proxy_hops": 1,
-        "domain_name": "beiwe.example.org", "flask_secret_key": SecretStr("x" * 40),
+        "environment": "production",
+        "trusted_proxy_hops": 1,
+        "domain_name": "beiwe.example.org",
+        "flask_secret_key": SecretStr("x" * 40),
         "metrics_networks": "10.0.0.0/8",
-    }  # fmt: skip
+    }
     client = create_app(settings.model_copy(update=values)).test_client()
     peer = {"REMOTE_ADDR": "10.0.0.1"}
     assert client.get("/metrics", environ_overrides=peer).status_code == 200
@@ -227,8 +229,15 @@ def test_no_label_is_a_persons_id(measured: Flask, factory: Factory):
     for secret in (participant.patient_id, study.object_id, study.name):
         assert secret not in text
     assert set(re.findall(r'[{,](\w+)="', text)) <= {
-        "endpoint", "status", "answer", "le", "state", "reason", "flow", "kind",
-    }  # fmt: skip
+        "endpoint",
+        "status",
+        "answer",
+        "le",
+        "state",
+        "reason",
+        "flow",
+        "kind",
+    }
 
 
 def test_every_figure_is_documented(measured: Flask):
@@ -259,10 +268,14 @@ def gunicorn(settings: Settings, app: Flask) -> Iterator[tuple[str, psutil.Proce
     """Address and master of a real gunicorn with two processes, on this test's database."""
     port = free_port()
     environment = {
-        "PATH": "/usr/bin:/bin", "VAR_DIR": str(settings.var_dir), "PORT": str(port), "WEB_WORKERS": "2",
-        "DATABASE_URL": settings.configured_database_url or "", "FLASK_SECRET_KEY": settings.secret_key,
+        "PATH": "/usr/bin:/bin",
+        "VAR_DIR": str(settings.var_dir),
+        "PORT": str(port),
+        "WEB_WORKERS": "2",
+        "DATABASE_URL": settings.configured_database_url or "",
+        "FLASK_SECRET_KEY": settings.secret_key,
         "METRICS_TOKEN": TOKEN,
-    }  # fmt: skip
+    }
     script = Path(sys.executable).with_name("gunicorn")
     command = [str(script), "--config", "ops/gunicorn.conf.py", "--log-level", "warning", "webapp:create_app()"]
     started = subprocess.Popen(command, cwd=REPOSITORY, env=environment)

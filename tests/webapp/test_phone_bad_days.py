@@ -222,9 +222,12 @@ def test_a_body_of_unknown_length_is_not_taken(app: Flask, factory: Factory):
     participant = factory.participant(patient_id=PATIENT)
     body = b"".join(f"{k}={v}&".encode() for k, v in phone_fields(participant, file_name=NAME).items()) + b"file=" + GPS
     answer = app.test_client().post(
-        "/upload", input_stream=io.BytesIO(body), headers={"Transfer-Encoding": "chunked"},
-        content_type="application/x-www-form-urlencoded", environ_overrides={"wsgi.input_terminated": True},
-    )  # fmt: skip
+        "/upload",
+        input_stream=io.BytesIO(body),
+        headers={"Transfer-Encoding": "chunked"},
+        content_type="application/x-www-form-urlencoded",
+        environ_overrides={"wsgi.input_terminated": True},
+    )
     assert answer.status_code == 411
     assert count(QueuedUpload) == 0
 

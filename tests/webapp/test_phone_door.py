@@ -14,9 +14,14 @@ from core.models.app_settings import APP_SETTINGS
 from tests.factories import PASSWORD, Factory, phone_fields
 
 ENDPOINTS = (
-    "/register_user", "/upload", "/get_latest_device_settings", "/download_surveys", "/set_password",
-    "/mobile-heartbeat", "/set_fcm_token",
-)  # fmt: skip
+    "/register_user",
+    "/upload",
+    "/get_latest_device_settings",
+    "/download_surveys",
+    "/set_password",
+    "/mobile-heartbeat",
+    "/set_fcm_token",
+)
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
@@ -83,8 +88,12 @@ def test_device_settings_hold_every_key_in_order_with_its_type(app: Flask, facto
     names = [setting.name for setting in APP_SETTINGS]
     at = names.index("survey_submit_success_toast_text") + 1
     assert list(settings) == [
-        "id", *names[:at], "consent_sections", *names[at:], "enable_extensive_device_info_tracking",
-    ]  # fmt: skip
+        "id",
+        *names[:at],
+        "consent_sections",
+        *names[at:],
+        "enable_extensive_device_info_tracking",
+    ]
     assert {s.name: settings[s.name] for s in APP_SETTINGS} == {s.name: s.default for s in APP_SETTINGS}
     assert all(type(settings[s.name]) is type(s.default) for s in APP_SETTINGS)
     assert isinstance(settings["id"], int)
@@ -110,15 +119,22 @@ def test_surveys_come_in_the_shape_that_apps_read(app: Flask, factory: Factory):
     answer = app.test_client().post("/download_surveys/ios/", data=phone_fields(participant))
     assert answer.json == [
         {
-            "_id": tracking.object_id, "survey_type": "tracking_survey", "content": [question],
-            "settings": {"always_available": False}, "timings": [[], [], [], [], [], [], []], "name": "Evening",
+            "_id": tracking.object_id,
+            "survey_type": "tracking_survey",
+            "content": [question],
+            "settings": {"always_available": False},
+            "timings": [[], [], [], [], [], [], []],
+            "name": "Evening",
         },
         {
-            "_id": audio.object_id, "survey_type": "audio_survey", "content": [{"prompt": ""}],
+            "_id": audio.object_id,
+            "survey_type": "audio_survey",
+            "content": [{"prompt": ""}],
             "settings": {"always_available": False, "audio_survey_type": "raw"},
-            "timings": [[], [], [], [], [], [], []], "name": "",
+            "timings": [[], [], [], [], [], [], []],
+            "name": "",
         },
-    ]  # fmt: skip
+    ]
 
 
 def test_no_surveys_are_an_empty_list(app: Flask, factory: Factory):

@@ -50,8 +50,13 @@ def test_a_phone_registers_with_its_apps_own_body(app: Flask, participant: Parti
     assert answer.data.isascii()
     body = json.loads(answer.data.decode("latin-1"))
     assert list(body) == [
-        "client_public_key", "device_settings", "ios_plist", "android_firebase_json", "study_name", "study_id",
-    ]  # fmt: skip
+        "client_public_key",
+        "device_settings",
+        "ios_plist",
+        "android_firebase_json",
+        "study_name",
+        "study_id",
+    ]
     assert body["client_public_key"] == (VECTORS / "device_files" / "test_client_public_key.txt").read_text()
     assert body["client_public_key"].startswith("MIIBI")
     assert body["study_name"] == "A study 🎈"

@@ -162,11 +162,15 @@ def test_surveys_of_retired_participants_and_stopped_studies_are_sent_all_the_sa
 @pytest.mark.parametrize(
     "broken",
     [
-        {"content": "{"}, {"content": "{}"}, {"content": "[NaN]"}, {"content": "[" * 100_000},
-        {"settings": "[]"}, {"settings": "nonsense"},
+        {"content": "{"},
+        {"content": "{}"},
+        {"content": "[NaN]"},
+        {"content": "[" * 100_000},
+        {"settings": "[]"},
+        {"settings": "nonsense"},
     ],
     ids=lambda columns: str(columns)[:30],
-)  # fmt: skip
+)
 def test_a_survey_that_is_broken_in_the_database_lets_phones_keep_what_they_have(
     app: Flask, factory: Factory, participant: Participant, caplog: pytest.LogCaptureFixture, broken: dict[str, str]
 ):
@@ -215,10 +219,13 @@ def test_questions_are_sent_as_phones_need_them(app: Flask, factory: Factory, pa
     questions = [
         {"question_id": "q1", "question_type": "slider", "min": 0, "max": 10.0, **common},
         {
-            "question_id": "q2", "question_type": "free_response", "text_field_type": "NUMERIC",
-            "display_if": {"or": [{">=": ["q1", 3]}, {"==": ["q1", 0.5]}]}, **common,
+            "question_id": "q2",
+            "question_type": "free_response",
+            "text_field_type": "NUMERIC",
+            "display_if": {"or": [{">=": ["q1", 3]}, {"==": ["q1", 0.5]}]},
+            **common,
         },
-    ]  # fmt: skip
+    ]
     factory.survey(participant.study, content=json.dumps(json.dumps(questions)))
     factory.survey(participant.study, SurveyType.AUDIO, content="[]")
     tracking, audio = download(app, participant)

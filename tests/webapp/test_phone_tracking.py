@@ -82,8 +82,10 @@ def test_a_change_of_versions_is_one_row_and_the_same_again_none(app: Flask, fac
     for sent in ({}, VERSIONS, VERSIONS, {}, {"os_version": "15"}, VERSIONS | {"version_name": ""}):
         post(app, participant, **sent)
     assert [(r.os_type, r.version_code, r.version_name, r.os_version) for r in rows(AppVersion)] == [
-        ("IOS", "84", "3.6.0", "14"), ("IOS", "84", "3.6.0", "15"), ("IOS", "84", None, "14"),
-    ]  # fmt: skip
+        ("IOS", "84", "3.6.0", "14"),
+        ("IOS", "84", "3.6.0", "15"),
+        ("IOS", "84", None, "14"),
+    ]
 
 
 def test_changed_versions_are_noted_whichever_way_a_phone_gets_in(app: Flask, factory: Factory):
@@ -110,9 +112,22 @@ def test_a_receipt_is_kept_once_for_each_participant(app: Flask, factory: Factor
 
 @pytest.mark.parametrize(
     "report",
-    ["", "not json", "[", "[1,null]", "]", '["no uuid"]', '{"a": 1}', "[" * 9_000 + "]" * 9_000, f' ["{RECEIPT}"]',
-     f'[["{RECEIPT}"]]', '["\\ud800"]', "[NaN]", "[" + "9" * 5_000 + "]"],
-)  # fmt: skip
+    [
+        "",
+        "not json",
+        "[",
+        "[1,null]",
+        "]",
+        '["no uuid"]',
+        '{"a": 1}',
+        "[" * 9_000 + "]" * 9_000,
+        f' ["{RECEIPT}"]',
+        f'[["{RECEIPT}"]]',
+        '["\\ud800"]',
+        "[NaN]",
+        "[" + "9" * 5_000 + "]",
+    ],
+)
 def test_what_is_no_list_of_receipts_is_passed_over(app: Flask, factory: Factory, report: str):
     """PHONE-123: never an error."""
     assert post(app, factory.participant(), notification_uuids=report) == 200

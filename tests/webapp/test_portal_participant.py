@@ -32,10 +32,13 @@ def chunks(participant: Participant, stream: int, *hours: datetime, size_bytes: 
     for hour in hours:
         db.session.add(
             Chunk(
-                participant_id=participant.id, study_id=participant.study_id, stream=stream, time_bin=hour,
+                participant_id=participant.id,
+                study_id=participant.study_id,
+                stream=stream,
+                time_bin=hour,
                 size_bytes=size_bytes,
             )
-        )  # fmt: skip
+        )
     db.session.commit()
 
 
@@ -61,10 +64,14 @@ def test_two_files_of_an_hour_are_one_hour(participant: Participant):
         at = MIDNIGHT + timedelta(minutes=minute)
         db.session.add(
             Chunk(
-                participant_id=participant.id, study_id=participant.study_id, stream=answers, time_bin=at,
-                path=f"raw/{minute}", size_bytes=7,
+                participant_id=participant.id,
+                study_id=participant.study_id,
+                stream=answers,
+                time_bin=at,
+                path=f"raw/{minute}",
+                size_bytes=7,
             )
-        )  # fmt: skip
+        )
     db.session.commit()
     covered = drawn(participant, date(2026, 11, 23))
     assert covered.by_hour[answers][0] == Cell(5, hours=1, size_bytes=14)
@@ -100,13 +107,12 @@ def test_arrivals_are_told_by_stream(participant: Participant):
     chunks(participant, GPS, MIDNIGHT, MIDNIGHT + 5 * HOUR, size_bytes=1_500)
     common = {"participant_id": participant.id, "size_bytes": 5}
     db.session.add_all(
-        [
-            UploadRecord(path=f"{n}", stream=CALLS, received_at=NOW - n * HOUR, **common) for n in range(30)
-        ] + [
+        [UploadRecord(path=f"{n}", stream=CALLS, received_at=NOW - n * HOUR, **common) for n in range(30)]
+        + [
             QueuedUpload(path="0", study_id=participant.study_id, received_at=NOW, **common),
             ProblemUpload(received_name="x", object_path="y", reason="no key", received_at=NOW, **common),
         ]
-    )  # fmt: skip
+    )
     db.session.commit()
     arrivals = arrivals_of(db.session(), participant.id)
     calls, gps = arrivals.streams
@@ -131,10 +137,15 @@ def test_the_page_tells_what_arrived(app: Flask, factory: Factory, participant: 
     chunks(participant, GPS, now.replace(minute=0, second=0, microsecond=0))
     db.session.add(
         UploadRecord(
-            path="a", participant_id=participant.id, stream=GPS, size_bytes=2_048, received_at=now, processed_at=now,
+            path="a",
+            participant_id=participant.id,
+            stream=GPS,
+            size_bytes=2_048,
+            received_at=now,
+            processed_at=now,
             dropped_rows={"bad time": 3},
         )
-    )  # fmt: skip
+    )
     db.session.commit()
     page = Visitor(app, factory.researcher(study=participant.study)).get(address(participant)).text
     for words in ("By stream", "Recent uploads", "2.0 kB", "3 bad time", "1 of 24 hours", "Android"):

@@ -96,9 +96,11 @@ def test_a_page_beyond_the_last_is_the_last(study: Study):
 def test_figures_have_their_context(study: Study):
     participant = db.session.scalars(db.select(Participant).filter_by(patient_id="reports1")).one()
     common = {"participant_id": participant.id, "size_bytes": 1}
-    db.session.execute(sa.update(ParticipantActivity).values(last_upload_at=NOW - HOUR / 2).where(
-        ParticipantActivity.participant_id == participant.id
-    ))  # fmt: skip
+    db.session.execute(
+        sa.update(ParticipantActivity)
+        .values(last_upload_at=NOW - HOUR / 2)
+        .where(ParticipantActivity.participant_id == participant.id)
+    )
     db.session.add_all(
         [
             UploadRecord(path="a", received_at=NOW - HOUR / 2, **common),

@@ -110,11 +110,19 @@ def test_sign_in_leads_back_to_the_page_that_was_asked_for(app: Flask, researche
 @pytest.mark.parametrize(
     "page",
     [
-        "//evil.example", "https://evil.example/view_study/1", "/view_study/1%27", "/view_study/1?x=1",
-        "/view_study/1/", "/manage_credentials", "/choose_study", "/logout", "/view_study/01", "/view_study/99",
+        "//evil.example",
+        "https://evil.example/view_study/1",
+        "/view_study/1%27",
+        "/view_study/1?x=1",
+        "/view_study/1/",
+        "/manage_credentials",
+        "/choose_study",
+        "/logout",
+        "/view_study/01",
+        "/view_study/99",
         "javascript:alert(1)",
     ],
-)  # fmt: skip
+)
 def test_sign_in_leads_nowhere_else(app: Flask, researcher: Researcher, page: str):
     """PORTAL-7, PORTAL-26."""
     assert Visitor(app).sign_in("mlopez", referrer=page).location == "/choose_study"

@@ -185,10 +185,12 @@ def _answer_of(ask: Callable[[], str]) -> str | None:
 def test_load_balancers_ask_by_address_and_in_plain_http(settings: Settings):
     """OPS-3, OPS-32."""
     values = {
-        "environment": "production", "trusted_proxy_hops": 1,
-        "domain_name": "beiwe.example.org", "flask_secret_key": SecretStr("x" * 40),
+        "environment": "production",
+        "trusted_proxy_hops": 1,
+        "domain_name": "beiwe.example.org",
+        "flask_secret_key": SecretStr("x" * 40),
         "metrics_token": SecretStr("t"),
-    }  # fmt: skip
+    }
     client = create_app(settings.model_copy(update=values)).test_client()
     assert client.get("/readyz", headers={"Host": "10.0.0.7"}).status_code == 200
     assert client.get("/metrics", headers={"Host": "10.0.0.7", "Authorization": "Bearer t"}).status_code == 200

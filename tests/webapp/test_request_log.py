@@ -24,9 +24,11 @@ MADE = re.compile(r"[0-9a-f]{16}")
 @pytest.fixture
 def production(settings: Settings) -> Flask:
     values = {
-        "environment": "production", "trusted_proxy_hops": 1,
-        "domain_name": "beiwe.example.org", "flask_secret_key": SecretStr("x" * 40)
-    }  # fmt: skip
+        "environment": "production",
+        "trusted_proxy_hops": 1,
+        "domain_name": "beiwe.example.org",
+        "flask_secret_key": SecretStr("x" * 40),
+    }
     return create_app(settings.model_copy(update=values))
 
 
@@ -72,9 +74,14 @@ def test_in_production_a_request_is_one_json_line(production: Flask, capsys: pyt
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", line.pop("time"))
     assert line.pop("duration_ms") > 0
     assert line == {
-        "level": "info", "logger": "webapp.request_log", "event": "request", "method": "GET",
-        "endpoint": "access.sign_in", "status": 200, "request_id": answer.headers["X-Request-ID"],
-    }  # fmt: skip
+        "level": "info",
+        "logger": "webapp.request_log",
+        "event": "request",
+        "method": "GET",
+        "endpoint": "access.sign_in",
+        "status": 200,
+        "request_id": answer.headers["X-Request-ID"],
+    }
 
 
 def test_a_failure_is_logged_with_its_request_and_without_values(production: Flask, capsys: pytest.CaptureFixture[str]):
@@ -120,10 +127,11 @@ def test_an_upload_leaves_no_password_key_or_body_in_the_log(
     """OPS-33."""
     participant = factory.participant()
     values = {
-        "environment": "production", "trusted_proxy_hops": 1,
+        "environment": "production",
+        "trusted_proxy_hops": 1,
         "domain_name": "beiwe.example.org",
         "flask_secret_key": SecretStr(settings.secret_key),
-    }  # fmt: skip
+    }
     production = create_app(settings.model_copy(update=values))
     fields = phone_fields(participant, file_name=f"{participant.patient_id}_gps_1717236000000.csv", file="the body")
     with production.app_context():

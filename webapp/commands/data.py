@@ -39,9 +39,15 @@ class IsoTime(click.ParamType[datetime]):
 @as_json
 @with_appcontext
 def reprocess_study_command(
-    object_id: str, patient_id: str | None, stream: str | None, start: datetime | None, end: datetime | None,
-    dry_run: bool, drops_rows: bool, is_json: bool,
-) -> None:  # fmt: skip
+    object_id: str,
+    patient_id: str | None,
+    stream: str | None,
+    start: datetime | None,
+    end: datetime | None,
+    dry_run: bool,
+    drops_rows: bool,
+    is_json: bool,
+) -> None:
     """Make the chunks of study OBJECT_ID anew from raw files. Goes on where it was stopped."""
     from core.reprocessing.jobs import (
         JobRefused,

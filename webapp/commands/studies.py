@@ -43,9 +43,13 @@ def create(name: str, settings: Path | None, encryption_key: str | None, timezon
     """Create a study."""
     try:
         study = create_study(
-            db.session(), name, timezone_name=timezone, encryption_key=encryption_key,
+            db.session(),
+            name,
+            timezone_name=timezone,
+            encryption_key=encryption_key,
             app_settings=_settings_in(settings),
-         actor=COMMAND_LINE)  # fmt: skip
+            actor=COMMAND_LINE,
+        )
         db.session.commit()
     except StudyRefused as error:
         fail(str(error))
@@ -64,9 +68,14 @@ def create(name: str, settings: Path | None, encryption_key: str | None, timezon
 @click.option("--timezone")
 @as_json
 def update(
-    object_id: str, end_date: str | None, is_stopped: bool | None, is_hidden: bool | None,
-    has_easy_enrollment: bool | None, timezone: str | None, is_json: bool,
-) -> None:  # fmt: skip
+    object_id: str,
+    end_date: str | None,
+    is_stopped: bool | None,
+    is_hidden: bool | None,
+    has_easy_enrollment: bool | None,
+    timezone: str | None,
+    is_json: bool,
+) -> None:
     """Change a study."""
     session, now, study = db.session(), datetime.now(UTC), the_study(object_id)
     waits = False

@@ -23,8 +23,15 @@ from webapp.stores import object_store, settings
 data_api = Blueprint("data_api", __name__)
 # Nothing else is kept: a misspelt field may hold a secret (DATA-26).
 RECORDED = (
-    "study_id", "study_pk", "data_streams", "participant_ids", "user_ids", "time_start", "time_end", "web_form",
-)  # fmt: skip
+    "study_id",
+    "study_pk",
+    "data_streams",
+    "participant_ids",
+    "user_ids",
+    "time_start",
+    "time_end",
+    "web_form",
+)
 
 
 def api_route(path: str, *, methods: Sequence[str] = ("POST",)) -> Callable[..., Any]:
@@ -79,12 +86,14 @@ def get_data() -> Response:
     record = db.session.scalar(
         insert(DataAccessRecord)
         .values(
-            researcher_id=researcher.id, username=researcher.username, study_id=study.id,
+            researcher_id=researcher.id,
+            username=researcher.username,
+            study_id=study.id,
             parameters={name: values for name, values in fields.items() if name in RECORDED},
             registry_entries=None if query.registry is None else len(query.registry),
         )
         .returning(DataAccessRecord.id)
-    )  # fmt: skip
+    )
     db.session.commit()
     is_web_form = "web_form" in form
     download = ZipDownload(db.engine, object_store(), settings(), study, participants, query, record, not is_web_form)

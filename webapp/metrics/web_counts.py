@@ -15,8 +15,13 @@ UPLOAD = "phone.upload"
 # Android waits 15 s for an answer (PHONE-13).
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30)
 ANSWERS_BY_STATUS = {
-    401: "not admitted", 403: "not admitted", 413: "too large", 429: "too many", 500: "failed", 503: "not stored"
-}  # fmt: skip
+    401: "not admitted",
+    403: "not admitted",
+    413: "too large",
+    429: "too many",
+    500: "failed",
+    503: "not stored",
+}
 
 phone_requests = Counter("beiwe_phone_requests", "Requests of phones.", ["endpoint", "status"], registry=OWN_COUNTS)
 uploads_answered = Counter(
@@ -29,13 +34,17 @@ upload_seconds = Histogram(
     "beiwe_upload_seconds", "Seconds from an upload's first byte to its answer.", buckets=SECONDS, registry=OWN_COUNTS
 )
 pool_size = Gauge(
-    "beiwe_database_pool_size", "Database connections that a process keeps.", registry=OWN_COUNTS,
+    "beiwe_database_pool_size",
+    "Database connections that a process keeps.",
+    registry=OWN_COUNTS,
     multiprocess_mode="liveall",
-)  # fmt: skip
+)
 pool_checked_out = Gauge(
-    "beiwe_database_pool_checked_out", "Database connections of a process that are in use.", registry=OWN_COUNTS,
+    "beiwe_database_pool_checked_out",
+    "Database connections of a process that are in use.",
+    registry=OWN_COUNTS,
     multiprocess_mode="liveall",
-)  # fmt: skip
+)
 
 
 def count_phone_request(response: Response) -> Response:

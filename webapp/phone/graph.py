@@ -26,9 +26,11 @@ def graph() -> ResponseReturnValue:
     except StoreUnavailable:
         return _not_now()
     return render_template(
-        "phone/graph.html", surveys=charts_of(read), zone=participant.study.zone,
+        "phone/graph.html",
+        surveys=charts_of(read),
+        zone=participant.study.zone,
         is_partial=any(file.answers is None for file in read),
-    )  # fmt: skip
+    )
 
 
 def _not_now() -> ResponseReturnValue:

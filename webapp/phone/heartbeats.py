@@ -16,9 +16,10 @@ def mobile_heartbeat() -> Response:
     participant, form = admitted("last_heartbeat_at")
     db.session.execute(
         insert(Heartbeat).values(
-            participant_id=participant.id, at=participant.activity.last_heartbeat_at,
+            participant_id=participant.id,
+            at=participant.activity.last_heartbeat_at,
             message=form.fields.get("message", "")[:MOST_MESSAGE_CHARACTERS] or None,
         )
-    )  # fmt: skip
+    )
     db.session.commit()
     return Response(status=200)

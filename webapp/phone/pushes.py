@@ -19,9 +19,14 @@ from webapp.stores import settings
 
 # What can be mended at this end is 400, a service that refuses 502, one that may accept later 503; never a 500.
 STATUSES = {
-    Fate.NO_TOKEN: 400, Fate.NOT_CONFIGURED: 400, Fate.UNREGISTERED: 400,
-    Fate.FAILED: 502, Fate.CREDENTIALS: 502, Fate.QUOTA: 503, Fate.UNREACHABLE: 503,
-}  # fmt: skip
+    Fate.NO_TOKEN: 400,
+    Fate.NOT_CONFIGURED: 400,
+    Fate.UNREGISTERED: 400,
+    Fate.FAILED: 502,
+    Fate.CREDENTIALS: 502,
+    Fate.QUOTA: 503,
+    Fate.UNREACHABLE: 503,
+}
 
 
 class NothingToSend(Exception):

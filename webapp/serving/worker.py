@@ -335,9 +335,10 @@ class WholeRequestWorker(ThreadWorker):
         young = time.monotonic() - YOUNG_SECONDS
         silent = [c for c, a in self.arriving.items() if a.request is None]
         unknown = [
-            c for c, a in self.arriving.items()
+            c
+            for c, a in self.arriving.items()
             if a.request is not None and not a.is_looked_at and c.sock in self.poller.get_map()
-        ]  # fmt: skip
+        ]
         if silent and self.arriving[silent[0]].began_at < young:
             self._drop(silent[0], self.arriving[silent[0]])
         elif self.keepalived_conns:

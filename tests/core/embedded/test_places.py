@@ -266,8 +266,10 @@ def test_a_server_that_an_earlier_version_left_running_is_taken_over(var_dir: Pa
     where = "/proc/self/cwd" if IS_ROOT else str(data)
     old = subprocess.Popen(
         [program("postgres", package_for(account)), "-h", "", "-k", ".", "-D", where],
-        cwd=data, stderr=subprocess.DEVNULL, **account.process_options,
-    )  # fmt: skip
+        cwd=data,
+        stderr=subprocess.DEVNULL,
+        **account.process_options,
+    )
     until(Folder(var_dir).is_listening, "the old server does not start")
     with running(var_dir):
         assert Folder(var_dir).server_pid() == old.pid

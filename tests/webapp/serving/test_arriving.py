@@ -75,11 +75,18 @@ def test_large_bodies_wait_for_a_look_at_who_sends(tmp_path: Path):
 @pytest.mark.parametrize(
     ("path", "lane"),
     [
-        ("/upload", Lane.PHONES), ("//upload/ios/", Lane.PHONES), ("/graph", Lane.PHONES), ("/uploads", Lane.PORTAL),
-        ("/get-data/v1", Lane.DOWNLOADS), ("/get-studies/v1", Lane.PROGRAMS), ("/tableau/x/v1/y", Lane.PROGRAMS),
-        ("/healthz", Lane.PROBES), ("/", Lane.PORTAL), ("/view_study/1", Lane.PORTAL),
+        ("/upload", Lane.PHONES),
+        ("//upload/ios/", Lane.PHONES),
+        ("/graph", Lane.PHONES),
+        ("/uploads", Lane.PORTAL),
+        ("/get-data/v1", Lane.DOWNLOADS),
+        ("/get-studies/v1", Lane.PROGRAMS),
+        ("/tableau/x/v1/y", Lane.PROGRAMS),
+        ("/healthz", Lane.PROBES),
+        ("/", Lane.PORTAL),
+        ("/view_study/1", Lane.PORTAL),
     ],
-)  # fmt: skip
+)
 def test_each_kind_of_request_has_its_threads(path: str, lane: Lane):
     """CLAR-9."""
     assert lane_of(path) is lane
@@ -134,5 +141,9 @@ def test_the_address_that_counts_is_the_one_our_proxies_saw():
     headers = [("X-FORWARDED-FOR", "1.1.1.1, 2.2.2.2"), ("X-FORWARDED-FOR", "3.3.3.3")]
     peer = ("9.9.9.9", 1)
     assert [forwarded_address(headers, peer, hops) for hops in range(5)] == [
-        "9.9.9.9", "3.3.3.3", "2.2.2.2", "1.1.1.1", "9.9.9.9"
-    ]  # fmt: skip
+        "9.9.9.9",
+        "3.3.3.3",
+        "2.2.2.2",
+        "1.1.1.1",
+        "9.9.9.9",
+    ]

@@ -199,9 +199,13 @@ def test_uploads_through_proxies_that_break_at_random(
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_two_thousand_uploads_over_connections_that_break(
-    settings: Settings, app: Flask, factory: Factory, participant: Participant, tmp_path: Path,
+    settings: Settings,
+    app: Flask,
+    factory: Factory,
+    participant: Participant,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-):  # fmt: skip
+):
     """PHONE-18: directly, through HAProxy and through nginx; every 200 is compared with the store."""
     figures = _through_all(settings, factory, participant, tmp_path, UPLOADS)
     with capsys.disabled():
