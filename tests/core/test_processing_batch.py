@@ -36,7 +36,7 @@ from core.storage import SealedStore, StoreUnavailable
 from core.streams import Platform, chunk_path, stream_by_number
 from tests.conftest import VECTORS
 from tests.factories import Factory
-from tests.support.running import command
+from tests.support.commands import command
 from webapp.stores import object_store, settings
 
 CASES = sorted(p.name for p in (VECTORS / "chunks").iterdir())

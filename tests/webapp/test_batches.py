@@ -17,7 +17,7 @@ from core.participants.batches import sole_maker
 from core.storage import StoreUnavailable
 from core.surveys.schedules import Weekly
 from tests.factories import Factory
-from tests.support.running import command, run_command
+from tests.support.commands import command, run_command
 from tests.webapp.portal_visitor import Visitor
 from webapp.stores import object_store, settings
 

@@ -15,7 +15,7 @@ from core.models import Heartbeat, Participant, QueuedUpload
 from core.purging import ask_for_purge
 from tests.core.test_processing_batch import HEADER, queue
 from tests.factories import Factory
-from tests.support.running import command, run_command
+from tests.support.commands import command, run_command
 
 ROW = b"1700002801000,3,1,1,1"
 

@@ -9,7 +9,7 @@ from core.database import db
 from core.models import Participant, ScheduledEvent, Study
 from core.surveys.schedules import Absolute, Weekly
 from tests.factories import Factory
-from tests.support.running import command
+from tests.support.commands import command
 
 
 @pytest.fixture

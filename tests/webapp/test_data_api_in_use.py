@@ -17,7 +17,7 @@ from core.models import Chunk, Participant, Study
 from core.participants import create_participants, creating
 from tests.core.test_processing_batch import HEADER, process, queue
 from tests.factories import Factory
-from tests.support.running import gunicorn
+from tests.support.gunicorn import gunicorn
 
 POST_ONLY = ("/check-my-credentials/v1", "/get-studies/v1", "/get-participant-ids/v1", "/get-users/v1")
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -13,7 +13,7 @@ from core.database import db
 from core.models import Researcher, SignInFailures
 from core.signing_in.failures import LOCK, delay_after, is_locked, note_failure
 from tests.factories import RESEARCHER_PASSWORD, Factory
-from tests.support.running import gunicorn
+from tests.support.gunicorn import gunicorn
 
 HOME = "127.0.0.1"
 

@@ -15,7 +15,8 @@ from ops.phones.encryption import encrypt_text, read_public_key
 from tests.conftest import VECTORS
 from tests.core.test_processing_batch import queue
 from tests.factories import PASSWORD, Factory
-from tests.support.running import command, gunicorn
+from tests.support.commands import command
+from tests.support.gunicorn import gunicorn
 from tests.webapp.portal_visitor import Visitor
 from webapp.stores import object_store
 

@@ -3,8 +3,6 @@
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +23,7 @@ from core.tallies import Counted, Integrity, add_tallies
 from ops import shared_counts
 from tests.core.test_processing_batch import HEADER, process, queue
 from tests.factories import Factory, phone_fields
-from tests.ops.whole_system import free_port
+from tests.support.gunicorn import gunicorn_on
 from webapp import create_app
 from webapp.metrics import web_counts, work_figures
 from webapp.serving.lanes import threads_of_a_process
@@ -266,27 +264,10 @@ def test_counting_costs_a_phone_nothing_that_it_could_notice(measured: Flask):
 @pytest.fixture
 def gunicorn(settings: Settings, app: Flask) -> Iterator[tuple[str, psutil.Process]]:
     """Address and master of a real gunicorn with two processes, on this test's database."""
-    port = free_port()
-    environment = {
-        "PATH": "/usr/bin:/bin",
-        "VAR_DIR": str(settings.var_dir),
-        "PORT": str(port),
-        "WEB_WORKERS": "2",
-        "DATABASE_URL": settings.configured_database_url or "",
-        "FLASK_SECRET_KEY": settings.secret_key,
-        "METRICS_TOKEN": TOKEN,
-    }
-    script = Path(sys.executable).with_name("gunicorn")
-    command = [str(script), "--config", "ops/gunicorn.conf.py", "--log-level", "warning", "webapp:create_app()"]
-    started = subprocess.Popen(command, cwd=REPOSITORY, env=environment)
-    master = psutil.Process(started.pid)
-    address = f"http://127.0.0.1:{port}"
-    try:
+    with gunicorn_on(settings, WEB_WORKERS="2", METRICS_TOKEN=TOKEN) as (port, master):
+        address = f"http://127.0.0.1:{port}"
         wait_for(lambda: len(master.children()) == 2 and len(processes(address)) == 2)
         yield address, master
-    finally:
-        started.terminate()
-        started.wait(20)
 
 
 def get(address: str, path: str, method: str = "GET") -> Any:
