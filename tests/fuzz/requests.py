@@ -1,4 +1,4 @@
-"""Requests at the phones' door: from those that the apps make to those that nobody should, as data."""
+"""Requests to the phones' endpoints: from those that the apps make to those that nobody should, as data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The phones' door under any bytes: 500 requests in the suite, 20,000 by `make fuzz`, as FUZZ_CASES says."""
+"""The phones' endpoints under any bytes: 500 requests in the suite, 20,000 by `make fuzz`, as FUZZ_CASES says."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from core.config import get_settings
 from tests.fuzz.dice import Dice
 from tests.fuzz.requests import request_of
 from tests.fuzz.watch import Watch
-from webapp.phone import door, forms
+from webapp.phone import blueprint, forms
 
 CASES = int(os.environ.get("FUZZ_CASES", "500"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
@@ -29,7 +29,7 @@ def test_whatever_is_sent_gets_an_answer_of_the_specification_and_nothing_acknow
     What is found does not end the run; each finding names its request, and the number that makes it again.
     """
     for limit in ("REQUESTS", "WRONG_PASSWORDS"):
-        monkeypatch.setattr(door, limit, RateLimitItemPerMinute(10**9))
+        monkeypatch.setattr(blueprint, limit, RateLimitItemPerMinute(10**9))
     monkeypatch.setattr(forms, "MOST_BYTES_IN_MEMORY", LARGE_BODY_BYTES)
     started = time.perf_counter()
     watch = Watch(app, get_settings().database_url.get_secret_value())

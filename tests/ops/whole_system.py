@@ -23,6 +23,7 @@ from ops.phones import Phone, Platform, Transport
 from tests.core.embedded.processes import everything
 
 READY_SECONDS = 180
+BUSY_SECONDS = 30
 UNWANTED = ("DATABASE_URL", "FLASK_SECRET_KEY", "PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "BEIWE_ENV", "S3_BUCKET")
 
 
@@ -98,7 +99,17 @@ class WholeSystem:
     def prefect(self, path: str, *, headers: dict[str, str] | None = None, **body: Any) -> Any:
         """The answer of Prefect's API to a request with the secret; raises HTTPError where it refuses."""
         own = {"Authorization": "Basic " + base64.b64encode(self.secret.encode()).decode()}
-        return self.prefect_refused(path, headers=own | (headers or {}), **body)
+        last = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return self.prefect_refused(path, headers=own | (headers or {}), **body)
+            except (
+                urllib.error.HTTPError
+            ) as refused:  # Prefect on SQLite says 503 while its database is busy; its clients try again
+                if refused.code != 503 or time.monotonic() > last:
+                    raise
+                refused.close()
+            time.sleep(0.5)
 
     def prefect_refused(self, path: str, *, headers: dict[str, str], **body: Any) -> Any:
         """The answer of Prefect's API to a request with these headers alone."""
