@@ -1,1 +1,1 @@
-"""Any bytes to the phones' endpoints: requests that phones, damaged files and broken connections might make, and worse."""
+"""Any bytes to the phones' endpoints: requests of phones, of damaged files and broken connections, and worse."""
