@@ -103,9 +103,8 @@ class WholeSystem:
         while True:
             try:
                 return self.prefect_refused(path, headers=own | (headers or {}), **body)
-            except (
-                urllib.error.HTTPError
-            ) as refused:  # Prefect on SQLite says 503 while its database is busy; its clients try again
+            except urllib.error.HTTPError as refused:
+                # Prefect on SQLite says 503 while its database is busy, and its own clients try again.
                 if refused.code != 503 or time.monotonic() > last:
                     raise
                 refused.close()

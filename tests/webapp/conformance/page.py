@@ -12,7 +12,8 @@ INTRODUCTION = """\
 # What phones ask, and what they are told
 
 For developers who change the phones' endpoints, or wonder why an app says what it says. `make test` asks every question
-below of the running application, so this page is true; `python -m tests.webapp.conformance` writes it from the same table.
+below of the running application, so this page is true; `python -m tests.webapp.conformance` makes it from the
+same table.
 
 - Every request is a POST of form fields with the phone's own credentials: `patient_id`, `password` (its device hash)
   and `device_id`. No cookie, no token, no session.
