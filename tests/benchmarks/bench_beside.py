@@ -79,6 +79,8 @@ def main() -> None:
             time.sleep(READY_SECONDS)
             beside = run(transport, take(rounds, SECONDS))
             heard = {f"others_heard_{what}": times for what, times in json.loads(others.communicate()[0]).items()}
+            if kind == "viewers" and set(heard) != {"others_heard_200"}:
+                raise RuntimeError(f"the viewers saw no pages: {heard}")
             times = percentiles(beside)["p95"] / percentiles(alone)["p95"]
             report(f"uploads beside {count} {kind}", **figures(beside), p95_times_alone=times, **heard)
         db.session.rollback()
@@ -143,11 +145,10 @@ def start(server: BenchServer, kind: str, options: dict[str, Any]) -> "subproces
 
 
 def cookie_of(server: BenchServer, password: str) -> str:
-    """A signed-in researcher's cookie."""
+    """The cookies of a signed-in researcher."""
     fields = {"username": "viewer", "password": password}
     answer = urllib3.request("POST", f"{server.address}/validate_login", fields=fields, redirect=False)
-    cookie: str = answer.headers["Set-Cookie"].partition(";")[0]
-    return cookie
+    return "; ".join(cookie.partition(";")[0] for cookie in answer.headers.getlist("Set-Cookie"))
 
 
 if __name__ == "__main__":
