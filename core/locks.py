@@ -42,3 +42,16 @@ def unlocked_after(connection: sa.Connection, key: int, *, is_shared: bool = Fal
             connection.commit()
         except sa.exc.DBAPIError:
             connection.invalidate()
+
+
+@contextmanager
+def held_alone(engine: sa.Engine, key: int) -> Iterator[bool]:
+    """Whether this process alone has the lock; it keeps it until the block is left. No transaction stays open."""
+    with engine.connect() as connection:
+        is_ours = try_lock(connection, key)
+        connection.commit()
+        if not is_ours:
+            yield False
+            return
+        with unlocked_after(connection, key):
+            yield True

@@ -42,10 +42,6 @@ class PurgeIncomplete(Exception):
     """Something of the participant is still there after everything was deleted; the next try begins anew."""
 
 
-class PurgeBegan(Exception):
-    """A purge cannot be taken back any more."""
-
-
 @dataclass(frozen=True)
 class WaitingPurge:
     """A purge that is not done: whose, since when, whether its pause is over, and why its last try failed."""

@@ -71,7 +71,7 @@ class ProblemUpload(Model):
     """A file that could not be understood, kept as received (PHONE-84, PHONE-85), or lines of one that were dropped.
 
     `object_path` is where the bytes are; `line_errors` lists {line, kind} of lines that did not decrypt (PHONE-110).
-    `is_sender_proven` says of a file without a usable key whether its request had the participant's password.
+    `is_sender_proven` says of a file that was not decrypted whether its request had the participant's password.
     """
 
     __tablename__ = "upload_problems"

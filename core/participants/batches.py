@@ -1,8 +1,7 @@
 """Batches of participants made in the background, and the passwords that a download makes for them (CLAR-32)."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +10,7 @@ from sqlalchemy.orm import Session
 from core.audit import SERVER, Actor, record
 from core.config import Settings
 from core.crypto.passwords import hash_participant_password, new_identifier
-from core.locks import LockSpace, lock_key, try_lock, unlocked_after
+from core.locks import LockSpace, held_alone, lock_key
 from core.models import BatchState, Participant, ParticipantActivity, ParticipantBatch, Study
 from core.models.audit_record import Action
 from core.participants.creating import MOST_AT_ONCE, NewParticipant, ParticipantRefused, create_participants
@@ -52,27 +51,19 @@ def is_batch_waiting(session: Session) -> bool:
     return session.scalar(sa.select(ParticipantBatch.id).where(_is_open()).limit(1)) is not None
 
 
-@contextmanager
-def sole_maker(engine: sa.Engine) -> Iterator[bool]:
+def sole_maker(engine: sa.Engine) -> AbstractContextManager[bool]:
     """Whether this process is the only one that makes batches; it stays so while the block lasts."""
-    with engine.connect() as connection:
-        is_sole = try_lock(connection, _SOLE)
-        connection.commit()
-        if not is_sole:
-            yield False
-            return
-        with unlocked_after(connection, _SOLE):
-            yield True
+    return held_alone(engine, _SOLE)
 
 
 def make_next(engine: sa.Engine, store: ObjectStore, settings: Settings) -> ParticipantBatch | None:
     """Makes the next participants of the oldest open batch, fifty at the most; commits. None where none is open.
 
     To be called by the sole maker. Killed at any moment, it goes on where it was: `made` grows with the rows. Raises
-    StoreUnavailable, upon which the batch says why it waits.
+    what keeps a batch from being made, upon which the batch says why it waits and the others come before it.
     """
     with Session(engine, expire_on_commit=False) as session:
-        batch = session.scalar(sa.select(ParticipantBatch).where(_is_open()).order_by(ParticipantBatch.id).limit(1))
+        batch = session.scalar(_next_open())
         if batch is None:
             return None
         study = session.get_one(Study, batch.study_id)
@@ -81,9 +72,11 @@ def make_next(engine: sa.Engine, store: ObjectStore, settings: Settings) -> Part
             create_participants(
                 session, SealedStore(store, study, settings), study, count, batch_id=batch.id, actor=SERVER
             )
-        except (StoreUnavailable, ParticipantRefused) as error:
+        except Exception as error:  # of any kind: the page says why it waits, and other batches come first
+            is_told = isinstance(error, StoreUnavailable | ParticipantRefused)
+            reason = str(error) if is_told else f"failed ({type(error).__name__})"
             session.rollback()
-            session.execute(sa.update(ParticipantBatch).filter_by(id=batch.id).values(error=str(error)))
+            session.execute(sa.update(ParticipantBatch).filter_by(id=batch.id).values(error=reason))
             session.commit()
             raise
         session.refresh(batch)
@@ -122,6 +115,12 @@ def _unregistered(query: sa.Select[Any], batch: ParticipantBatch) -> sa.Select[A
         Participant.purge_asked_at.is_(None),
         ParticipantActivity.first_registered_at.is_(None),
     )
+
+
+def _next_open() -> sa.Select[tuple[ParticipantBatch]]:
+    """The oldest open batch; those that failed lately come behind the others."""
+    order = ParticipantBatch.error.is_not(None), ParticipantBatch.id
+    return sa.select(ParticipantBatch).where(_is_open()).order_by(*order).limit(1)
 
 
 def _is_open() -> sa.ColumnElement[bool]:

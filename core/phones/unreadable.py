@@ -1,4 +1,4 @@
-"""How much of what cannot be decrypted is kept for a participant in a day (CLAR-11).
+"""How many bytes that were not decrypted are kept for a participant in a day (CLAR-11).
 
 Anybody who knows a patient id may upload (PHONE-21), so junk must not fill the store. Senders without the participant's
 password have a bound of their own: they cannot use up the phone's.
@@ -14,7 +14,7 @@ BYTES_A_DAY_UNPROVEN = 32 << 20
 
 
 def has_room_aside(session: Session, participant_id: int, size_bytes: int, *, is_sender_proven: bool) -> bool:
-    """Whether so many bytes more may be kept, beside what files without a usable key took within 24 hours.
+    """Whether so many bytes more may be kept, beside those of files kept without decryption within 24 hours.
 
     `is_sender_proven`: the request had the participant's password. Uploads at the same moment may go beyond the bound
     by what they hold. Ends the transaction.

@@ -89,18 +89,13 @@ def accept_upload(context: UploadContext, participant: Participant, upload: Uplo
     try:
         path = f"{context.store.study_id}/{raw_path(upload.file_name, participant.patient_id)}"
     except NameNotAccepted as reason:
-        rows = _kept_aside(context, participant, upload, str(reason))
-        return _commit(context.session, rows, UploadOutcome.NAME_KEPT_ASIDE)
+        return _keep_unread(context, participant, upload, str(reason), UploadOutcome.NAME_KEPT_ASIDE)
     try:
         decrypted = _decrypted(context, participant, upload.file)
     except NothingInFile:
         return UploadOutcome.NOTHING_IN_FILE
     except NoUsableKey as reason:
-        is_sender_proven = verify_password(upload.password, participant.password_hash)
-        if not has_room_aside(context.session, participant.id, len(upload.file), is_sender_proven=is_sender_proven):
-            return UploadOutcome.TOO_MUCH_UNREADABLE
-        rows = _kept_aside(context, participant, upload, str(reason), is_sender_proven=is_sender_proven)
-        return _commit(context.session, rows, UploadOutcome.KEPT_ASIDE)
+        return _keep_unread(context, participant, upload, str(reason), UploadOutcome.KEPT_ASIDE)
     if decrypted.plaintext:
         placed = place_raw_object(context, path, decrypted.plaintext)
         if isinstance(placed, UploadOutcome):
@@ -111,6 +106,18 @@ def accept_upload(context: UploadContext, participant: Participant, upload: Uplo
     if decrypted.line_errors:
         extent = f"{decrypted.failed_lines} of {decrypted.total_lines} lines did not decrypt"
         rows += _kept_aside(context, participant, upload, extent, decrypted)
+    return _commit(context.session, rows, outcome)
+
+
+def _keep_unread(
+    context: UploadContext, participant: Participant, upload: Upload, reason: str, outcome: UploadOutcome
+) -> UploadOutcome:
+    """Keeps a file aside that was not decrypted, as far as the bounds of CLAR-11 allow."""
+    assert upload.file is not None
+    is_proven = verify_password(upload.password, participant.password_hash)
+    if not has_room_aside(context.session, participant.id, len(upload.file), is_sender_proven=is_proven):
+        return UploadOutcome.TOO_MUCH_UNREADABLE
+    rows = _kept_aside(context, participant, upload, reason, is_sender_proven=is_proven)
     return _commit(context.session, rows, outcome)
 
 

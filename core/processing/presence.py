@@ -4,12 +4,12 @@ A workflow engine goes on believing in a run whose process was killed; the datab
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.locks import LockSpace, lock_key, try_lock, unlocked_after
+from core.locks import LockSpace, held_alone, lock_key, unlocked_after
 
 _RUN = lock_key(LockSpace.RUN)
 _DISPATCHER = lock_key(LockSpace.DISPATCHER)
@@ -20,16 +20,9 @@ _HOLDERS = sa.text(
 )
 
 
-@contextmanager
-def sole_dispatcher(engine: sa.Engine) -> Iterator[bool]:
+def sole_dispatcher(engine: sa.Engine) -> AbstractContextManager[bool]:
     """Whether this is the only dispatcher; it stays so until the block is left."""
-    with engine.connect() as connection:
-        if not try_lock(connection, _DISPATCHER):
-            yield False
-            return
-        connection.commit()
-        with unlocked_after(connection, _DISPATCHER):
-            yield True
+    return held_alone(engine, _DISPATCHER)
 
 
 @contextmanager

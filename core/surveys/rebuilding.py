@@ -5,7 +5,7 @@ until then events of that study may be wrong, and whatever sends them waits.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core.clock import check_clock
-from core.locks import LockSpace, lock_key, try_lock, unlocked_after
+from core.locks import LockSpace, held_alone, lock_key
 from core.models import EventRebuild, Participant, Study
 from core.surveys.events import rebuild_events
 
@@ -78,17 +78,9 @@ def studies_to_rebuild(session: Session, *, only_asked: bool) -> list[int]:
     return list(session.scalars(query.order_by(EventRebuild.asked_at.asc().nulls_last(), Study.id)))
 
 
-@contextmanager
-def sole_rebuilder(engine: sa.Engine) -> Iterator[bool]:
+def sole_rebuilder(engine: sa.Engine) -> AbstractContextManager[bool]:
     """Whether this process is the only one that rebuilds; it stays so while the block lasts."""
-    with engine.connect() as connection:
-        is_sole = try_lock(connection, _SOLE)
-        connection.commit()
-        if not is_sole:
-            yield False
-            return
-        with unlocked_after(connection, _SOLE):
-            yield True
+    return held_alone(engine, _SOLE)
 
 
 def rebuild_study(engine: sa.Engine, study_number: int, now: datetime) -> RebuiltStudy:

@@ -1,6 +1,6 @@
 """Clients that take more than their share: `python -m tests.support.disturbers KIND PORT SECONDS JSON`.
 
-In a process of their own, so that they do not slow down whoever measures the server. Prints a count of what they heard.
+In a process of their own, so that they do not slow down the measuring. Prints a count of what they heard.
 """
 
 import http.client

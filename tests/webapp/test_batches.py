@@ -13,7 +13,7 @@ from core.crypto.passwords import device_hash, verify_password
 from core.database import db
 from core.models import Participant, ParticipantActivity, ParticipantBatch, ScheduledEvent, Study
 from core.participants import batches
-from core.participants.batches import sole_maker
+from core.participants.batches import ask_for_batch, sole_maker
 from core.storage import StoreUnavailable
 from core.surveys.schedules import Weekly
 from tests.factories import Factory
@@ -109,6 +109,21 @@ def test_a_maker_that_stops_is_gone_on_with_and_none_is_made_twice(
     assert db.session.scalar(db.select(db.func.count(Participant.id))) == 51
     batch = db.session.scalars(db.select(ParticipantBatch)).one()
     assert (batch.made, batch.state, batch.error) == (51, "done", None)
+
+
+def test_a_batch_that_fails_lets_the_others_pass(app: Flask, study: Study, factory: Factory):
+    """CLAR-32: the oldest is tried first, and behind the others once it has failed."""
+    failing, other = (
+        ask_for_batch(db.session(), of, 1, "a batch", actor=SERVER) for of in (factory.study("Damaged"), study)
+    )
+    db.session.commit()
+    damaged = "UPDATE studies SET encryption_key = 'nothing that opens' WHERE name = 'Damaged'"
+    db.session.execute(db.text(damaged))
+    db.session.commit()
+    for _ in range(2):
+        run_command("participant", "create-batches")
+    states = dict(db.session.execute(db.select(ParticipantBatch.id, ParticipantBatch.state)).tuples().all())
+    assert states[other.id] == "done" and states[failing.id] != "done"
 
 
 def test_two_processes_that_create_one_id_end_in_a_clear_line(app: Flask, study: Study):

@@ -186,16 +186,20 @@ def test_guessing_passwords_ends_soon(app: Flask, factory: Factory, monkeypatch:
     assert app.test_client().post("/set_password", data=right).status_code == 200
 
 
+@pytest.mark.parametrize("stream", ["gps", "nothing we know"])
 def test_junk_is_kept_within_bounds_and_those_of_strangers_are_not_the_phones(
-    app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch
+    app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch, stream: str
 ):
-    """CLAR-11, PHONE-84: what no key opens is kept up to so many bytes a day; beyond, 503 leaves it on the phone."""
+    """CLAR-11, PHONE-84: what no key opens, or has a name that no app gives, is kept up to so many bytes a day.
+
+    Beyond, 503 leaves it on the phone.
+    """
     monkeypatch.setattr(unreadable, "BYTES_A_DAY_UNPROVEN", 2_000)
     monkeypatch.setattr(unreadable, "BYTES_A_DAY_PROVEN", 3_000)
     participant = factory.participant(patient_id=PATIENT)
 
     def junk(number: int, password: str | None) -> int:
-        fields = phone_fields(participant, file_name=f"{PATIENT}_gps_{1_717_236_000_000 + number}.csv")
+        fields = phone_fields(participant, file_name=f"{PATIENT}_{stream}_{1_717_236_000_000 + number}.csv")
         fields |= {"password": password} if password else {}
         body = bodies.android_upload(list(fields.items()), b"no key line\n" * 80)
         content_type = "application/x-www-form-urlencoded"
