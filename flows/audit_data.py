@@ -14,10 +14,10 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
-from core.data_audit import Oddities, audit_participants, audit_queue
 from core.database import get_engine, open_session
 from core.models import Participant
 from core.models.study import study_by_object_id
+from core.operations.data_audit import Oddities, audit_participants, audit_queue
 from flows.hooks import HOOKS
 from flows.infrastructure import is_infrastructure_error
 from flows.progress import Progress

@@ -14,7 +14,7 @@ from prefect.runtime import flow_run as current_run
 
 from core.config import get_settings
 from core.database import open_session
-from core.tallies import Counted, add_tallies
+from core.operations.tallies import Counted, add_tallies
 
 ALERT_SECONDS = 5.0
 

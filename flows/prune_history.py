@@ -21,7 +21,7 @@ from prefect.tasks import exponential_backoff
 
 from core.config import get_settings
 from core.database import open_session
-from core.history_pruning import count_old_rows, prune_rows
+from core.operations.history_pruning import count_old_rows, prune_rows
 from flows.hooks import HOOKS
 from flows.infrastructure import is_infrastructure_error
 from flows.progress import Progress

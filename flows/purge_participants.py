@@ -8,7 +8,7 @@ from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
 from core.database import get_engine, open_session
-from core.purging import PurgeCertificate, WaitingPurge, purge_next, waiting_purges
+from core.participants.purging import PurgeCertificate, WaitingPurge, purge_next, waiting_purges
 from flows.hooks import HOOKS
 from flows.infrastructure import get_store, is_infrastructure_error
 from flows.progress import Progress

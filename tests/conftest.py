@@ -16,11 +16,10 @@ import core.database
 from core.config import Settings, get_settings
 from core.database import db
 from core.embedded import running
-from tests.factories import Factory
+from tests.support.factories import Factory
 from webapp import create_app
 
 pytest_plugins = ["tests.browser.fixtures"]
-VECTORS = Path(__file__).parent / "vectors"
 _numbers = itertools.count(1)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.database import db
 from core.models import SwitchName
-from core.switches import is_on
+from core.operations.switches import is_on
 
 CACHE_SECONDS = 20
 log = logging.getLogger(__name__)

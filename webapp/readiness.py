@@ -18,7 +18,7 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from core.config import REPOSITORY, Settings
-from core.readiness import DatabaseState, database_state
+from core.operations.readiness import DatabaseState, database_state
 from core.storage.errors import StoreError
 from webapp.stores import object_store
 

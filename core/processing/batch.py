@@ -16,6 +16,7 @@ from core.chunks.binning import bin_files
 from core.chunks.model import BinnedBatch
 from core.config import Settings
 from core.models import Participant, QueuedUpload, QueueState, StoredObject
+from core.operations.tallies import Integrity
 from core.processing.chunk_writing import ChunkTrouble, ChunkWriter, WrittenChunk
 from core.processing.daily_quantities import days_of, recompute_days
 from core.processing.fetching import StoredFile, fetch
@@ -26,7 +27,6 @@ from core.storage import ObjectStore, SealedStore
 from core.storage.sealed import SUFFIX
 from core.streams import SPECS, Platform, UnknownStream, stream_of_path
 from core.streams.paths import below_participant, file_time
-from core.tallies import Integrity
 from core.threads import Threads
 
 THREADS = 4

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from core.tallies import Counted, Numbers
+from core.operations.tallies import Counted, Numbers
 
 MOST_PARTICIPANTS_MISSING = 2
 SUMMED = ("batches", "files", "missing", "size_bytes", "chunks_written", "chunks_unchanged", "unchunked", "rows_kept")
@@ -19,7 +19,7 @@ class ProcessingReport:
 
     `with_missing` are the participants of whom files are missing. `rows_dropped` counts by reason; `failures` maps the
     paths of files that stay queued to why. `integrity` counts objects that are missing or damaged, by
-    `core.tallies.Integrity`.
+    `core.operations.tallies.Integrity`.
     """
 
     participants: set[int] = field(default_factory=set)

@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 from core.config import Settings
 from core.models import Participant, ProcessingStatus
 from core.models.participant import with_study_and_key
+from core.operations.tallies import add_tallies_at_once
 from core.processing.batch import process_batch
 from core.processing.claims import Scope, claimed_participant
 from core.processing.recording import put_back_missing
 from core.processing.report import ProcessingReport
 from core.storage import ObjectChanged, ObjectStore
-from core.tallies import add_tallies_at_once
 from core.threads import Threads
 
 __all__ = [

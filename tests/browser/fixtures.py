@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playw
 
 from core.config import REPOSITORY
 from core.crypto.passwords import PARTICIPANT_SCHEME, hash_password
-from tests.browser.portal import Portal
+from tests.browser.navigator import Portal
 
 ARGUMENTS = [
     "--no-sandbox",

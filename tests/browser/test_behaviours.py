@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import BrowserContext, Route, expect
 
-from tests.browser.portal import ParticipantsPage, Portal
-from tests.factories import Factory
+from tests.browser.navigator import ParticipantsPage, Portal
+from tests.support.factories import Factory
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 SWAPPED = """

@@ -10,8 +10,8 @@ from playwright.sync_api import BrowserContext, expect
 from core.database import db
 from core.models import Chunk, Study, UploadRecord
 from core.streams import SPECS, DataStream
-from tests.browser.portal import AddingPage, ParticipantPage, ParticipantsPage, Portal
-from tests.factories import Factory
+from tests.browser.navigator import AddingPage, ParticipantPage, ParticipantsPage, Portal
+from tests.support.factories import Factory
 
 GPS = SPECS[DataStream.GPS].number
 

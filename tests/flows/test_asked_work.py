@@ -15,7 +15,7 @@ from core.participants.batches import ask_for_batch
 from flows import process_uploads as dispatcher
 from flows.create_participants import create_participants
 from flows.process_uploads import process_uploads
-from tests.factories import Factory
+from tests.support.factories import Factory
 from webapp import flow_runs
 from webapp.flow_runs import REBUILD_SCHEDULES, start_run
 

@@ -20,9 +20,9 @@ from flows import reprocess_study as reprocess_flow
 from flows.audit_data import audit_data
 from flows.reprocess_study import reprocess_study
 from flows.sweeping import NoSuchStudy
-from tests.core.test_data_audit import add_chunk
-from tests.core.test_processing_batch import HEADER, process, queue
-from tests.factories import Factory
+from tests.core.operations.test_data_audit import add_chunk
+from tests.core.processing.test_batch import HEADER, process, queue
+from tests.support.factories import Factory
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,8 @@ from prefect.states import Crashed
 
 from core.config import get_settings
 from core.database import db
+from core.operations.tallies import Integrity, all_tallies
 from core.processing.report import ProcessingReport
-from core.tallies import Integrity, all_tallies
 from flows import process_participants
 from flows.hooks import HOOKS
 

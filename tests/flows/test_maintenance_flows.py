@@ -14,11 +14,11 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 
 import flows.infrastructure
-from core import purging
 from core.audit import SERVER
 from core.database import db
 from core.models import Heartbeat, Participant, QueuedUpload, StoredObject
-from core.purging import ask_for_purge
+from core.participants import purging
+from core.participants.purging import ask_for_purge
 from core.storage import StoreUnavailable
 from flows import audit_store as audit_flow
 from flows import compress_store as compress_flow
@@ -29,9 +29,9 @@ from flows.compress_store import compress_store
 from flows.prune_history import prune_history
 from flows.purge_participants import certify, purge_participants
 from flows.sweeping import NoSuchStudy
-from tests.core.test_processing_batch import HEADER, queue
-from tests.core.test_resealing import put_legacy, put_plain
-from tests.factories import Factory
+from tests.core.processing.test_batch import HEADER, queue
+from tests.core.storage.test_resealing import put_legacy, put_plain
+from tests.support.factories import Factory
 from webapp.stores import object_store
 
 

@@ -12,17 +12,17 @@ import flows.infrastructure
 from core.config import get_settings
 from core.database import db
 from core.models import Chunk, ProcessingStatus, QueuedUpload
+from core.operations.tallies import all_tallies
 from core.processing import run
 from core.processing.presence import counted_run, runs_present, sole_dispatcher
 from core.processing.report import ProcessingReport, StoreLooksWrong
 from core.storage import StoreUnavailable
 from core.streams import Platform
-from core.tallies import all_tallies
 from flows import process_participants as participants_flow
 from flows import process_uploads as uploads_flow
 from flows.process_participants import process_participants
 from flows.process_uploads import process_uploads, runs_wanted
-from tests.core.test_processing_batch import (
+from tests.core.processing.test_batch import (
     CASES,
     HEADER,
     assert_golden,
@@ -31,7 +31,7 @@ from tests.core.test_processing_batch import (
     queue,
     queue_golden_batch,
 )
-from tests.factories import Factory
+from tests.support.factories import Factory
 
 
 @pytest.fixture(autouse=True)

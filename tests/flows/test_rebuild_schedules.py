@@ -15,7 +15,7 @@ from core.surveys import rebuilding
 from core.surveys.rebuilding import sole_rebuilder
 from core.surveys.schedules import Absolute
 from flows.rebuild_schedules import rebuild_schedules
-from tests.factories import Factory
+from tests.support.factories import Factory
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from core.database import db
 from core.models import Chunk, QueuedUpload, UploadRecord
 from flows.process_participants import process_participants
 from flows.runners import runner_of
-from tests.core.test_processing_batch import HEADER, queue
-from tests.factories import Factory
+from tests.core.processing.test_batch import HEADER, queue
+from tests.support.factories import Factory
 
 PARTICIPANTS, FILES = 6, 5
 

@@ -3,8 +3,8 @@
 from functools import cache
 
 from ops.phones.encryption import data_line, key_line, read_public_key
-from tests.conftest import VECTORS
 from tests.fuzz.dice import Dice
+from tests.support.paths import VECTORS
 
 FOLDER = VECTORS / "device_files"
 PUBLIC_KEY = read_public_key((FOLDER / "test_client_public_key.txt").read_text().strip())

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from urllib.parse import quote_from_bytes
 
 from core.crypto.passwords import device_hash
-from tests.factories import PASSWORD
 from tests.fuzz.device_files import device_file, whole_files
 from tests.fuzz.dice import Dice
+from tests.support.factories import PASSWORD
 
 ENDPOINTS = (
     "upload",

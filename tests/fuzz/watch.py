@@ -22,10 +22,10 @@ from core.crypto.passwords import hash_participant_password
 from core.models import Participant
 from core.storage import SealedStore
 from core.streams import Platform
-from tests.factories import PASSWORD, Factory
 from tests.fuzz.expected import Expected, Person, expected_of
 from tests.fuzz.plain_files import plaintexts_or_none
 from tests.fuzz.requests import Request
+from tests.support.factories import PASSWORD, Factory
 from webapp.stores import object_store
 
 FORGET_EVERY = 60  # requests, after which what is queued counts as processed and all have their first password again

@@ -42,10 +42,10 @@ from ops.phones.history import Habit, collect_day
 from ops.phones.ledger import read_ledger
 from ops.phones.settings import ANDROID_REQUIRED
 from ops.phones.surveys import complaints, fill_in, is_shown
+from tests.support.paths import DEVICE_FILES, REPOSITORY
 
-VECTORS = Path(__file__).parents[1] / "vectors" / "device_files"
-CLIENT_PUBLIC_KEY = (VECTORS / "test_client_public_key.txt").read_text().strip()
-BODIES = {case["id"]: case for case in json.loads((VECTORS / "manifest.json").read_text())["bodies"]}
+CLIENT_PUBLIC_KEY = (DEVICE_FILES / "test_client_public_key.txt").read_text().strip()
+BODIES = {case["id"]: case for case in json.loads((DEVICE_FILES / "manifest.json").read_text())["bodies"]}
 SURVEY = {
     "_id": "Qm4vT8sZ1nB6xK2wR9cJ5hLp",
     "survey_type": "tracking_survey",
@@ -84,7 +84,7 @@ REGISTRATION = {"client_public_key": CLIENT_PUBLIC_KEY, "device_settings": SETTI
 @cache
 def private_key() -> tuple[int, int]:
     """Modulus and private exponent of the test pair."""
-    private = load_pem_private_key((VECTORS / "test_private_key.pem").read_bytes(), None)
+    private = load_pem_private_key((DEVICE_FILES / "test_private_key.pem").read_bytes(), None)
     assert isinstance(private, RSAPrivateKey)
     return private.private_numbers().public_numbers.n, private.private_numbers().d
 
@@ -239,7 +239,7 @@ def test_every_file_has_its_own_key() -> None:
 
 def vector(name: str) -> tuple[list[tuple[str, str]], bytes]:
     case = BODIES[name]
-    return list(case["fields"].items()), (VECTORS / case["body_file"]).read_bytes()
+    return list(case["fields"].items()), (DEVICE_FILES / case["body_file"]).read_bytes()
 
 
 @pytest.mark.parametrize("name", ["android_upload", "android_upload_empty_file"])
@@ -614,7 +614,7 @@ def test_the_command_ends_cleanly_on_sigterm(server: ScriptedServer) -> None:
             *(sys.executable, "-m", "ops.phones", "--server", server.address, "--participants", "-"),
             *("--seconds", "inf", "--rate", "2", "--backfill-days", "1"),
         ],
-        cwd=Path(__file__).parents[2],
+        cwd=REPOSITORY,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from core.data_audit import Oddities
-from core.purging import Belongings, PurgeCertificate, WaitingPurge
+from core.operations.data_audit import Oddities
+from core.participants.purging import Belongings, PurgeCertificate, WaitingPurge
 from core.reprocessing.participant import COUNTS
 from core.storage.audit import Mismatch
 from flows import audit_data, audit_store

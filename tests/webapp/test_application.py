@@ -11,8 +11,8 @@ from core.config import Settings, get_settings
 from core.database import db
 from core.storage import StoreUnavailable
 from core.storage.folder import FolderStore
-from tests.factories import Factory, phone_fields
 from tests.support.broken_requests import RawRequest, send, status_of
+from tests.support.factories import Factory, phone_fields
 from tests.support.gunicorn import gunicorn_on
 from webapp import create_app
 from webapp.database_errors import is_lost

@@ -11,8 +11,8 @@ from core.audit import SERVER
 from core.database import db
 from core.models import Participant, ParticipantBatch, Researcher, Study
 from core.participants.batches import ask_for_batch
-from tests.factories import Factory
-from tests.webapp.portal_visitor import Visitor
+from tests.support.factories import Factory
+from tests.support.portal_visitor import Visitor
 from webapp.portal import SECTIONS
 from webapp.portal.access.rules import access_rule_of
 

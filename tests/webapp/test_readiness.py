@@ -22,7 +22,7 @@ from core.models import ProcessingStatus
 from core.storage import StoreUnavailable
 from core.storage.folder import FolderStore
 from core.storage.s3 import S3Store
-from tests.core.test_storage import BUCKET, s3_endpoint, s3_settings  # noqa: F401  a fixture
+from tests.core.storage.test_storage import BUCKET, s3_endpoint, s3_settings  # noqa: F401  a fixture
 from webapp import create_app, readiness
 
 

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from core.config import Settings
 from core.logs import REQUEST_ID, JsonLines, ReadableLines, exception_text
-from tests.factories import Factory, phone_fields
-from tests.webapp.portal_visitor import Visitor
+from tests.support.factories import Factory, phone_fields
+from tests.support.portal_visitor import Visitor
 from webapp import create_app
 from webapp.portal.access.rules import ATTRIBUTE, AccessRule
 

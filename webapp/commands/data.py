@@ -87,7 +87,7 @@ def reprocess_study_command(
 @with_appcontext
 def audit_data_command(object_id: str | None, after: str, fix: bool, is_json: bool) -> None:
     """List what is odd in the data: impossible times, empty uploads, files set aside, rows without objects."""
-    from core.data_audit import Oddities, audit_participants, audit_queue  # numpy takes its time to load
+    from core.operations.data_audit import Oddities, audit_participants, audit_queue  # numpy takes its time to load
 
     study_id = the_study(object_id).id if object_id else None
     db.session.commit()

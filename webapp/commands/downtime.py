@@ -3,7 +3,7 @@
 from core.audit import COMMAND_LINE
 from core.database import db
 from core.models import SwitchName
-from core.switches import switch_of, turn_off, turn_on
+from core.operations.switches import switch_of, turn_off, turn_on
 from webapp.commands.output import CommandGroup, as_json, show
 
 downtime_commands = CommandGroup("downtime", help="Let phones and researchers wait; phones keep their data.")

@@ -83,7 +83,7 @@ def create_batches(is_json: bool) -> None:
 @as_json
 def purge(patient_id: str, confirmed_id: str | None, is_json: bool) -> None:
     """Ask that everything of a participant be deleted; from half an hour from now, for good."""
-    from core.purging import PAUSE, ask_for_purge  # numpy takes its time to load
+    from core.participants.purging import PAUSE, ask_for_purge  # numpy takes its time to load
 
     participant = participant_with_study(db.session(), patient_id)
     if participant is None:

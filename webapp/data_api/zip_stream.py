@@ -18,8 +18,8 @@ from core.crypto.seal import SealBroken
 from core.downloads.members import Member, members
 from core.downloads.query import DataQuery
 from core.models import DataAccessRecord, Study
+from core.operations.tallies import Counted, Integrity, add_tallies_at_once
 from core.storage import ObjectMissing, ObjectStore, SealedStore
-from core.tallies import Counted, Integrity, add_tallies_at_once
 
 FETCHERS = 4
 MOST_AHEAD = 16

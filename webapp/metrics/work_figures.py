@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.database import db
 from core.models import ProcessingStatus, QueuedUpload, QueueState
-from core.tallies import Counted, Integrity, all_tallies
+from core.operations.tallies import Counted, Integrity, all_tallies
 
 log = logging.getLogger(__name__)
 MOST_MS = 2000

@@ -12,6 +12,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from core.crypto.seal import SealBroken
 from core.database import db
 from core.models import Participant
+from core.operations.tallies import Counted, Integrity, add_tallies_at_once
 from core.phones.authentication import Level, Refused, admit, authenticate, has_right_password, known_participant
 from core.phones.tracking import remember_reports
 from core.phones.upload_outcomes import UploadOutcome
@@ -19,7 +20,6 @@ from core.phones.uploads import UploadContext
 from core.storage.errors import StoreError
 from core.storage.time_budget import store_time_limited_to
 from core.streams import Platform
-from core.tallies import Counted, Integrity, add_tallies_at_once
 from webapp.bodies import not_taken
 from webapp.phone.answers import RETRY_AFTER_SECONDS, Answer, text_answer
 from webapp.phone.forms import BodyTooLarge, PhoneForm, read_phone_form

@@ -14,8 +14,9 @@ from core.models import Participant, ParticipantActivity, QueuedUpload
 from ops.phones import bodies
 from ops.phones.encryption import encrypt_text, read_public_key
 from ops.phones.platforms import Platform
-from tests.factories import VECTORS, Factory, phone_fields
 from tests.support.broken_requests import BREAKING, RawRequest, Way, send, status_of
+from tests.support.factories import Factory, phone_fields
+from tests.support.paths import DEVICE_FILES
 
 SIZES = (0, 1, 30, 400, 3_000, 30_000)  # rows of about 50 bytes
 AT_ONCE = 12
@@ -37,7 +38,7 @@ class Attempt:
 def attempts_of(participant: Participant, ports: Sequence[int], count: int, seed: int) -> list[Attempt]:
     """Uploads with names of their own, of both platforms and all sizes, a third of them whole."""
     dice = random.Random(seed)
-    pem = (VECTORS / "test_client_public_key.txt").read_text().strip()
+    pem = (DEVICE_FILES / "test_client_public_key.txt").read_text().strip()
     key = read_public_key(pem)
     made = []
     for number in range(count):

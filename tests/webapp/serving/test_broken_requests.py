@@ -15,9 +15,10 @@ from core.database import db
 from core.models import Heartbeat, Participant, ProblemUpload, PushToken, QueuedUpload, RefusedUpload
 from ops.phones.encryption import encrypt_text, read_public_key
 from ops.phones.platforms import Platform
-from tests.factories import VECTORS, Factory, phone_fields
 from tests.support.broken_requests import BREAKING, RawRequest, Way, read_all, send, status_of
+from tests.support.factories import Factory, phone_fields
 from tests.support.gunicorn import gunicorn_on
+from tests.support.paths import DEVICE_FILES
 from tests.support.ports import wait_until
 from tests.support.proxies import HAPROXY, NGINX, haproxy_before, nginx_before
 from tests.webapp.serving.broken_uploads import activity_of, attempts_of, compared, run, upload_request
@@ -39,7 +40,7 @@ def participant(factory: Factory) -> Participant:
 
 
 def encrypted(rows: int, platform: Platform) -> bytes:
-    key = read_public_key((VECTORS / "test_client_public_key.txt").read_text().strip())
+    key = read_public_key((DEVICE_FILES / "test_client_public_key.txt").read_text().strip())
     return encrypt_text(["timestamp,accuracy,x,y,z", *(f"{n},unknown,1,2,3" for n in range(rows))], key, platform)
 
 

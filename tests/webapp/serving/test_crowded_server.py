@@ -21,9 +21,9 @@ from core.config import Settings
 from core.database import db
 from core.models import Participant, QueuedUpload
 from ops.phones.platforms import Platform
-from tests.core.test_processing_batch import HEADER, process, queue
-from tests.factories import Factory, phone_fields
+from tests.core.processing.test_batch import HEADER, process, queue
 from tests.support.broken_requests import RawRequest, Way, read_all, send, status_of
+from tests.support.factories import Factory, phone_fields
 from tests.support.gunicorn import gunicorn_on
 from tests.support.ports import wait_until
 from tests.webapp.serving.broken_uploads import upload_request

@@ -13,8 +13,8 @@ from core.config import Settings
 from core.database import db
 from core.models import QueuedUpload
 from ops.phones.platforms import Platform
-from tests.factories import Factory
 from tests.support.broken_requests import Way, read_all, send, status_of
+from tests.support.factories import Factory
 from tests.support.gunicorn import gunicorn_on
 from tests.support.ports import wait_until
 from tests.webapp.serving.broken_uploads import upload_request

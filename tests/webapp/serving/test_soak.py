@@ -16,8 +16,8 @@ from flask import Flask
 from core.config import Settings
 from core.models import Participant
 from ops.phones.platforms import Platform
-from tests.factories import Factory
 from tests.support.broken_requests import Way, send
+from tests.support.factories import Factory
 from tests.support.gunicorn import gunicorn_on
 from tests.support.ports import wait_until
 from tests.webapp.serving.broken_uploads import upload_request

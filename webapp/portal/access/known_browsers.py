@@ -6,8 +6,8 @@ from typing import Any
 from flask import Response, current_app, g, request
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from core.accounts.failed_sign_ins import address_source, browser_source
 from core.models import Researcher
-from core.signing_in.failures import address_source, browser_source
 
 A_YEAR_S = 365 * 24 * 3600
 MOST_PEOPLE = 5

@@ -6,10 +6,10 @@ from flask import Flask, g, request, session
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_login import LoginManager, UserMixin, login_user, logout_user
 
+from core.accounts import sessions
+from core.accounts.sessions import SessionLimits
 from core.database import db
 from core.models import PortalSession, Researcher
-from core.signing_in import sessions
-from core.signing_in.sessions import SessionLimits
 from webapp.stores import settings
 
 login_manager = LoginManager()

@@ -7,11 +7,11 @@ from flask import abort, flash, g, redirect, render_template, request, session, 
 from flask.typing import ResponseReturnValue
 
 from core.access import Capability, decide
+from core.accounts.failed_sign_ins import is_known_browser, is_locked, note_failure, note_success
 from core.crypto.passwords import RESEARCHER_SCHEME, hash_password, verify_password
 from core.database import db
 from core.models import Researcher
 from core.models.researcher import requester_of, researcher_by_username
-from core.signing_in.failures import is_known_browser, is_locked, note_failure, note_success
 from webapp.downtime import is_down
 from webapp.portal.access.forms import SignInForm
 from webapp.portal.access.known_browsers import remember_browser, source_of

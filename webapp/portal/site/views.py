@@ -7,7 +7,7 @@ from core.access import Capability
 from core.audit import actor_of
 from core.database import db
 from core.models import SwitchName
-from core.switches import switch_of, turn_off, turn_on
+from core.operations.switches import switch_of, turn_off, turn_on
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.section import Section
 from webapp.portal.site.forms import DowntimeForm
