@@ -2,6 +2,10 @@
 
 A file is a key line and data lines `IV:ciphertext`. Lines written as the apps write them are found, decoded and
 decrypted all at once (`device_lines`); any other line is read by itself, as leniently as the existing platform does.
+
+What the speed buys: 8 MB of accelerometer rows take a twelfth of the time of the plain version, which reads line by
+line (280 MB/s on one core, `tests/benchmarks/bench_device_file.py`). A phone waits while its file is decrypted, and
+sends everything again if that takes too long. The tests compare with the plain version, `tests/reference/device_file.py`.
 """
 
 import binascii

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import humanize
 from flask import g
 
 from core.streams import SPECS, DataStream, Platform, stream_by_number
@@ -46,15 +47,8 @@ def when(at: datetime, now: datetime) -> str:
 
 
 def span(length: timedelta) -> str:
-    """A length of time by its largest unit: `22 seconds`, `24 min`, `5 h`, `4 days`."""
-    seconds = max(int(length.total_seconds()), 0)
-    if seconds < 60:
-        return counted(seconds, "second")
-    if seconds < 3600:
-        return f"{seconds // 60} min"
-    if seconds < 86_400:
-        return f"{seconds // 3600} h"
-    return counted(seconds // 86_400, "day")
+    """A length of time by its largest unit: `22 seconds`, `24 minutes`, `5 hours`, `4 days`."""
+    return humanize.naturaldelta(max(length, timedelta()), months=False)
 
 
 def number(value: int) -> str:
@@ -90,13 +84,8 @@ def utc(at: datetime) -> str:
 
 
 def size(size_bytes: int | None) -> str:
-    """`1.3 MB`."""
-    value = float(size_bytes or 0)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:,.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError("unreachable")
+    """`1.3 MB`, in powers of 1,000."""
+    return humanize.naturalsize(size_bytes or 0)
 
 
 def stream_name(stream: int | None) -> str:
