@@ -71,6 +71,10 @@ class Capability(StrEnum):
     PARTICIPANT_EASY_ENROLLMENT = "participant.easy_enrollment"
     PARTICIPANT_RETIRE = "participant.retire"
     PARTICIPANT_UNRETIRE = "participant.unretire"
+    PARTICIPANT_WITHDRAW = "participant.withdraw"
+    PARTICIPANT_PAUSE = "participant.pause"
+    PARTICIPANT_TEST = "participant.test"
+    PARTICIPANT_NEW_PHONE = "participant.new_phone"
     PARTICIPANT_PUSH = "participant.push"
     PARTICIPANT_PURGE = "participant.purge"
     PARTICIPANT_EXPERIMENTS = "participant.experiments"
@@ -85,6 +89,8 @@ class Capability(StrEnum):
     EXPORT_CREATE = "export.create"
     LOCATION_VIEW = "location.view"
 
+    PROCESSING_RETRY = "processing.retry"
+    """Trying kept-aside uploads and failed processing again (CLAR-21)."""
     DATA_DOWNLOAD = "data.download"
     DATA_HISTORIES = "data.histories"
     STATISTICS_READ = "statistics.read"
@@ -149,18 +155,20 @@ TABLE: dict[Capability, Rule] = {
     **_rows(Scope.STUDY, _STAFF, C.RECORDINGS_PLAY, C.NOTES_EDIT, C.ALERTS_MANAGE),
     **_rows(Scope.STUDY, _STAFF, C.PARTICIPANT_CREATE, C.PARTICIPANT_FIELDS, C.PARTICIPANT_PUSH),
     **_rows(Scope.STUDY, _STAFF, C.PARTICIPANT_RESET_PASSWORD, C.PARTICIPANT_RESET_DEVICE),
-    **_rows(Scope.STUDY, _STAFF, C.PARTICIPANT_EASY_ENROLLMENT, C.PARTICIPANT_RETIRE),
+    **_rows(Scope.STUDY, _STAFF, C.PARTICIPANT_EASY_ENROLLMENT, C.PARTICIPANT_RETIRE, C.PARTICIPANT_WITHDRAW),
+    **_rows(Scope.STUDY, _STAFF, C.PARTICIPANT_PAUSE, C.PARTICIPANT_TEST, C.PARTICIPANT_NEW_PHONE),
     # Study administrators.
     **_rows(Scope.STUDY, _ADMINS, C.STUDY_APP_SETTINGS, C.STUDY_IMPORT, C.STUDY_RENAME, C.STUDY_TIMEZONE),
     **_rows(Scope.STUDY, _ADMINS, C.STUDY_SECURITY, C.STUDY_EASY_ENROLLMENT, C.STUDY_STATUS, C.AUDIT_STUDY),
-    **_rows(Scope.STUDY, _ADMINS, C.WEBHOOK_MANAGE, C.LOCATION_VIEW),
+    **_rows(Scope.STUDY, _ADMINS, C.WEBHOOK_MANAGE, C.LOCATION_VIEW, C.PROCESSING_RETRY),
     **_rows(Scope.STUDY, _ADMINS | {Role.STUDY_ANALYST}, C.FOREST_DOWNLOAD),
     # To which researchers they may do it is limited further by the pages that act on researchers.
     **_rows(Scope.STUDY, _ADMINS, C.RELATION_ADD, C.RELATION_REMOVE, C.RELATION_ELEVATE),
     **_rows(Scope.SITE, _ADMINS, C.RESEARCHER_LIST, C.RESEARCHER_CREATE),
     **_rows(Scope.SITE, _ADMINS, C.RESEARCHER_SET_PASSWORD, C.RESEARCHER_RESET_MFA),
-    # Site administrators alone. A purge is among it until a setting opens it to roles in the study.
-    **_rows(Scope.STUDY, _SITE, C.PARTICIPANT_PURGE),
+    # DATA_DELETION_USERTYPE may narrow it to administrators (PERM-73).
+    **_rows(Scope.STUDY, _STAFF, C.PARTICIPANT_PURGE),
+    # Site administrators alone.
     **_rows(Scope.STUDY, _SITE, C.STUDY_HIDE, C.STUDY_UNHIDE, C.STUDY_STOP, C.STUDY_END_DATE),
     **_rows(Scope.STUDY, _SITE, C.STUDY_FOREST_SWITCH, C.FOREST_RUN, C.FOREST_NIGHTLY),
     **_rows(Scope.STUDY, _SITE, C.PARTICIPANT_UNRETIRE, C.PARTICIPANT_EXPERIMENTS, C.RELATION_DEMOTE),
@@ -169,16 +177,22 @@ TABLE: dict[Capability, Rule] = {
 }
 
 
+PURGE_ROLES = {"study_researcher": _STAFF, "study_admin": _ADMINS, "site_admin": _SITE}
+"""Who may purge, by the values of DATA_DELETION_USERTYPE (PERM-73)."""
+
+
 @dataclass(frozen=True)
 class Requester:
     """Who asks: a researcher, or a program with a researcher's API key.
 
-    `study_roles` maps the number of a study to the role in it, of studies that are not hidden.
+    `study_roles` maps the number of a study to the role in it, of studies that are not hidden. `may_purge` are the
+    roles that may purge participants by the server's setting (PERM-73).
     """
 
     is_site_admin: bool = False
     study_roles: Mapping[int, Role] = field(default_factory=dict)
     uses_key: bool = False
+    may_purge: frozenset[Role] = _STAFF
 
     def roles_in(self, study_id: int | None) -> frozenset[Role]:
         """The roles that count in a study; without one, those on the site and in any study."""
@@ -251,7 +265,7 @@ def decide(
     """
     rule = TABLE[capability]
     if rule.scope is not Scope.STUDY:
-        return _by_role(actor, rule, actor.roles_in(None))
+        return _by_role(actor, capability, actor.roles_in(None))
     if study is None or not _is_visible(study, actor, capability):
         return Decision(Outcome.NOT_FOUND, "There is no such study.")
     roles = actor.roles_in(study.id)
@@ -259,7 +273,7 @@ def decide(
         return Decision(Outcome.FORBIDDEN, "This account has no role in the study.")
     if isinstance(participant, Unknown) or (participant is not None and participant.study_id != study.id):
         return Decision(Outcome.NOT_FOUND, "There is no such participant in the study.")
-    return _by_role(actor, rule, roles)
+    return _by_role(actor, capability, roles)
 
 
 def _is_visible(study: StudyFacts, actor: Requester, capability: Capability) -> bool:
@@ -267,9 +281,11 @@ def _is_visible(study: StudyFacts, actor: Requester, capability: Capability) -> 
     return study.hidden_at is None or (capability is Capability.STUDY_UNHIDE and actor.is_site_admin)
 
 
-def _by_role(actor: Requester, rule: Rule, roles: frozenset[Role]) -> Decision:
+def _by_role(actor: Requester, capability: Capability, roles: frozenset[Role]) -> Decision:
+    rule = TABLE[capability]
     if actor.uses_key and (not rule.is_open_to_keys or roles == {Role.RESEARCHER, Role.STUDY_VIEWER}):
         return Decision(Outcome.FORBIDDEN, "An API key of this account cannot do this.")
-    if not roles & rule.roles:
+    allowed = rule.roles & actor.may_purge if capability is Capability.PARTICIPANT_PURGE else rule.roles
+    if not roles & allowed:
         return Decision(Outcome.FORBIDDEN, "The role of this account does not include this.")
     return ALLOWED

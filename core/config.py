@@ -90,6 +90,10 @@ class Settings(BaseSettings):
     downloadable_apk_url: str | None = Field(None, validation_alias="DOWNLOADABLE_APK_URL")
     privacy_policy_url: str | None = Field(None, validation_alias="PRIVACY_POLICY_URL")
 
+    data_deletion_usertype: Literal["study_researcher", "study_admin", "site_admin"] = Field(
+        "study_researcher", validation_alias="DATA_DELETION_USERTYPE"
+    )
+
     metrics_token: SecretStr | None = Field(None, validation_alias="METRICS_TOKEN")
     metrics_networks: str = Field("", validation_alias="METRICS_NETWORKS")
 

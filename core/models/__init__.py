@@ -2,7 +2,9 @@
 
 from core.models.app_settings import AppSettings
 from core.models.audit_record import AuditRecord
+from core.models.bulk_edit import BulkEdit, BulkEditRow
 from core.models.chunk import Chunk
+from core.models.custom_field import CustomField, FieldValue
 from core.models.daily_statistics import DailyStatistics
 from core.models.data_access import DataAccessRecord
 from core.models.event_rebuild import EventRebuild
@@ -10,6 +12,7 @@ from core.models.intervention import Intervention, InterventionDate
 from core.models.operations import Switch, SwitchName, Tally
 from core.models.participant import Heartbeat, Participant, ParticipantActivity
 from core.models.participant_batch import BatchState, ParticipantBatch
+from core.models.participation import Departure, DepartureKind, Note, Pause, WithdrawalReason
 from core.models.phone_history import (
     AppVersion,
     EventKind,
@@ -18,6 +21,7 @@ from core.models.phone_history import (
     PushReceipt,
     StatusReport,
 )
+from core.models.portal_preferences import ParticipantColumns, StudyStar
 from core.models.purge import Purge
 from core.models.push_credentials import CredentialKind, PushCredential
 from core.models.push_token import PushService, PushToken
@@ -30,6 +34,7 @@ from core.models.schedule import (
     Schedule,
     ScheduledEvent,
 )
+from core.models.settings_history import AppSettingsVersion, ConsentSent, ConsentVersion
 from core.models.signing_in import PortalSession, SignInFailures
 from core.models.stored_object import SealKind, StoredObject
 from core.models.study import Study
@@ -48,25 +53,37 @@ from core.models.upload import (
 __all__ = [
     "ApiKey",
     "AppSettings",
+    "AppSettingsVersion",
     "AppVersion",
     "AttemptKind",
     "AuditRecord",
     "BatchState",
+    "BulkEdit",
+    "BulkEditRow",
     "Chunk",
+    "ConsentSent",
+    "ConsentVersion",
     "CredentialKind",
+    "CustomField",
     "DailyStatistics",
     "DataAccessRecord",
+    "Departure",
+    "DepartureKind",
     "EventKind",
     "EventRebuild",
     "EventState",
+    "FieldValue",
     "Heartbeat",
     "Intervention",
     "InterventionDate",
+    "Note",
     "NotificationAttempt",
     "Participant",
     "ParticipantActivity",
     "ParticipantBatch",
+    "ParticipantColumns",
     "ParticipantEvent",
+    "Pause",
     "PhoneReport",
     "PortalSession",
     "ProblemUpload",
@@ -92,6 +109,7 @@ __all__ = [
     "StoredObject",
     "Study",
     "StudyRole",
+    "StudyStar",
     "Survey",
     "SurveyType",
     "SurveyVersion",
@@ -99,4 +117,5 @@ __all__ = [
     "SwitchName",
     "Tally",
     "UploadRecord",
+    "WithdrawalReason",
 ]

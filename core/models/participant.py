@@ -27,7 +27,8 @@ class Participant(Model):
 
     `batch_id` is the batch that it was made in. `device_id` is empty until a phone registers; `os_type` is that of the
     last registration; `timezone_name` is null while the phone's zone is unknown; `is_watched_closely` keeps a status
-    report with every request (PHONE-125).
+    report with every request (PHONE-125). `external_id` is the clinic's own id; `is_test` marks a phone of the study
+    team (CLAR-37); `retired_by_id` is the researcher who retired the participant, and may undo it (PORTAL-135).
     """
 
     __tablename__ = "participants"
@@ -42,7 +43,10 @@ class Participant(Model):
     has_easy_enrollment: Mapped[bool] = mapped_column(server_default=sa.false())
     is_watched_closely: Mapped[bool] = mapped_column(server_default=sa.false())
     batch_id: Mapped[int | None] = mapped_column(sa.ForeignKey("participant_batches.id", ondelete="RESTRICT"))
+    external_id: Mapped[str | None] = mapped_column(sa.Text)
+    is_test: Mapped[bool] = mapped_column(server_default=sa.false())
     retired_at: Mapped[At | None]
+    retired_by_id: Mapped[int | None] = mapped_column(sa.BigInteger)
     purge_asked_at: Mapped[At | None]
     purged_at: Mapped[At | None]
     created_at: Mapped[CreatedAt]
@@ -55,6 +59,13 @@ class Participant(Model):
         sa.CheckConstraint("patient_id ~ '^[1-9a-z]{1,8}$'", name="patient_id"),
         sa.Index(None, "study_id", "patient_id"),
         sa.Index(None, "study_id", "created_at"),
+        sa.Index(
+            "uq_participants_external_id",
+            "study_id",
+            sa.func.lower(external_id),
+            unique=True,
+            postgresql_where=sa.text("external_id IS NOT NULL"),
+        ),
         sa.Index("ix_participants_batch_id", "batch_id", postgresql_where=sa.text("batch_id IS NOT NULL")),
     )
 

@@ -1,8 +1,10 @@
 """Batches of participants that are made in the background (CLAR-32)."""
 
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.database import Model
@@ -21,7 +23,8 @@ class ParticipantBatch(Model):
     """So many participants of a study, under a name. Passwords are nowhere: a download makes them.
 
     `made` grows in the transactions that add the participants; `error` is why the last try stopped. `asked_by` is a
-    researcher's name, null for a command.
+    researcher's name, null for a command. `rows` holds, for a batch that came from a file, what each participant gets:
+    {"external_id": text or null, "fields": {id of a custom field: value}}.
     """
 
     __tablename__ = "participant_batches"
@@ -33,6 +36,7 @@ class ParticipantBatch(Model):
     made: Mapped[int] = mapped_column(server_default="0")
     state: Mapped[str] = mapped_column(sa.Text, server_default=BatchState.WAITING)
     error: Mapped[str | None] = mapped_column(sa.Text)
+    rows: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     asked_by: Mapped[str | None] = mapped_column(sa.Text)
     asked_at: Mapped[CreatedAt]
     ended_at: Mapped[At | None]

@@ -83,6 +83,7 @@ class EventKind(StrEnum):
     REGISTERED = "registered"
     DEVICE_CHANGED = "device changed"
     PASSWORD_CHANGED = "password changed"  # noqa: S105  by the phone
+    ZONE_CHANGED = "zone changed"
 
 
 class ParticipantEvent(Model):

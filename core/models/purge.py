@@ -1,5 +1,7 @@
 """How far the purge of a participant has come (STORE-9)."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -14,6 +16,8 @@ class Purge(Model):
     `asked_by` is a researcher's name, or null for a command. `moved_at` is when a try began or last deleted something.
     `files_deleted` counts objects, `versions_deleted` their older versions and marks of deletion, `rows_deleted` rows
     by table. A crash between a deletion and its count loses the count. `trouble` is why the last try did not end.
+    `before` is what the participant's row held when the purge was asked for. It brings that back until the purge
+    begins, and is emptied then (PORTAL-136).
     """
 
     __tablename__ = "purges"
@@ -26,3 +30,4 @@ class Purge(Model):
     versions_deleted: Mapped[int] = mapped_column(sa.BigInteger, server_default="0")
     rows_deleted: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=sa.text("'{}'"))
     trouble: Mapped[str | None] = mapped_column(sa.Text)
+    before: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))

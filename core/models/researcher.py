@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from core.access import STORED_ROLES, Requester, Role
+from core.access import PURGE_ROLES, STORED_ROLES, Requester, Role
 from core.crypto.passwords import hash_password
 from core.database import Model
 from core.models.columns import At, CreatedAt, Id, one_of
@@ -88,10 +88,17 @@ def researcher_by_username(session: "sa.orm.Session", username: str) -> Research
     )
 
 
-def requester_of(session: "sa.orm.Session", researcher: Researcher, *, uses_key: bool = False) -> Requester:
+def requester_of(
+    session: "sa.orm.Session",
+    researcher: Researcher,
+    *,
+    uses_key: bool = False,
+    least_purge_role: str = "study_researcher",
+) -> Requester:
     """The researcher, or the program with the researcher's key, as `decide` knows them; one query.
 
-    Roles are looked up at each request, so that a change of them works at once (PERM-2).
+    `least_purge_role` is the setting DATA_DELETION_USERTYPE. Roles are looked up
+    at each request, so that a change of them works at once (PERM-2).
     """
     rows = session.execute(
         sa.select(StudyRole.study_id, StudyRole.role)
@@ -99,7 +106,7 @@ def requester_of(session: "sa.orm.Session", researcher: Researcher, *, uses_key:
         .where(StudyRole.researcher_id == researcher.id, Study.hidden_at.is_(None))
     )
     study_roles = {study_id: Role(role) for study_id, role in rows}
-    return Requester(researcher.is_site_admin, study_roles, uses_key)
+    return Requester(researcher.is_site_admin, study_roles, uses_key, PURGE_ROLES[least_purge_role])
 
 
 class NamedStudy(NamedTuple):

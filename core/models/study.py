@@ -30,6 +30,8 @@ class Study(Model):
     """A study. Never deleted: hiding keeps everything and stops it (PORTAL-92).
 
     `imported_at` is set where its objects may be those of the existing platform, some under keys without `.zst`.
+    `stopped_at` is when it was last stopped by hand. The two password columns are rules for its
+    researchers (PORTAL-98).
     """
 
     __tablename__ = "studies"
@@ -44,8 +46,11 @@ class Study(Model):
     timezone_name: Mapped[str] = mapped_column(sa.Text, server_default="America/New_York")
     end_on: Mapped[date | None]
     is_stopped_by_hand: Mapped[bool] = mapped_column(server_default=sa.false())
+    stopped_at: Mapped[At | None]
     hidden_at: Mapped[At | None]
     has_easy_enrollment: Mapped[bool] = mapped_column(server_default=sa.false())
+    password_minimum_length: Mapped[int] = mapped_column(server_default="8")
+    password_max_age_days: Mapped[int | None]
     imported_at: Mapped[At | None]
     created_at: Mapped[CreatedAt]
 
@@ -53,6 +58,8 @@ class Study(Model):
 
     __table_args__ = (
         sa.Index("uq_studies_name", sa.func.lower(name), unique=True),
+        sa.CheckConstraint("password_minimum_length BETWEEN 8 AND 20", name="password_minimum_length"),
+        sa.CheckConstraint("password_max_age_days BETWEEN 30 AND 365", name="password_max_age_days"),
         sa.CheckConstraint("object_id ~ '^[A-Za-z0-9]{1,64}$'", name="object_id"),
     )
 

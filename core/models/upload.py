@@ -13,9 +13,14 @@ from core.models.columns import At, CreatedAt, Id, one_of
 
 
 class QueueState(StrEnum):
-    """Whether a queued file is still tried. Failed ones stay listed until somebody puts them back (PROC-53)."""
+    """Whether a queued file is still tried. Failed ones stay listed until somebody puts them back (PROC-53).
+
+    Held ones came within ten minutes after their participant was retired or their study stopped: an undo of that lets
+    them be processed, else they are deleted (CLAR-12).
+    """
 
     WAITING = "waiting"
+    HELD = "held"
     FAILED = "failed"
 
 
@@ -40,6 +45,8 @@ class QueuedUpload(Model):
     __table_args__ = (
         one_of("state", QueueState),
         sa.Index("ix_upload_queue_waiting", "participant_id", "path", postgresql_where=sa.text("state = 'waiting'")),
+        sa.Index("ix_upload_queue_held", "received_at", postgresql_where=sa.text("state = 'held'")),
+        sa.Index("ix_upload_queue_failed", "study_id", "path", postgresql_where=sa.text("state = 'failed'")),
         sa.Index("ix_upload_queue_oldest", "received_at", postgresql_where=sa.text("state = 'waiting'")),
     )
 
@@ -72,6 +79,7 @@ class ProblemUpload(Model):
 
     `object_path` is where the bytes are; `line_errors` lists {line, kind} of lines that did not decrypt (PHONE-110).
     `is_sender_proven` says of a file that was not decrypted whether its request had the participant's password.
+    `outcome` is what came of trying it again, null while nobody did or it still cannot be read.
     """
 
     __tablename__ = "upload_problems"
@@ -85,6 +93,8 @@ class ProblemUpload(Model):
     line_errors: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
     is_sender_proven: Mapped[bool | None]
     received_at: Mapped[CreatedAt]
+    tried_again_at: Mapped[At | None]
+    outcome: Mapped[str | None] = mapped_column(sa.Text)
 
     __table_args__ = (sa.Index(None, "participant_id", "received_at"),)
 

@@ -1,11 +1,11 @@
 """The table of capabilities and roles, and the function that asks it (PERM-90, CLAR-8)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
 
-from core.access import TABLE, UNKNOWN, Capability, Outcome, Requester, Role, Scope, decide
+from core.access import PURGE_ROLES, TABLE, UNKNOWN, Capability, Outcome, Requester, Role, Scope, decide
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ PERM_90 = {
         "participant.reset_password",
         "participant.reset_device",
         "participant.easy_enrollment",
+        "participant.purge",
+        "participant.withdraw",
+        "participant.pause",
+        "participant.test",
+        "participant.new_phone",
         "participant.retire",
         "participant.push",
         "survey.edit",
@@ -59,6 +64,7 @@ PERM_90 = {
         "study.easy_enrollment",
         "study.status",
         "audit.study",
+        "processing.retry",
         "webhook.manage",
         "location.view",
         "relation.add",
@@ -76,7 +82,6 @@ PERM_90 = {
         "study.stop",
         "study.end_date",
         "study.forest_switch",
-        "participant.purge",
         "participant.unretire",
         "participant.experiments",
         "forest.run",
@@ -129,6 +134,16 @@ def test_a_key_does_only_what_is_open_to_keys_and_never_more_than_its_owner(capa
     }
     assert allowed == (set(who) & set(LETTERS) - {"v"} if "K" in who else set())
     assert _may(Requester(is_site_admin=True, uses_key=True), capability) == ("K" in who)
+
+
+@pytest.mark.parametrize(("least", "roles"), [("study_researcher", "sar"), ("study_admin", "sa"), ("site_admin", "s")])
+def test_a_setting_says_who_may_purge(least: str, roles: str):
+    """PERM-73: it narrows, and never opens a purge to keys or to those who only read."""
+    purge, may = Capability.PARTICIPANT_PURGE, PURGE_ROLES[least]
+    people = {letter: Requester(study_roles={1: role}, may_purge=may) for letter, role in LETTERS.items()}
+    people["s"] = Requester(is_site_admin=True, may_purge=may)
+    assert {letter for letter, person in people.items() if _may(person, purge)} == set(roles)
+    assert not any(_may(replace(person, uses_key=True), purge) for person in people.values())
 
 
 def test_ones_own_account_is_everybodys():

@@ -12,12 +12,24 @@ import sqlalchemy as sa
 from click.testing import Result
 from flask import Flask
 from moto.server import ThreadedMotoServer
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from core.audit import COMMAND_LINE, SERVER
 from core.crypto.passwords import verify_password
 from core.database import db
-from core.models import Participant, ParticipantEvent, Purge, ReprocessingJob, StoredObject, Survey, SurveyVersion
+from core.models import (
+    BulkEdit,
+    ConsentVersion,
+    CustomField,
+    Participant,
+    ParticipantEvent,
+    Purge,
+    ReprocessingJob,
+    StoredObject,
+    Survey,
+    SurveyVersion,
+)
 from core.models.participant import participant_with_study
 from core.participants import purging
 from core.participants.purging import (
@@ -96,11 +108,13 @@ def values_for(table: sa.Table, study_id: int) -> dict[str, Any]:
     if "job_id" in table.c:
         job = sa.insert(ReprocessingJob).values(study_id=study_id).returning(ReprocessingJob.id)
         references["job_id"] = db.session.scalar(job)
+    for name, parent in parents_of(study_id).items():
+        if name in table.c:
+            references[name] = db.session.scalar(parent)
     checked = {"kind": "manual", "service": "fcm", "reason": "junk name", "detail": {"device_id": "d0"}}
-    if table.name == "participant_events":
-        checked["kind"] = "registered"
+    checked |= {"participant_events": {"kind": "registered"}, "departures": {"kind": "completed"}}.get(table.name, {})
     now = datetime.now(UTC)
-    by_type = {sa.Text: f"x{now}", sa.DateTime: now, sa.Uuid: sa.func.gen_random_uuid(), sa.Date: now.date()}
+    by_type = {sa.Text: f"x{now}", sa.DateTime: now, sa.Uuid: sa.func.gen_random_uuid(), sa.Date: now.date(), JSONB: {}}
     values: dict[str, Any] = {}
     for column in table.columns:
         is_free = column.nullable or column.server_default is not None or column.name == "participant_id"
@@ -111,6 +125,20 @@ def values_for(table: sa.Table, study_id: int) -> dict[str, Any]:
         else:
             values[column.name] = next((v for kind, v in by_type.items() if isinstance(column.type, kind)), 1)
     return values
+
+
+def parents_of(study_id: int) -> dict[str, Any]:
+    """For columns that refer to another row of the study: the statement that adds one and gives its number."""
+    name = f"x{datetime.now()}"
+    consent = {"study_id": study_id, "number": 1, "author_name": "x", "form_text": "", "sections": {}}
+    edit = {"study_id": study_id, "author_name": "x", "summary": "x"}
+    return {
+        "field_id": sa.insert(CustomField).values(study_id=study_id, name=name).returning(CustomField.id),
+        "consent_version_id": sa.insert(ConsentVersion)
+        .values(consent | {"number": hash(name) % 1_000_000})
+        .returning(ConsentVersion.id),
+        "bulk_edit_id": sa.insert(BulkEdit).values(edit).returning(BulkEdit.id),
+    }
 
 
 def survey_study(survey: Survey) -> Any:

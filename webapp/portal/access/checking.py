@@ -14,7 +14,7 @@ from flask_wtf import CSRFProtect
 
 from core.access import UNKNOWN, Capability, Decision, Outcome, Requester, decide
 from core.database import db
-from core.models import Study
+from core.models import Researcher, Study
 from core.models.participant import participant_in_study
 from core.models.researcher import requester_of
 from webapp.portal.access.known_browsers import set_cookie
@@ -23,6 +23,7 @@ from webapp.portal.access.sessions import note_page
 from webapp.portal.frame.pages import lead_to, wants_json
 from webapp.portal.frame.section import Section
 from webapp.security import refuse_nul
+from webapp.stores import settings
 
 MOST_FORM_BYTES = 1 << 20
 LONGEST_NUMBER = 18  # digits of a 64-bit number
@@ -51,13 +52,17 @@ def check_access() -> ResponseReturnValue | None:
         return _to_sign_in(rule)
     if rule.needs_token and g.researcher:  # without a session there is nothing that another site could misuse
         csrf.protect()
-    g.actor = requester_of(db.session(), g.researcher) if g.researcher else None
+    g.actor = _actor(g.researcher) if g.researcher else None
     if rule.capability:
         _check_capability(g.actor, rule.capability, is_about_study=rule.is_about_study)
     if rule.needs_session and not rule.is_open_to_forced and g.researcher.must_change_password:
         flash("This password was meant for one use. Set your own to go on.", "warn")
         return lead_to(url_for("account.page"))
     return None
+
+
+def _actor(researcher: Researcher) -> Requester:
+    return requester_of(db.session(), researcher, least_purge_role=settings().data_deletion_usertype)
 
 
 def _check_capability(actor: Requester, capability: Capability, *, is_about_study: bool) -> None:

@@ -1,0 +1,33 @@
+"""Custom fields of a study and their values: what a study team notes of each participant (PORTAL-170)."""
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.database import Model
+from core.models.columns import CreatedAt, Id
+
+
+class CustomField(Model):
+    """A named field; each participant of the study may have a value of it. Names are unique ignoring case."""
+
+    __tablename__ = "custom_fields"
+
+    id: Mapped[Id]
+    study_id: Mapped[int] = mapped_column(sa.ForeignKey("studies.id", ondelete="RESTRICT"))
+    name: Mapped[str] = mapped_column(sa.Text)
+    created_at: Mapped[CreatedAt]
+
+    __table_args__ = (sa.Index("uq_custom_fields_name", "study_id", sa.func.lower(name), unique=True),)
+
+
+class FieldValue(Model):
+    """A participant's value of a custom field; no row while it is empty."""
+
+    __tablename__ = "field_values"
+
+    participant_id: Mapped[int] = mapped_column(sa.ForeignKey("participants.id", ondelete="RESTRICT"), primary_key=True)
+    field_id: Mapped[int] = mapped_column(sa.ForeignKey("custom_fields.id", ondelete="CASCADE"), primary_key=True)
+    value: Mapped[str] = mapped_column(sa.Text)
+
+    # Long values are no names of sites or groups; an index row holds less than 3 kB.
+    __table_args__ = (sa.Index("ix_field_values_value", "field_id", sa.func.left(sa.func.lower(value), 100)),)
