@@ -5,7 +5,8 @@ decrypted all at once (`device_lines`); any other line is read by itself, as len
 
 What the speed buys: 8 MB of accelerometer rows take a twelfth of the time of the plain version, which reads line by
 line (280 MB/s on one core, `tests/benchmarks/bench_device_file.py`). A phone waits while its file is decrypted, and
-sends everything again if that takes too long. The tests compare with the plain version, `tests/reference/device_file.py`.
+sends everything again if that takes too long. The tests compare with that plain version,
+`tests/reference/device_file.py`.
 """
 
 import binascii
