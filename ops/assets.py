@@ -32,6 +32,7 @@ ICONS = (
     "download",
     "folder-open",
     "key-round",
+    "layout-dashboard",
     "log-out",
     "menu",
     "power",

@@ -61,7 +61,7 @@ def main() -> None:
             "wrong_secrets": {"access_key": access_key},
             "stopping_readers": key | {"study_id": study.object_id},
             "silent": {},
-            "viewers": {"cookie": cookie_of(server, password), "pages": [f"/view_study/{study.id}"]},
+            "viewers": {"cookie": cookie_of(server, password), "pages": [f"/view_study/{study.id}/participants"]},
         }
         transport, ledger = Transport(server.address, connections=PHONES), Ledger()
         phones = [

@@ -33,6 +33,11 @@ class Portal:
 
     def chooses_study(self, name: str) -> "ParticipantsPage":
         self.page.get_by_role("main").get_by_role("link", name=name).click()
+        self.sees_heading(name)
+        return self.opens_participants()
+
+    def opens_participants(self) -> "ParticipantsPage":
+        self.page.get_by_role("navigation", name="Study").get_by_role("link", name="Participants", exact=True).click()
         return ParticipantsPage(self)
 
     def signs_out(self) -> None:

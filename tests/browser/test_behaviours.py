@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import BrowserContext, Route, expect
 
-from tests.browser.navigator import ParticipantsPage, Portal
+from tests.browser.navigator import Portal
 from tests.support.factories import Factory
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
@@ -19,7 +19,7 @@ def test_a_copy_button_that_was_swapped_in_copies(portal: Portal, factory: Facto
     study = factory.study("Sleep")
     factory.researcher("anna", study=study)
     portal.signs_in("anna")
-    _, password = ParticipantsPage(portal).adds_participants().adds_one()
+    _, password = portal.opens_participants().adds_participants().adds_one()
     portal.page.get_by_role("button", name="Copy the password").click()
     expect(portal.page.locator("#said")).to_have_text("Copied")
     assert portal.page.evaluate("navigator.clipboard.readText()") == password
@@ -31,8 +31,8 @@ def test_polling_and_scrolling_begin_in_what_was_swapped_in_and_end_with_it(port
     factory.researcher("anna", study=study)
     portal.page.clock.install()
     portal.signs_in("anna")
-    ParticipantsPage(portal)
-    path = f"/view_study/{study.id}/figures"
+    portal.opens_participants()
+    path = f"/view_study/{study.id}/participants/figures"
     polled: list[str] = []
 
     def answer(route: Route) -> None:

@@ -64,7 +64,7 @@ def test_a_researcher_signs_in_chooses_a_study_and_finds_participants(portal: Po
     expect(portal.page.get_by_role("status")).to_contain_text("do not match")
     portal.signs_in("mlopez")
     participants = portal.chooses_study("Mood and movement")
-    home = f"/view_study/{study.id}"
+    home = f"/view_study/{study.id}/participants"
     participants.shows("xaaaaaab", 50)
     participants.says("1–50 of 120 participants")
 
@@ -92,7 +92,7 @@ def test_a_researcher_signs_in_chooses_a_study_and_finds_participants(portal: Po
 
 
 def test_participants_are_added_and_their_passwords_shown_once(portal: Portal, study: Study):
-    portal.opens(f"/view_study/{study.id}")
+    portal.opens(f"/view_study/{study.id}/participants")
     portal.signs_in("mlopez")
     adding = ParticipantsPage(portal).adds_participants()
     first, second = adding.adds_one(), adding.adds_one()
@@ -131,7 +131,7 @@ def test_a_participants_page_fills_while_one_looks_at_it(portal: Portal, study: 
 
 def test_figures_of_a_study_renew_themselves(portal: Portal, study: Study):
     portal.page.clock.install()
-    portal.opens(f"/view_study/{study.id}")
+    portal.opens(f"/view_study/{study.id}/participants")
     portal.signs_in("mlopez")
     participants = ParticipantsPage(portal)
     participants.says("none so far")
@@ -147,7 +147,7 @@ def test_figures_of_a_study_renew_themselves(portal: Portal, study: Study):
 
 
 def test_a_page_says_when_its_figures_are_not_up_to_date(portal: Portal, study: Study):
-    portal.opens(f"/view_study/{study.id}")
+    portal.opens(f"/view_study/{study.id}/participants")
     portal.signs_in("mlopez")
     ParticipantsPage(portal)
     polled = portal.page.locator("[data-poll]")
@@ -170,7 +170,7 @@ def test_everything_is_reached_by_keyboard(portal: Portal, study: Study):
     portal.presses("Tab")
     expect(portal.focused).to_have_text("Skip to content")
     portal.presses("Enter", "j", "Enter")
-    ParticipantsPage(portal)
+    portal.sees_heading("Mood and movement")
     portal.presses("/")
     portal.page.keyboard.type("xaaaabca")
     ParticipantsPage(portal).shows("xaaaabca", 1)
@@ -198,7 +198,7 @@ def test_a_narrow_screen_scrolls_only_down(portal: Portal, study: Study, scheme:
     for path in (
         "/choose_study",
         "/manage_credentials",
-        f"/view_study/{study.id}",
+        f"/view_study/{study.id}/participants",
         f"/view_study/{study.id}/add_participants",
         f"/view_study/{study.id}/participant/xaaaabca",
         f"/view_study/{study.id}/participant/xaaaaaab",

@@ -25,6 +25,7 @@ class NavigationItem:
 
 
 STUDY_NAVIGATION = (
+    NavigationItem("overview", "studies.overview", "Overview", "layout-dashboard", Capability.STUDY_VIEW),
     NavigationItem("participants", "participants.list", "Participants", "users", Capability.STUDY_VIEW),
     NavigationItem("adding", "participants.add", "Add participants", "user-plus", Capability.PARTICIPANT_CREATE),
 )

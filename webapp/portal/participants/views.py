@@ -16,7 +16,7 @@ from webapp.portal.participants.section import participants
 from webapp.portal.participants.shown_states import FILTER_LABELS, shown_state
 
 
-@participants.get("/view_study/<number:study_number>", endpoint="list")
+@participants.get("/view_study/<number:study_number>/participants", endpoint="list")
 @requires(Capability.STUDY_VIEW, is_return_page=True)
 def participant_list(study_number: int) -> ResponseReturnValue:
     """The page, or only its list for a swap. With `find`, straight to the participant of that id."""
@@ -40,7 +40,7 @@ def participant_list(study_number: int) -> ResponseReturnValue:
     )
 
 
-@participants.get("/view_study/<number:study_number>/figures")
+@participants.get("/view_study/<number:study_number>/participants/figures")
 @requires(Capability.STUDY_VIEW, is_polled=True)
 def figures(study_number: int) -> ResponseReturnValue:
     """The figures alone; the page asks for them again and again."""

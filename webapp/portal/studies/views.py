@@ -1,12 +1,12 @@
-"""Choosing a study (PORTAL-70)."""
+"""Choosing a study (PORTAL-70), and its page (PORTAL-73)."""
 
-from flask import g, redirect, request, url_for
+from flask import g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from core.access import Capability
 from core.database import db
 from core.models.researcher import studies_of
-from core.studies.figures import study_lines
+from core.studies.figures import study_figures, study_lines
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.pages import page_or_fragment
 from webapp.portal.frame.section import Section
@@ -20,7 +20,7 @@ def choose() -> ResponseReturnValue:
     """The studies of this person, filtered by name or object id; straight on where there is only one."""
     all_studies = studies_of(db.session(), g.researcher)
     if len(all_studies) == 1:
-        return redirect(url_for("participants.list", study_number=all_studies[0].id))
+        return redirect(url_for("studies.overview", study_number=all_studies[0].id))
     search = request.args.get("search", "").strip()
     found = [s for s in all_studies if search.lower() in s.name.lower() or search in s.object_id]
     return page_or_fragment(
@@ -30,3 +30,10 @@ def choose() -> ResponseReturnValue:
         search=search,
         has_studies=bool(all_studies),
     )
+
+
+@studies.get("/view_study/<number:study_number>")
+@requires(Capability.STUDY_VIEW, is_return_page=True)
+def overview(study_number: int) -> ResponseReturnValue:
+    """How the study is doing."""
+    return render_template("portal/studies/overview.html", figures=study_figures(db.session(), study_number, g.now))

@@ -196,7 +196,7 @@ def test_an_idle_session_ends_on_the_server(app: Flask, researcher: Researcher, 
         db.session.commit()
 
     idle(29)
-    assert visitor.swap(f"/view_study/{study.id}/figures").status_code == 200
+    assert visitor.swap(f"/view_study/{study.id}/participants/figures").status_code == 200
     assert db.session.scalar(db.select(PortalSession.seen_at)) < datetime.now(UTC) - timedelta(minutes=28)
     assert visitor.is_signed_in
     db.session.rollback()
@@ -210,7 +210,7 @@ def test_pages_prolong_the_session_and_what_they_poll_does_not(app: Flask, resea
     visitor = Visitor(app, researcher)
     path = f"/view_study/{study.id}"
     assert "Set-Cookie" in visitor.get(path).headers
-    polled = visitor.swap(f"{path}/figures")
+    polled = visitor.swap(f"{path}/participants/figures")
     assert polled.status_code == 200 and "Set-Cookie" not in polled.headers
     for other in ("/static/mark.svg", "/healthz"):
         assert "Set-Cookie" not in visitor.get(other).headers

@@ -64,7 +64,7 @@ def test_htmx_gets_a_line_above_what_stays(app: Flask, factory: Factory):
     visitor = Visitor(app, factory.researcher())
     answer = visitor.swap("/view_study/99")
     assert (answer.status_code, answer.headers["HX-Retarget"]) == (404, "#problem") and "<html" not in answer.text
-    polled = visitor.swap("/view_study/99/figures")
+    polled = visitor.swap("/view_study/99/participants/figures")
     assert (polled.status_code, polled.headers["HX-Reswap"], polled.data) == (404, "none", b"")
 
 

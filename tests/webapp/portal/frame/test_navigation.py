@@ -23,9 +23,9 @@ def test_a_control_goes_with_its_capability(app: Flask, factory: Factory, monkey
     study = factory.study()
     visitor = Visitor(app, factory.researcher(study=study))
     adding = f"/view_study/{study.id}/add_participants"
-    assert visitor.get(f"/view_study/{study.id}").text.count(adding) == 3
+    assert visitor.get(f"/view_study/{study.id}/participants").text.count(adding) == 3
     rule = TABLE[Capability.PARTICIPANT_CREATE]
     narrowed = replace(rule, roles=rule.roles - {Role.STUDY_RESEARCHER})
     monkeypatch.setitem(TABLE, Capability.PARTICIPANT_CREATE, narrowed)
-    assert adding not in visitor.get(f"/view_study/{study.id}").text
+    assert adding not in visitor.get(f"/view_study/{study.id}/participants").text
     assert visitor.get(adding).status_code == 403

@@ -117,7 +117,7 @@ def test_figures_have_their_context(study: Study):
 def test_the_page_and_its_swap_hold_the_same_list(app: Flask, factory: Factory, study: Study):
     """PORTAL-110."""
     visitor = Visitor(app, factory.researcher(study=study))
-    path = f"/view_study/{study.id}?show=not_registered"
+    path = f"/view_study/{study.id}/participants?show=not_registered"
     page, swap = visitor.get(path).text, visitor.swap(path).text
     assert swap.strip() in page and "<html" not in swap
     assert "newcomer" in swap and "reports1" not in swap
@@ -126,8 +126,8 @@ def test_the_page_and_its_swap_hold_the_same_list(app: Flask, factory: Factory, 
 
 def test_find_goes_straight_to_an_id_and_else_to_the_list(app: Flask, factory: Factory, study: Study):
     visitor = Visitor(app, factory.researcher(study=study))
-    path = f"/view_study/{study.id}"
-    assert visitor.get(f"{path}?find=NEWCOMER").location == f"{path}/participant/newcomer"
+    path = f"/view_study/{study.id}/participants"
+    assert visitor.get(f"{path}?find=NEWCOMER").location == f"/view_study/{study.id}/participant/newcomer"
     assert visitor.get(f"{path}?find=silent").location == f"{path}?search=silent"
     assert visitor.get(f"{path}?find=stranger").location == f"{path}?search=stranger"
 
@@ -136,14 +136,14 @@ def test_a_stopped_study_says_what_it_means(app: Flask, factory: Factory, study:
     """PORTAL-12."""
     study.is_stopped_by_hand = True
     db.session.commit()
-    page = Visitor(app, factory.researcher(study=study)).get(f"/view_study/{study.id}").text
+    page = Visitor(app, factory.researcher(study=study)).get(f"/view_study/{study.id}/participants").text
     assert "thrown away" in page and "Stopped" in page
 
 
 def test_a_name_is_shown_as_it_was_typed(app: Flask, factory: Factory):
     """PORTAL-8, PORTAL-9."""
     study = factory.study("<b>{{7*7}}</b> & Children's")
-    page = Visitor(app, factory.researcher(study=study)).get(f"/view_study/{study.id}").text
+    page = Visitor(app, factory.researcher(study=study)).get(f"/view_study/{study.id}/participants").text
     assert "&lt;b&gt;{{7*7}}&lt;/b&gt; &amp; Children&#39;s" in page and "<b>{{" not in page
 
 
