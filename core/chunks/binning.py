@@ -38,9 +38,10 @@ class _Piece(NamedTuple):
     last: int
 
 
-def bin_files(files: Iterable[RawFile], now: datetime) -> BinnedBatch:
+def bin_files(files: Iterable[RawFile], now: datetime, end: datetime | None = None) -> BinnedBatch:
     """Reads all files of a batch, in ascending order of path, whatever their streams.
 
+    Rows from `end` on are dropped and counted: the participant no longer took part then (CLAR-35).
     Nothing is raised for what a file holds: a file that cannot be used is a failed problem and touches no other file.
     """
     batch = BinnedBatch()
@@ -59,7 +60,7 @@ def bin_files(files: Iterable[RawFile], now: datetime) -> BinnedBatch:
     for (stream, survey_id), group in groupby(readable, key=lambda item: item[:2]):
         pieces: dict[ChunkKey, list[_Piece]] = defaultdict(list)
         for part in _parts([(file, csv) for _, _, file, csv in group]):
-            for key, piece in _bin_part(batch, stream, survey_id, part, now).items():
+            for key, piece in _bin_part(batch, stream, survey_id, part, now, end).items():
                 pieces[key].append(piece)
         batch.groups |= {key: _joined(several) for key, several in pieces.items()}
     return batch
@@ -90,7 +91,12 @@ def _joined(pieces: Sequence[_Piece]) -> NewRows:
 
 
 def _bin_part(
-    batch: BinnedBatch, stream: DataStream, survey_id: str | None, part: Sequence[tuple[RawFile, Csv]], now: datetime
+    batch: BinnedBatch,
+    stream: DataStream,
+    survey_id: str | None,
+    part: Sequence[tuple[RawFile, Csv]],
+    now: datetime,
+    end: datetime | None,
 ) -> dict[ChunkKey, _Piece]:
     """Bins files of one stream (and survey) in one pass, and reports on each of them."""
     files, csvs = zip(*part, strict=True)
@@ -98,6 +104,8 @@ def _bin_part(
     fields = rows.first_fields()
     is_kept = fields.is_number & (fields.digits >= MIN_DIGITS)
     is_kept &= (fields.seconds >= EARLIEST.timestamp()) & (fields.seconds <= (now + LATEST_AHEAD).timestamp())
+    is_after_end = is_kept & (fields.seconds >= end.timestamp()) if end else np.zeros_like(is_kept)
+    is_kept &= ~is_after_end
     kept = np.flatnonzero(is_kept)
     hours = fields.seconds[kept] // SECONDS_PER_HOUR
 
@@ -105,7 +113,7 @@ def _bin_part(
     row_counts = np.diff(np.searchsorted(rows.starts, file_starts))
     file_of_row = np.repeat(np.arange(len(files)), row_counts)
     keys = _keys_by_file(stream, survey_id, len(files), file_of_row[kept], hours)
-    dropped = _dropped_by_file(len(files), file_of_row, fields, is_kept)
+    dropped = _dropped_by_file(len(files), file_of_row, fields, is_kept, is_after_end)
     kept_counts = np.bincount(file_of_row[kept], minlength=len(files)).tolist()
     for index, (file, csv) in enumerate(zip(files, csvs, strict=True)):
         has_unexpected_header = bool(keys[index]) and csv.header != SPECS[stream].file_header(file.platform).encode()
@@ -154,14 +162,15 @@ def _keys_by_file(
 
 
 def _dropped_by_file(
-    file_count: int, file_of_row: Integers, fields: FirstFields, is_kept: Flags
+    file_count: int, file_of_row: Integers, fields: FirstFields, is_kept: Flags, is_after_end: Flags
 ) -> list[dict[DropReason, int]]:
     """Counts of rows left out; those with an empty first field are skipped without a word (PROC-13)."""
     dropped: list[dict[DropReason, int]] = [{} for _ in range(file_count)]
     is_dropped = ~is_kept & ~fields.is_empty
     for reason, is_it in (
         (DropReason.NOT_A_TIME, is_dropped & ~fields.is_number),
-        (DropReason.OUTSIDE_LIMITS, is_dropped & fields.is_number),
+        (DropReason.AFTER_END, is_after_end),
+        (DropReason.OUTSIDE_LIMITS, is_dropped & fields.is_number & ~is_after_end),
     ):
         for index, count in enumerate(np.bincount(file_of_row[is_it], minlength=file_count).tolist()):
             if count:

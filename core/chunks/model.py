@@ -51,6 +51,7 @@ class DropReason(StrEnum):
     """Why single rows of a file that is otherwise fine were left out; shown to operators."""
 
     NOT_A_TIME = "first field is not a time in milliseconds"
+    AFTER_END = "time is after the participant's last day in the study"
     OUTSIDE_LIMITS = "time is before 2014-08-01 or more than 90 days ahead"
 
 

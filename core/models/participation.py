@@ -36,7 +36,8 @@ class Departure(Model):
 
     `left_on` is the last day that counts, in the study's zone; `ends_at` the midnight after it, from which on rows are
     dropped and no survey is asked. Uploads are taken until `retire_at`, then the participant is retired. `reason` is
-    that of a withdrawal.
+    that of a withdrawal. `trimmed_at` is when hours that had been processed before were removed from the chunks, of
+    which `hours_removed` counts the files.
     """
 
     __tablename__ = "departures"
@@ -49,6 +50,8 @@ class Departure(Model):
     retire_at: Mapped[At] = mapped_column(index=True)
     recorded_at: Mapped[CreatedAt]
     recorded_by: Mapped[str] = mapped_column(sa.Text)
+    trimmed_at: Mapped[At | None]
+    hours_removed: Mapped[int] = mapped_column(server_default="0")
 
     __table_args__ = (
         one_of("kind", DepartureKind),

@@ -1,5 +1,6 @@
 """Participants: creating and changing them. Every change is one function, which leaves the commit to its caller."""
 
-from core.participants.creating import NewParticipant, ParticipantRefused, create_participants
+from core.participants.creating import NewParticipant, create_participants
+from core.participants.refusals import ParticipantLocked, ParticipantRefused
 
-__all__ = ["NewParticipant", "ParticipantRefused", "create_participants"]
+__all__ = ["NewParticipant", "ParticipantLocked", "ParticipantRefused", "create_participants"]

@@ -13,7 +13,8 @@ from core.crypto.passwords import hash_participant_password, new_identifier
 from core.locks import LockSpace, held_alone, lock_key
 from core.models import BatchState, Participant, ParticipantActivity, ParticipantBatch, Study
 from core.models.audit_record import Action
-from core.participants.creating import MOST_AT_ONCE, NewParticipant, ParticipantRefused, create_participants
+from core.participants.creating import MOST_AT_ONCE, NewParticipant, create_participants
+from core.participants.refusals import ParticipantRefused
 from core.storage import ObjectStore, SealedStore, StoreUnavailable
 
 log = logging.getLogger(__name__)

@@ -16,6 +16,7 @@ from core.crypto.participant_keys import generate_key_pair, key_pair_of
 from core.crypto.passwords import hash_participant_password, new_identifier
 from core.models import BatchState, Participant, ParticipantActivity, ParticipantBatch, StoredObject, Study
 from core.models.audit_record import Action
+from core.participants.refusals import ParticipantRefused
 from core.phones.key_cache import private_key_path, public_key_path
 from core.storage import ObjectExists, SealedStore, StoredBytes
 from core.surveys.rebuilding import update_events_of
@@ -24,10 +25,6 @@ THREADS = 4
 # Such as 23456789 and 1e234567: programs would take these ids for numbers (DATA-20).
 _READS_AS_NUMBER = re.compile(r"[1-9]+(?:e[1-9]+)?")
 MOST_AT_ONCE = 5_000
-
-
-class ParticipantRefused(Exception):
-    """A participant cannot be created as asked; the message says why and what is allowed."""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,16 @@ PAUSE = timedelta(minutes=30)
 BATCH_OBJECTS = 250
 CANDIDATES = 20
 _SOLE = lock_key(LockSpace.PURGE)
+_RESTORED = (
+    "device_id",
+    "os_type",
+    "timezone_name",
+    "has_easy_enrollment",
+    "is_watched_closely",
+    "password_hash",
+    "external_id",
+    "retired_by_id",
+)
 _STATE = ("retired_at", "purge_asked_at", "purged_at")
 _TURN = (Purge.moved_at.asc().nulls_first(), Participant.purge_asked_at, Participant.id)
 _IS_WAITING = sa.and_(Participant.purge_asked_at.is_not(None), Participant.purged_at.is_(None))
@@ -92,14 +102,39 @@ def ask_for_purge(session: Session, participant: Participant, *, actor: Actor) -
     if participant.is_locked_out:
         return False
     now = datetime.now(UTC)
+    before = {name: getattr(participant, name) for name in _RESTORED}
+    before["retired_at"] = participant.retired_at.isoformat() if participant.retired_at else None
     participant.retired_at = participant.retired_at or now
     _empty(participant)
     participant.password_hash = hash_participant_password(secrets.token_urlsafe(24))
     participant.purge_asked_at = now
-    session.execute(insert(Purge).values(participant_id=participant.id, asked_by=actor.name).on_conflict_do_nothing())
+    session.execute(
+        insert(Purge).values(participant_id=participant.id, asked_by=actor.name, before=before).on_conflict_do_nothing()
+    )
     study = session.get_one(Study, participant.study_id)
     record(session, actor, Action.PARTICIPANT_PURGE, study=study, participant=participant)
     rebuild_events(session, study, now, participant_ids=[participant.id])  # no survey is asked any more (NOTIF-3)
+    return True
+
+
+def take_back_purge(session: Session, participant: Participant, *, actor: Actor) -> bool:
+    """Brings the participant back as it was when the purge was asked for; the caller commits (PORTAL-136).
+
+    False where none was asked for, or where it has begun: nothing can be brought back then.
+    """
+    session.refresh(participant, _STATE, with_for_update=True)
+    purge = session.get(Purge, participant.id, with_for_update=True)
+    if participant.purge_asked_at is None or purge is None or purge.started_at or purge.before is None:
+        return False
+    before = purge.before
+    participant.purge_asked_at = None
+    participant.retired_at = datetime.fromisoformat(before["retired_at"]) if before["retired_at"] else None
+    for name in _RESTORED:
+        setattr(participant, name, before[name])
+    session.delete(purge)
+    study = session.get_one(Study, participant.study_id)
+    record(session, actor, Action.PARTICIPANT_TAKE_BACK_PURGE, study=study, participant=participant)
+    rebuild_events(session, study, datetime.now(UTC), participant_ids=[participant.id])
     return True
 
 
@@ -133,7 +168,7 @@ def purge_next(engine: sa.Engine, store: ObjectStore, now: datetime) -> PurgeCer
             return None
         purge = session.get(Purge, participant_id) or Purge(participant_id=participant_id, rows_deleted={})
         session.add(purge)
-        purge.started_at = purge.started_at or now
+        purge.started_at, purge.before = purge.started_at or now, None
         purge.moved_at, purge.trouble = datetime.now(UTC), None
         session.commit()
         try:
@@ -223,6 +258,7 @@ def _verify(session: Session, store: ObjectStore, belongings: Belongings, partic
 def _empty(participant: Participant) -> None:
     """What the row says of a person's phone."""
     participant.device_id, participant.os_type, participant.timezone_name = "", None, None
+    participant.external_id = None
     participant.has_easy_enrollment = participant.is_watched_closely = False
 
 

@@ -9,7 +9,7 @@ import hashlib
 import logging
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from mmap import mmap
 from typing import Any
 
@@ -31,6 +31,7 @@ from core.models import (
     UploadRecord,
 )
 from core.phones.file_names import NameNotAccepted, is_junk, name_kept_aside, raw_path
+from core.phones.holding import is_held
 from core.phones.key_cache import PrivateKeyCache
 from core.phones.unreadable import has_room_aside
 from core.phones.upload_outcomes import UploadOutcome
@@ -69,9 +70,15 @@ class UploadContext:
 
 
 def outcome_before_reading(participant: Participant, file_name: str, now: datetime) -> UploadOutcome | None:
-    """Rows 2 to 4 of PHONE-64, which need no look at the file; None where it must be looked at."""
+    """Rows 2 to 4 of PHONE-64, which need no look at the file; None where it must be looked at.
+
+    For ten minutes after a participant was retired or a study stopped by hand, files are taken as before and held
+    back, since that may be undone (CLAR-12).
+    """
     if is_junk(file_name):
         return UploadOutcome.JUNK_NAME
+    if is_held(participant, now):
+        return None
     if participant.retired_at:
         return UploadOutcome.RETIRED
     if participant.study.is_stopped(now):
@@ -79,8 +86,10 @@ def outcome_before_reading(participant: Participant, file_name: str, now: dateti
     return None
 
 
-def accept_upload(context: UploadContext, participant: Participant, upload: Upload) -> UploadOutcome:
-    """Rows 6 to 12 of PHONE-64: decrypts, stores and queues the file.
+def accept_upload(
+    context: UploadContext, participant: Participant, upload: Upload, now: datetime | None = None
+) -> UploadOutcome:
+    """Rows 6 to 12 of PHONE-64: decrypts, stores and queues the file, which waits to be processed or is held back.
 
     Raises StoreUnavailable, SealBroken and the database's errors, upon which the phone must be told to keep its file.
     """
@@ -100,7 +109,8 @@ def accept_upload(context: UploadContext, participant: Participant, upload: Uplo
         placed = place_raw_object(context, path, decrypted.plaintext)
         if isinstance(placed, UploadOutcome):
             return placed
-        rows, outcome = [rows_of_upload(participant, placed, upload.platform)], UploadOutcome.STORED
+        state = QueueState.HELD if is_held(participant, now or datetime.now(UTC)) else QueueState.WAITING
+        rows, outcome = [rows_of_upload(participant, placed, upload.platform, state)], UploadOutcome.STORED
     else:
         rows, outcome = [], UploadOutcome.EMPTY_KEPT_ASIDE if decrypted.line_errors else UploadOutcome.EMPTY
     if decrypted.line_errors:
@@ -154,7 +164,8 @@ def place_raw_object(context: UploadContext, path: str, contents: bytes) -> Stor
         known = known or _row_that_comes(context.session, path)
         if known is not None and _is_same(known, contents):
             return UploadOutcome.STORED
-        waits = sa.and_(QueuedUpload.path == path, QueuedUpload.state == QueueState.WAITING.value)
+        unprocessed = QueuedUpload.state.in_((QueueState.WAITING.value, QueueState.HELD.value))
+        waits = sa.and_(QueuedUpload.path == path, unprocessed)
         if context.session.scalar(sa.select(QueuedUpload.id).where(waits)):
             return UploadOutcome.STILL_QUEUED
         return _create_own(context.store, f"{path}-duplicate-{new_identifier(10)}", contents)
@@ -183,7 +194,9 @@ def _create_own(store: SealedStore, path: str, contents: bytes) -> StoredBytes:
         return store.adopt(path, contents)
 
 
-def rows_of_upload(participant: Participant, stored: StoredBytes, platform: Platform | None) -> Rows:
+def rows_of_upload(
+    participant: Participant, stored: StoredBytes, platform: Platform | None, state: QueueState = QueueState.WAITING
+) -> Rows:
     """The rows that make a stored raw object an accepted upload: queue, stored object, log (PHONE-68).
 
     `platform` is that of the phone which sent it, None where it is not known: fixes of rows depend on it (PROC-19).
@@ -194,6 +207,7 @@ def rows_of_upload(participant: Participant, stored: StoredBytes, platform: Plat
         "object_path": stored.path,
         "os_type": platform.value if platform else None,
         "app_version": participant.activity.last_version_code or "",
+        "state": state.value,
         "stream": SPECS[stream_of_path(below_participant(path))].number,
     }
     return _UPLOAD_ROWS, stored.row(participant_id=participant.id, study_id=participant.study_id) | more
@@ -208,7 +222,7 @@ def _upload_rows() -> sa.Insert:
     tables = (db.metadata.tables[model.__tablename__] for model in (QueuedUpload, StoredObject, UploadRecord))
     queue, objects, log = map(sa.insert, tables)
     owners, file = ("participant_id", "study_id"), ("path", "os_type", "size_bytes")
-    queued = queue.values(given(*owners, *file, "app_version"))
+    queued = queue.values(given(*owners, *file, "app_version", "state"))
     stored = objects.values(given(*owners, "size_bytes", "size_stored_bytes", "sha1", "seal", path="object_path"))
     return log.values(given("participant_id", *file, "stream")).add_cte(queued.cte("queued"), stored.cte("stored"))
 

@@ -13,10 +13,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.chunks.binning import bin_files
-from core.chunks.model import BinnedBatch
+from core.chunks.model import BinnedBatch, DropReason
 from core.config import Settings
 from core.models import Participant, QueuedUpload, QueueState, StoredObject
 from core.operations.tallies import Integrity
+from core.participants.departures import end_of_data
 from core.processing.chunk_writing import ChunkTrouble, ChunkWriter, WrittenChunk
 from core.processing.daily_quantities import days_of, recompute_days
 from core.processing.fetching import StoredFile, fetch
@@ -25,7 +26,7 @@ from core.processing.recording import MISSING, Recorder
 from core.processing.report import ProcessingReport
 from core.storage import ObjectStore, SealedStore
 from core.storage.sealed import SUFFIX
-from core.streams import SPECS, Platform, UnknownStream, stream_of_path
+from core.streams import SPECS, BadFileTime, Platform, UnknownStream, stream_of_path
 from core.streams.paths import below_participant, file_time
 from core.threads import Threads
 
@@ -44,7 +45,9 @@ def process_batch(
     sealed = SealedStore(store, participant.study, settings)
     folder = f"{participant.study.object_id}/{participant.patient_id}/"
     recorder = Recorder(session, participant)
+    end = end_of_data(session, participant.id)
     chunked, unchunked = _by_kind(queued)
+    unchunked, after_end = _until(unchunked, end)
     session.commit()  # no transaction is open while the store is read and written; the claim stays
     if not queued:
         return None
@@ -52,7 +55,7 @@ def process_batch(
     with Threads(THREADS) as threads:
         fetched = fetch(threads.map, sealed, chunked, folder)
         check_missing(session, participant, sealed, fetched)
-        binned = bin_files(fetched.files, datetime.now(UTC))
+        binned = bin_files(fetched.files, datetime.now(UTC), end)
         known = recorder.known_chunks(binned.groups)
         session.commit()
         writer = ChunkWriter(sealed, participant.patient_id, Platform(participant.os_type or Platform.ANDROID), known)
@@ -67,7 +70,7 @@ def process_batch(
     unregistered = recorder.record_unchunked(unchunked)
     failures |= unregistered
     recompute_days(session, participant, _days_changed(participant, written, unchunked, unregistered))
-    recorder.finish([q for q in queued if q.path not in failures], binned, folder)
+    recorder.finish([q for q in queued if q.path not in failures], binned, folder, after_end)
     recorder.postpone([q for q in queued if q.path in failures], failures)
     session.commit()
 
@@ -90,6 +93,8 @@ def process_batch(
             }
         ),
     )
+    if after_end:
+        report.rows_dropped[DropReason.AFTER_END.value] += len(after_end)
     for file in binned.reports.values():
         report.rows_kept += file.rows_kept
         report.rows_dropped.update({reason.value: rows for reason, rows in file.rows_dropped.items()})
@@ -157,6 +162,21 @@ def _by_kind(queued: Iterable[StoredFile]) -> tuple[list[StoredFile], list[Store
             is_chunked = True
         (chunked if is_chunked else unchunked).append(q)
     return chunked, unchunked
+
+
+def _until(files: list[StoredFile], end: datetime | None) -> tuple[list[StoredFile], list[StoredFile]]:
+    """Files that are registered as they are: those from before `end`, and those from after it (CLAR-35)."""
+    if end is None:
+        return files, []
+    before: list[StoredFile] = []
+    after: list[StoredFile] = []
+    for file in files:
+        try:
+            is_after = file_time(file.path, datetime.now(UTC)) >= end
+        except BadFileTime:
+            is_after = False  # reported where it is registered
+        (after if is_after else before).append(file)
+    return before, after
 
 
 def _files_of_troubled_chunks(binned: BinnedBatch, troubles: Sequence[ChunkTrouble], folder: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.bulk import given_rows, is_one_of, upsert
-from core.chunks.model import BinnedBatch, ChunkKey
+from core.chunks.model import BinnedBatch, ChunkKey, DropReason
 from core.models import Chunk, Participant, QueuedUpload, QueueState, StoredObject, Survey, UploadRecord
 from core.processing.chunk_writing import KnownChunk, WrittenChunk
 from core.processing.fetching import StoredFile
@@ -106,8 +106,12 @@ class Recorder:
         self._upsert_by_path(rows, ("size_bytes", "sha1", "time_bin", "updated_at"))
         return failures
 
-    def finish(self, done: Sequence[StoredFile], binned: BinnedBatch, folder: str) -> None:
+    def finish(
+        self, done: Sequence[StoredFile], binned: BinnedBatch, folder: str, after_end: Sequence[StoredFile] = ()
+    ) -> None:
         """Takes files from the queue and notes in the upload log where their rows went (MODEL-105).
+
+        `after_end` are those that were left out whole, since the participant no longer took part (CLAR-35).
 
         Raises ObjectChanged when another worker took some before: its chunks are newer than ours (PROC-51).
         """
@@ -122,7 +126,9 @@ class Recorder:
         notes = []
         for file in done:
             report = binned.reports.get(file.path.removeprefix(folder))
-            dropped = {reason.value: rows for reason, rows in report.rows_dropped.items()} if report else None
+            dropped = {reason.value: rows for reason, rows in report.rows_dropped.items()} if report else {}
+            if file in after_end:
+                dropped = {DropReason.AFTER_END.value: 1}
             notes.append(
                 {
                     "path": file.path,

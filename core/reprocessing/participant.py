@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from core.chunks.model import ChunkKey
 from core.config import Settings
 from core.models import Chunk, Participant, ReprocessingJob, ReprocessingProgress, Survey
+from core.participants.departures import end_of_data
 from core.processing.daily_quantities import days_of, recompute_days
 from core.processing.holding import held_participant
 from core.processing.recording import Recorder
@@ -93,6 +94,7 @@ def _reprocess_stream(
     hours = Hours(job.start_at, job.end_at)
     sealed = SealedStore(store, participant.study, settings)
     folder = f"{sealed.study_id}/{participant.patient_id}/"
+    end = end_of_data(session, participant.id)
     present, missing = find_raw_files(session, store, folder, stream)
     work = _Work(session, sealed, participant, job, _registered(session, participant, stream, hours))
     session.commit()
@@ -108,6 +110,7 @@ def _reprocess_stream(
             threads.map,
             reads_all=job.drops_rows,
             corrects_log=not job.is_dry_run,
+            end=end,
         )
         for contents in rebuild(reader, present, work.platform):
             # A raw file that is there and does not open may hold the rows that have no other source.

@@ -73,8 +73,8 @@ class RawReader:
     """Reads raw files of one participant and stream into rows by hour.
 
     The platform at upload comes from the upload log, else from the alias where that says it. Within `hours`, files of
-    which the log says that they fed other hours are not read, unless `reads_all`. `unreadable` collects, by path, what
-    could not be read and why.
+    which the log says that they fed other hours are not read, unless `reads_all`. Rows from `end` on are
+    dropped (CLAR-35). `unreadable` collects, by path, what could not be read and why.
     """
 
     session: Session
@@ -87,6 +87,7 @@ class RawReader:
     in_parallel: Callable[..., Iterable[Any]]
     reads_all: bool = False
     corrects_log: bool = False
+    end: datetime | None = None
     unreadable: dict[str, str] = field(default_factory=dict)
 
     def read(self, paths: Sequence[str]) -> Iterator[BinnedBatch]:
@@ -100,7 +101,7 @@ class RawReader:
             self.session.commit()
             for batch in self._bounded(uploads):
                 fetched = fetch(self.in_parallel, self.store, batch, self.folder)
-                binned = bin_files(fetched.files, self.now)
+                binned = bin_files(fetched.files, self.now, self.end)
                 self.unreadable |= fetched.broken | dict.fromkeys(fetched.missing, "missing in the store")
                 self.unreadable |= {self.folder + p.path: p.reason for p in binned.problems if p.is_failed}
                 if self.corrects_log:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from core.audit import Actor, record
 from core.models import Study
 from core.models.audit_record import Action
+from core.phones.holding import release_held
 from core.studies.creating import StudyRefused, checked_zone
 from core.surveys.rebuilding import update_events_of_study
 
@@ -35,7 +36,10 @@ def set_end_date(session: Session, study: Study, end_on: date | None, now: datet
 
 
 def stop_study(session: Session, study: Study, now: datetime, *, actor: Actor) -> bool:
-    """Uploads are no longer kept and no survey is asked, until the study is reopened (PORTAL-90, PORTAL-93)."""
+    """Uploads are no longer kept and no survey is asked, until the study is reopened (PORTAL-90, PORTAL-93).
+
+    What phones send in the first ten minutes is held back, and processed if the study is reopened meanwhile (CLAR-12).
+    """
     return _set_stopped(session, study, True, now, actor)
 
 
@@ -86,11 +90,15 @@ def parsed_end_date(text: str) -> date | None:
 def _set_stopped(session: Session, study: Study, is_stopped: bool, now: datetime, actor: Actor) -> bool:
     _lock(session, study)
     record(session, actor, Action.STUDY_STOP if is_stopped else Action.STUDY_REOPEN, study=study)
+    if is_stopped != study.is_stopped_by_hand:
+        study.stopped_at = now if is_stopped else None
     study.is_stopped_by_hand = is_stopped
+    if not is_stopped:
+        release_held(session, study)
     return update_events_of_study(session, study, now)
 
 
 def _lock(session: Session, study: Study) -> None:
     """Locks the row against other changes, not against rows that refer to it, and reads what may have changed."""
-    columns = ("timezone_name", "end_on", "is_stopped_by_hand", "hidden_at", "has_easy_enrollment")
+    columns = ("timezone_name", "end_on", "is_stopped_by_hand", "stopped_at", "hidden_at", "has_easy_enrollment")
     session.refresh(study, columns, with_for_update={"key_share": True})

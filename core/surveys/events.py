@@ -15,10 +15,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
 from core.models import (
+    Departure,
     EventState,
     InterventionDate,
     NotificationAttempt,
     Participant,
+    Pause,
     Schedule,
     ScheduledEvent,
     Study,
@@ -62,8 +64,9 @@ def rebuild_events(
     """Creates the events that are missing and removes those that are unwanted; the caller commits (NOTIF-7).
 
     Of all of the study's participants and surveys, or of these only. Nobody has events in a stopped study, of a
-    deleted survey, or once retired or purged (NOTIF-3). Reads the schedules so that none of them can vanish before
-    the caller's commit, and waits for a transaction that is removing one.
+    deleted survey, once retired or purged (NOTIF-3), after the last day of taking part, or within a pause. Reads the
+    schedules so that none of them can vanish before the caller's commit, and waits for a transaction that is removing
+    one.
     """
     session.flush()
     wanted = _wanted_events(study, _moments(session, study, now, survey_id, participant_ids), participant_ids)
@@ -173,7 +176,8 @@ def _wanted_events(study: Study, moments: _Moments, participant_ids: Collection[
 
     def wanted(of: sa.TableValuedAlias) -> sa.Select[Any]:
         columns = (of.c[name] for name in list(_COLUMNS)[:4])
-        return sa.select(Participant.id.label("participant_id"), *columns).where(*takes_part)
+        asked = (~_has_left(of.c.scheduled_at), ~_is_paused(of.c.scheduled_at))
+        return sa.select(Participant.id.label("participant_id"), *columns).where(*takes_part, *asked)
 
     for_all = _relation("for_all", moments.for_all, 4)
     by_date = _relation("by_date", moments.by_date, 6)
@@ -188,6 +192,17 @@ def _wanted_events(study: Study, moments: _Moments, participant_ids: Collection[
         .join(by_date, dated)
     )
     return everybody.union_all(some).cte("wanted")
+
+
+def _has_left(at: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
+    """The participant no longer takes part at that moment (CLAR-35)."""
+    return sa.exists().where(Departure.participant_id == Participant.id, at >= Departure.ends_at)
+
+
+def _is_paused(at: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
+    """The moment falls into a pause of the participant (CLAR-36)."""
+    is_within = sa.and_(at >= Pause.starts_at, sa.or_(Pause.ends_at.is_(None), at < Pause.ends_at))
+    return sa.exists().where(Pause.participant_id == Participant.id, is_within)
 
 
 def _removal(wanted: sa.CTE, in_scope: list[sa.ColumnElement[bool]], is_stopped: bool) -> sa.Delete:

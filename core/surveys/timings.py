@@ -6,7 +6,8 @@ from datetime import datetime, time, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.models import Participant, Schedule, ScheduledEvent
+from core.models import Departure, Participant, Pause, Schedule, ScheduledEvent
+from core.streams import Platform
 from core.surveys.schedules import ScheduleKind, local_date, wall_clock
 from core.surveys.timing_lists import seconds_of_day
 
@@ -23,11 +24,14 @@ def timings_for_phones(
     """The week of each of these surveys (PHONE-47), in two queries; the participant's study must be loaded.
 
     The participant's events near today are folded into it, but those of weekly schedules, which are there already;
-    also the events that are done (PHONE-48).
+    also the events that are done (PHONE-48). An Android phone that is asked nothing gets empty weeks: it fires by these
+    alone, and without its surveys it would delete unfinished answers (CLAR-36, PHONE-45).
     """
     weeks = {survey_id: [set[int]() for _ in range(7)] for survey_id in survey_ids}
     if not weeks:
         return {}
+    if participant.os_type == Platform.ANDROID and is_asked_nothing(session, participant.id, now):
+        return {survey_id: [[] for _ in range(7)] for survey_id in survey_ids}
     weekly = sa.select(Schedule.survey_id, Schedule.weekday, Schedule.time_of_day).where(
         Schedule.survey_id.in_(weeks), Schedule.kind == ScheduleKind.WEEKLY.value
     )
@@ -38,6 +42,14 @@ def timings_for_phones(
         wall = scheduled_at.astimezone(zone)
         weeks[survey_id][wall.isoweekday() % 7].add(seconds_of_day(wall.time()))
     return {survey_id: [sorted(day) for day in week] for survey_id, week in weeks.items()}
+
+
+def is_asked_nothing(session: Session, participant_id: int, now: datetime) -> bool:
+    """Whether a pause lasts, or the time of taking part is over (CLAR-35, CLAR-36)."""
+    lasts = sa.and_(Pause.starts_at <= now, sa.or_(Pause.ends_at.is_(None), Pause.ends_at > now))
+    is_paused = sa.exists().where(Pause.participant_id == participant_id, lasts)
+    has_left = sa.exists().where(Departure.participant_id == participant_id, Departure.ends_at <= now)
+    return bool(session.scalar(sa.select(sa.or_(is_paused, has_left))))
 
 
 def _events_near_today(

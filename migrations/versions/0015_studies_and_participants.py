@@ -160,6 +160,8 @@ def upgrade() -> None:
         sa.Column("retire_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("recorded_by", sa.Text(), nullable=False),
+        sa.Column("trimmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("hours_removed", sa.Integer(), server_default="0", nullable=False),
         sa.CheckConstraint(
             "(kind = 'withdrawn') = (reason IS NOT NULL)", name=op.f("ck_departures_reason_of_withdrawal")
         ),

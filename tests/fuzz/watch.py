@@ -8,7 +8,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
@@ -248,7 +248,7 @@ def people_in_every_situation() -> list[Participant]:
         make.participant(study, next(ids), is_watched_closely=True),
         make.participant(study, next(ids), has_easy_enrollment=True),
         make.participant(easy, next(ids)),
-        make.participant(study, next(ids), retired_at=now),
+        make.participant(study, next(ids), retired_at=now - timedelta(hours=1)),
         make.participant(study, next(ids), purge_asked_at=now),
         make.participant(study, next(ids), purged_at=now),
         *(make.participant(other, next(ids)) for other in (stopped, hidden, ended)),

@@ -38,7 +38,7 @@ def upload() -> Response:
         if outcome is None:
             with _room_for(form.file):
                 upload = Upload(file_name, form.file, request_platform(), form.fields["password"])
-                outcome = accept_upload(upload_context(participant), participant, upload)
+                outcome = accept_upload(upload_context(participant), participant, upload, now())
         return _answered(participant, file_name, len(form.file or b""), outcome)
     finally:
         if isinstance(form.file, mmap.mmap):

@@ -4,6 +4,7 @@ import errno
 import io
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def test_whoever_is_nobody_hears_no_413(limited: Any):
 def test_a_retired_phone_is_rid_of_a_file_beyond_the_limit(limited: Any):
     """PHONE-65: what needs no look at the file comes first."""
     app, participant = limited
-    participant.retired_at = db.func.now()
+    participant.retired_at = datetime(2024, 1, 1, tzinfo=UTC)
     db.session.commit()
     assert send(app, participant, b"x" * 3_000).text == "participant permanently retired."
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -58,7 +58,7 @@ def not_yet_registered(make: Factory) -> Participant:
 
 
 def retired(make: Factory) -> Participant:
-    return make.participant(running_study(make), retired_at=NOW)
+    return make.participant(running_study(make), retired_at=NOW - timedelta(hours=1))
 
 
 def waiting_for_a_purge(make: Factory) -> Participant:

@@ -1,0 +1,87 @@
+"""Ends what changes of participants left open: held uploads, last days, edits that can no longer be undone (OPS-20)."""
+
+from datetime import UTC, datetime
+
+from prefect import State, flow, task
+from prefect.artifacts import create_table_artifact
+from prefect.states import Completed
+from prefect.tasks import exponential_backoff
+
+from core.config import get_settings
+from core.database import get_engine, open_session
+from core.participants.departures import retire_departed
+from core.participants.editing import delete_old_edits
+from core.phones.holding import delete_held
+from core.processing.departed import departures_to_trim, trim_departed
+from flows.hooks import HOOKS
+from flows.infrastructure import get_store, is_infrastructure_error
+from flows.run_names import rename_run
+
+RETRIES = {
+    "retries": 3,
+    "retry_delay_seconds": exponential_backoff(backoff_factor=2),
+    "retry_condition_fn": is_infrastructure_error,
+}
+
+
+@task(name="delete held uploads", **RETRIES)
+def delete_held_uploads() -> int:
+    """Uploads of retired participants and stopped studies that no undo released within ten minutes (CLAR-12)."""
+    with open_session() as session:
+        return delete_held(session, get_store(), datetime.now(UTC))
+
+
+@task(name="remove hours after last days", **RETRIES)
+def remove_hours() -> int:
+    """Chunks from after the last day of participants who withdrew or completed (CLAR-35)."""
+    with open_session() as session:
+        waiting = departures_to_trim(session)
+    return sum(trim_departed(get_engine(), get_store(), get_settings(), number) or 0 for number in waiting)
+
+
+@task(name="retire participants", **RETRIES)
+def retire() -> int:
+    """Participants whose 14 days after the last day are over (CLAR-35)."""
+    total = 0
+    with open_session() as session:
+        while count := retire_departed(session, datetime.now(UTC)):
+            session.commit()
+            total += count
+    return total
+
+
+@task(name="forget old edits", **RETRIES)
+def forget_edits() -> int:
+    """What undoing edits of more than 24 hours ago would need (CLAR-25)."""
+    with open_session() as session:
+        count = delete_old_edits(session, datetime.now(UTC))
+        session.commit()
+    return count
+
+
+@flow(
+    name="settle-changes",
+    flow_run_name=lambda: f"settle changes {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
+    timeout_seconds=3600,
+    **HOOKS,
+)
+def settle_changes() -> State:
+    """Each part can be done again; one that fails leaves the others' work in place and is tried at the next run."""
+    done = {
+        "held uploads deleted": delete_held_uploads,
+        "hours removed": remove_hours,
+        "participants retired": retire,
+        "values of old edits forgotten": forget_edits,
+    }
+    states = {what: part(return_state=True) for what, part in done.items()}
+    counts = {what: state.result(raise_on_failure=False) for what, state in states.items()}
+    defects = [result for result in counts.values() if isinstance(result, BaseException)]
+    if defects:
+        raise defects[0]
+    if not any(counts.values()):
+        return Completed(name="NothingToDo", message="Nothing was left open.")
+    table = [{"what": what, "count": count} for what, count in counts.items()]
+    create_table_artifact(key="settled-changes", table=table, description="What a run ended.")
+    text = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    rename_run(f"settle changes: {text}")
+    return Completed(message=f"{text}.")
