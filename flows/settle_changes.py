@@ -1,5 +1,6 @@
 """Ends what changes of participants left open: held uploads, last days, edits that can no longer be undone (OPS-20)."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from prefect import State, flow, task
@@ -17,21 +18,13 @@ from flows.hooks import HOOKS
 from flows.infrastructure import get_store, is_infrastructure_error
 from flows.run_names import rename_run
 
-RETRIES = {
-    "retries": 3,
-    "retry_delay_seconds": exponential_backoff(backoff_factor=2),
-    "retry_condition_fn": is_infrastructure_error,
-}
 
-
-@task(name="delete held uploads", **RETRIES)
 def delete_held_uploads() -> int:
     """Uploads of retired participants and stopped studies that no undo released within ten minutes (CLAR-12)."""
     with open_session() as session:
         return delete_held(session, get_store(), datetime.now(UTC))
 
 
-@task(name="remove hours after last days", **RETRIES)
 def remove_hours() -> int:
     """Chunks from after the last day of participants who withdrew or completed (CLAR-35)."""
     with open_session() as session:
@@ -39,7 +32,6 @@ def remove_hours() -> int:
     return sum(trim_departed(get_engine(), get_store(), get_settings(), number) or 0 for number in waiting)
 
 
-@task(name="retire participants", **RETRIES)
 def retire() -> int:
     """Participants whose 14 days after the last day are over (CLAR-35)."""
     total = 0
@@ -50,13 +42,32 @@ def retire() -> int:
     return total
 
 
-@task(name="forget old edits", **RETRIES)
 def forget_edits() -> int:
     """What undoing edits of more than 24 hours ago would need (CLAR-25)."""
     with open_session() as session:
         count = delete_old_edits(session, datetime.now(UTC))
         session.commit()
     return count
+
+
+PARTS: dict[str, Callable[[], int]] = {
+    "held uploads deleted": delete_held_uploads,
+    "hours removed": remove_hours,
+    "participants retired": retire,
+    "values of old edits forgotten": forget_edits,
+}
+
+
+@task(
+    name="settle",
+    task_run_name="{what}",
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_condition_fn=is_infrastructure_error,
+)
+def settle(what: str) -> int:
+    """One of the parts; how many it ended."""
+    return PARTS[what]()
 
 
 @flow(
@@ -67,13 +78,7 @@ def forget_edits() -> int:
 )
 def settle_changes() -> State:
     """Each part can be done again; one that fails leaves the others' work in place and is tried at the next run."""
-    done = {
-        "held uploads deleted": delete_held_uploads,
-        "hours removed": remove_hours,
-        "participants retired": retire,
-        "values of old edits forgotten": forget_edits,
-    }
-    states = {what: part(return_state=True) for what, part in done.items()}
+    states = {what: settle(what, return_state=True) for what in PARTS}
     counts = {what: state.result(raise_on_failure=False) for what, state in states.items()}
     defects = [result for result in counts.values() if isinstance(result, BaseException)]
     if defects:
