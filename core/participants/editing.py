@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
+from core.bulk import is_one_of
 from core.models import (
     BulkEdit,
     BulkEditRow,
@@ -173,7 +174,7 @@ def _check_names(session: Session, study: Study, names: Iterable[str]) -> None:
 def _lock(session: Session, study: Study, edits: Iterable[int], *, passes_over_locked: bool) -> list[int]:
     """Locks the participants' rows in one order; those that may be changed."""
     query = sa.select(Participant.id, Participant.patient_id, Participant.purge_asked_at).where(
-        Participant.id == sa.any_(sa.cast(sa.literal(sorted(edits), _BIGINTS), _BIGINTS)),
+        is_one_of(Participant.id, edits),
         Participant.study_id == study.id,
     )
     rows = session.execute(query.order_by(Participant.id).with_for_update(key_share=True)).all()
@@ -183,17 +184,15 @@ def _lock(session: Session, study: Study, edits: Iterable[int], *, passes_over_l
     return [number for number, _, purge_asked_at in rows if not purge_asked_at]
 
 
-_BIGINTS: Any = sa.ARRAY(sa.BigInteger)
-
-
 def _values(session: Session, participant_ids: Sequence[int]) -> dict[int, dict[str, str]]:
-    numbers = sa.any_(sa.cast(sa.literal(list(participant_ids), _BIGINTS), _BIGINTS))
     fields = sa.select(FieldValue.participant_id, FieldValue.field_id, FieldValue.value)
     dates = sa.select(InterventionDate.participant_id, InterventionDate.intervention_id, InterventionDate.happens_on)
     found: dict[int, dict[str, str]] = {}
-    for number, field_id, value in session.execute(fields.where(FieldValue.participant_id == numbers)):
+    for number, field_id, value in session.execute(fields.where(is_one_of(FieldValue.participant_id, participant_ids))):
         found.setdefault(number, {})[f"field:{field_id}"] = value
-    for number, intervention_id, on in session.execute(dates.where(InterventionDate.participant_id == numbers)):
+    for number, intervention_id, on in session.execute(
+        dates.where(is_one_of(InterventionDate.participant_id, participant_ids))
+    ):
         found.setdefault(number, {})[f"intervention:{intervention_id}"] = on.isoformat()
     return found
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
-from core.models import Participant, ParticipantActivity
+from core.models import Departure, Participant, ParticipantActivity, Pause
 
 SILENT_AFTER = timedelta(hours=24)
 
@@ -19,6 +19,9 @@ class Show(StrEnum):
     REPORTING = "reporting"
     SILENT = "silent"
     NOT_REGISTERED = "not_registered"
+    PAUSED = "paused"
+    LEFT = "left"
+    """Withdrew or completed the study, and is not retired yet."""
     RETIRED = "retired"
 
 
@@ -78,14 +81,22 @@ def state_of(who: ParticipantTimes, activity: ActivityTimes | None, now: datetim
 
 
 def conditions(now: datetime) -> dict[Show, sa.ColumnElement[bool]]:
-    """For each filter, the condition on a participant outer-joined with its activity. None evaluates to NULL."""
+    """For each filter, the condition on a participant outer-joined with its activity. None evaluates to NULL.
+
+    Who is paused or has left is among the reporting or silent, too.
+    """
     is_retired = sa.or_(Participant.retired_at.is_not(None), Participant.purge_asked_at.is_not(None))
     is_registered = sa.and_(sa.not_(is_retired), Participant.device_id != "")
+    has_left = sa.exists().where(Departure.participant_id == Participant.id)
+    lasts = sa.and_(Pause.starts_at <= now, sa.or_(Pause.ends_at.is_(None), Pause.ends_at > now))
+    is_paused = sa.exists().where(Pause.participant_id == Participant.id, lasts)
     reports = sa.func.coalesce(ParticipantActivity.last_upload_at > now - SILENT_AFTER, False)
     return {
         Show.ALL: sa.true(),
         Show.REPORTING: sa.and_(is_registered, reports),
         Show.SILENT: sa.and_(is_registered, sa.not_(reports)),
         Show.NOT_REGISTERED: sa.and_(sa.not_(is_retired), Participant.device_id == ""),
+        Show.PAUSED: sa.and_(sa.not_(is_retired), is_paused),
+        Show.LEFT: sa.and_(sa.not_(is_retired), has_left),
         Show.RETIRED: is_retired,
     }

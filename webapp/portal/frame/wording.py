@@ -1,5 +1,6 @@
 """How the portal writes times, sizes, counts and names; the Jinja filters of its templates."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -47,8 +48,9 @@ def when(at: datetime, now: datetime) -> str:
 
 
 def span(length: timedelta) -> str:
-    """A length of time by its largest unit: `22 seconds`, `24 minutes`, `5 hours`, `4 days`."""
-    return humanize.naturaldelta(max(length, timedelta()), months=False)
+    """A length of time by its largest unit: `22 seconds`, `1 minute`, `5 hours`, `40 days`."""
+    said = humanize.naturaldelta(max(length, timedelta(seconds=1)), months=False)
+    return re.sub("^an? ", "1 ", said)  # figures, as beside them in a table
 
 
 def number(value: int) -> str:

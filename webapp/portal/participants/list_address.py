@@ -5,21 +5,27 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from core.participants.listing import LONGEST_ID, ListQuery, Sort
+from core.participants.listing import LONGEST_SEARCH, SORT_COLUMNS, ListQuery
 from core.participants.states import Show
+from core.streams import Platform
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
 def parse_list_address(arguments: Mapping[str, str]) -> ListQuery:
     """What the arguments of an address ask for. Invalid values fall back to the default."""
-    page = arguments.get("page", "")
+    platform = arguments.get("platform", "")
     return ListQuery(
-        search=arguments.get("search", "").strip().lower()[:LONGEST_ID],
+        search=_text(arguments, "search").lower(),
         show=_choice(Show, arguments.get("show"), ListQuery.show),
-        sort=_choice(Sort, arguments.get("sort"), ListQuery.sort),
+        platform=platform if platform in list(Platform) else "",
+        version=_text(arguments, "version"),
+        field_id=_number(arguments.get("field", ""), 0),
+        value=_text(arguments, "value"),
+        has_tests=arguments.get("tests") == "shown",
+        sort=_sort(arguments.get("sort", "")),
         is_ascending=arguments.get("order") == "up",
-        page=max(1, int(page[:9])) if page.isascii() and page.isdecimal() else 1,
+        page=_number(arguments.get("page", ""), 1),
     )
 
 
@@ -37,10 +43,29 @@ def _all_arguments(query: ListQuery) -> dict[str, Any]:
     return {
         "search": query.search,
         "show": query.show.value,
-        "sort": query.sort.value,
+        "platform": query.platform,
+        "version": query.version,
+        "field": query.field_id,
+        "value": query.value,
+        "tests": "shown" if query.has_tests else "hidden",
+        "sort": query.sort,
         "order": "up" if query.is_ascending else "down",
         "page": query.page,
     }
+
+
+def _text(arguments: Mapping[str, str], name: str) -> str:
+    return arguments.get(name, "").replace("\0", "").strip()[:LONGEST_SEARCH]
+
+
+def _number(text: str, default: int) -> int:
+    return max(default, int(text[:9])) if text.isascii() and text.isdecimal() else default
+
+
+def _sort(name: str) -> str:
+    kind, _, number = name.partition(":")
+    is_value = kind in ("field", "intervention") and number.isascii() and number.isdecimal() and len(number) < 10
+    return name if name in SORT_COLUMNS or is_value else ListQuery.sort
 
 
 def _choice(kind: type[Choice], name: str | None, default: Choice) -> Choice:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.models import DepartureKind
 from core.participants.states import Show, State, StateKind
 from webapp.portal.frame.wording import span
 
@@ -11,8 +12,13 @@ FILTER_LABELS = {
     Show.REPORTING: "Reporting",
     Show.SILENT: "Silent",
     Show.NOT_REGISTERED: "Not registered",
+    Show.PAUSED: "Paused",
+    Show.LEFT: "Left",
     Show.RETIRED: "Retired",
 }
+SHOWN_WHERE_SOME = (Show.PAUSED, Show.LEFT)
+"""Filters that are offered only where they find somebody."""
+DEPARTURES = {DepartureKind.COMPLETED.value: "Completed", DepartureKind.WITHDRAWN.value: "Withdrawn"}
 
 
 @dataclass(frozen=True)
