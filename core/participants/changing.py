@@ -1,4 +1,4 @@
-"""Changing participants: one function for one change; the caller commits."""
+"""Changes to participants: one function per change. The caller commits."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from core.surveys.events import rebuild_events
 
 
 def retire_participant(session: Session, participant: Participant, now: datetime, *, actor: Actor) -> bool:
-    """Uploads are no longer kept and no survey is asked (PORTAL-135, NOTIF-3). False where that was so already."""
+    """Retires a participant: uploads and surveys end (PORTAL-135, NOTIF-3). Returns False if already retired."""
     session.refresh(participant, ("retired_at",), with_for_update={"key_share": True})
     if participant.retired_at:
         return False
@@ -23,13 +23,13 @@ def retire_participant(session: Session, participant: Participant, now: datetime
 
 
 def reset_device(session: Session, participant: Participant, *, actor: Actor) -> None:
-    """Forgets which phone this is; the next one that gives the right password is it (PHONE-21)."""
+    """Clears the registered phone; the next phone with the right password replaces it (PHONE-21)."""
     participant.device_id = ""
     record(session, actor, Action.PARTICIPANT_RESET_DEVICE, study=participant.study, participant=participant)
 
 
 def reset_password(session: Session, participant: Participant, *, actor: Actor) -> str:
-    """Makes a new temporary password, which is nowhere else (PHONE-30)."""
+    """Sets and returns a new temporary password, which is not stored in plain (PHONE-30)."""
     password = new_identifier()
     participant.password_hash = hash_participant_password(password)
     record(session, actor, Action.PARTICIPANT_RESET_PASSWORD, study=participant.study, participant=participant)

@@ -51,7 +51,7 @@ ROW_COLUMNS = (
 
 @dataclass(frozen=True)
 class ListQuery:
-    """What of the list is asked for. `search` is part of an id in lower case; `page` counts from 1."""
+    """Parameters of the list. `search` is part of an id in lower case; `page` counts from 1."""
 
     search: str = ""
     show: Show = Show.ALL
@@ -62,7 +62,7 @@ class ListQuery:
 
 @dataclass(frozen=True)
 class ListedParticipant:
-    """One row of the list. Times that are not known, and names of versions, are None."""
+    """One row of the list. Unknown times and versions are None."""
 
     patient_id: str
     state: State
@@ -102,7 +102,7 @@ class ListPage:
 
 
 def list_participants(session: Session, study_id: int, query: ListQuery, now: datetime) -> ListPage:
-    """One page of the study's participants. A page beyond the last is the last."""
+    """One page of the study's participants. A page number beyond the last gives the last page."""
     found = _begins_with(query.search)
     counts = _counts(session, study_id, found, now)
     is_inside = bool(query.search) and counts[Show.ALL] == 0
@@ -115,7 +115,7 @@ def list_participants(session: Session, study_id: int, query: ListQuery, now: da
 
 
 def page_of_rows(study_id: int, query: ListQuery, found: sa.ColumnElement[bool], now: datetime) -> sa.Select[Any]:
-    """The rows of one page. Ids are chosen first, so that pages far behind do not join what they skip."""
+    """Selects the rows of one page. Ids are selected first, so that skipped rows are not joined."""
     column = SORT_COLUMNS[query.sort]
     order = [column.asc() if query.is_ascending else column.desc()]
     if query.sort in (Sort.UPLOAD, Sort.REGISTERED):
@@ -163,7 +163,7 @@ def _counts(session: Session, study_id: int, found: sa.ColumnElement[bool], now:
 
 
 def _begins_with(search: str) -> sa.ColumnElement[bool]:
-    """A range of the ids' index; the second condition holds where a database sorts text in another way."""
+    """A range of the index on ids, and a second condition for databases with another sort order of texts."""
     if not search:
         return sa.true()
     return sa.and_(
