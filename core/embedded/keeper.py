@@ -1,7 +1,7 @@
 """`python -m core.embedded.keeper [--standby] VAR_DIR`: a process that keeps the embedded PostgreSQL for its users.
 
 It starts the server, or takes over a running one, prints `ready`, and ends when the server ends. When no process
-holds the users' lock any more, it stops the server. With `--standby` it waits for another keeper to end, and replaces it.
+holds the users' lock any more, it stops the server. With `--standby` it waits until another keeper ends.
 """
 
 import os
