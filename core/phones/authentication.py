@@ -87,7 +87,7 @@ def admit(session: Session, fields: Mapping[str, str], column: str, now: datetim
     Stores `now` in this column of the activity, in the same statement: most requests are uploads, which use this.
     """
     values = {"patient_id": _patient_id(fields), "now": now, **dict.fromkeys(VERSIONS.values()), **_versions(fields)}
-    row = session.execute(_noting(column), values, execution_options={"populate_existing": True}).one_or_none()
+    row = session.execute(_record_activity(column), values, execution_options={"populate_existing": True}).one_or_none()
     if row is None:
         raise Refused
     participant: Participant = row.Participant
@@ -96,7 +96,7 @@ def admit(session: Session, fields: Mapping[str, str], column: str, now: datetim
 
 
 @cache
-def _noting(column: str) -> sa.Executable:
+def _record_activity(column: str) -> sa.Executable:
     """Updates the activity of a participant who is not locked out, and returns participant, study and activity.
 
     Parameters: patient_id, now, and the versions; null leaves a version unchanged.

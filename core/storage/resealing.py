@@ -96,13 +96,13 @@ def prefixes_of(study_id: str) -> list[str]:
 
 
 def study_of(key: str) -> str:
-    """The study's object id in a key."""
+    """The study's object id in a key of that study."""
     first, _, rest = key.partition("/")
     return rest.partition("/")[0] if first in SHARED_PREFIXES else first
 
 
 def patient_of(path: str) -> str:
-    """The patient id in an object's path."""
+    """The patient id in an object's path, or "" if it has none."""
     parts = path.split("/")
     if parts[0] in SHARED_PREFIXES:
         parts = parts[1:]
