@@ -49,7 +49,7 @@ class AnswerFile:
 def newest_answer_files(session: Session, participant_id: int, now: datetime) -> list[AnswerFile]:
     """The last seven files of each survey, most recently answered survey first, then newest file first.
 
-    Leaves out files too small to hold answers. One query; opens no file.
+    Leaves out files too large to be answer files. One query; opens no file.
     """
     survey_id = sa.func.split_part(UploadRecord.path, "/", 4)
     newest_first = sa.desc(UploadRecord.received_at), sa.desc(UploadRecord.id)
