@@ -1,1 +1,1 @@
-"""The domain: what the phone API, the data API, the portal and the flows stand on. Knows no HTTP and no Prefect."""
+"""The domain code under the phone API, the data API, the portal and the flows. It uses neither HTTP nor Prefect."""

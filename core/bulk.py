@@ -1,4 +1,4 @@
-"""Many rows or values in one statement: they travel as one array for each column, whatever their number."""
+"""Many rows or values in one statement, sent as one array per column."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -15,12 +15,12 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def is_one_of(column: InstrumentedAttribute[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
-    """`column = ANY (values)`: as IN, without a parameter and a piece of text for each value."""
+    """`column = ANY (values)`: like IN, but with a single parameter for all values."""
     return column == sa.any_(_array(column.type, list(values)))
 
 
 def given_rows(model: type[Model], rows: Rows) -> sa.TableValuedAlias:
-    """The rows as a table `given`, its columns named and typed as the model's; all rows have the keys of the first."""
+    """The rows as a table `given` with the model's column names and types. All rows must have the first row's keys."""
     columns = [model.__table__.c[name] for name in rows[0]]
     arrays = [_array(column.type, [row[column.name] for row in rows]) for column in columns]
     shape = [sa.column(column.name, column.type) for column in columns]
@@ -28,7 +28,7 @@ def given_rows(model: type[Model], rows: Rows) -> sa.TableValuedAlias:
 
 
 def upsert(session: Session, model: type[Model], rows: Rows, *, conflict: str, replaced: Sequence[str]) -> None:
-    """Inserts rows; where `conflict`, the columns of a unique index, is there already, `replaced` columns are set."""
+    """Inserts rows. On a conflict in the unique index over `conflict`, sets the `replaced` columns instead."""
     if rows:
         names = tuple(rows[0])
         statement = _upsert_statement(model, names, conflict, tuple(replaced))
@@ -39,7 +39,7 @@ def upsert(session: Session, model: type[Model], rows: Rows, *, conflict: str, r
 def _upsert_statement(
     model: type[Model], names: tuple[str, ...], conflict: str, replaced: tuple[str, ...]
 ) -> sa.TextClause:
-    """As text: what SQLAlchemy makes of ON CONFLICT it makes anew each time."""
+    """The upsert as SQL text, because SQLAlchemy compiles ON CONFLICT anew on every call."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     types = [model.__table__.c[name].type.compile(dialect).partition(" COLLATE")[0] for name in names]
     arrays = [f"CAST(:{name} AS {item}[])" for name, item in zip(names, types, strict=True)]

@@ -1,4 +1,4 @@
-"""Many short byte strings inside one array, moved in bulk: the ground under decryption and chunk building.
+"""Many short byte strings inside one array, copied in bulk. Decryption and chunk building use this.
 
 A row is a pair (start, length) into an array of bytes. Rows are copied as windows of 16 or 32 bytes that numpy gathers
 and scatters, which costs about 10 ns per window instead of a Python object per row.
@@ -47,7 +47,7 @@ def copy_rows(
 
 
 def _copy_exact(target: Bytes, to: Integers, source: Bytes, start: Integers, lengths: Integers) -> None:
-    """Short rows: all rows of one length at once."""
+    """Copies short rows, all rows of one length at once."""
     for width in np.flatnonzero(np.bincount(lengths)).tolist():
         if width:
             same = np.flatnonzero(lengths == width)
@@ -55,7 +55,7 @@ def _copy_exact(target: Bytes, to: Integers, source: Bytes, start: Integers, len
 
 
 def _copy_windows(width: int, target: Bytes, to: Integers, source: Bytes, start: Integers, lengths: Integers) -> None:
-    """Rows of at least `width` bytes: one window of all of them after the other."""
+    """Copies rows of at least `width` bytes: the first window of every row, then the second, and so on."""
     target_windows, source_windows = windows(target, width), windows(source, width)
     # The last window ends with its row and may overlap the one before it, so that nothing is written past the row.
     target_windows[to + lengths - width] = source_windows[start + lengths - width]
@@ -70,7 +70,7 @@ def _copy_windows(width: int, target: Bytes, to: Integers, source: Bytes, start:
 
 
 def _copy_singly(target: Bytes, to: Integers, source: Bytes, start: Integers, lengths: Integers) -> None:
-    """Long rows: each is a memory copy worth its Python call."""
+    """Copies long rows one by one: for these a Python call per row costs little."""
     for place, begin, length in zip(to.tolist(), start.tolist(), lengths.tolist(), strict=True):
         target[place : place + length] = source[begin : begin + length]
 

@@ -1,7 +1,7 @@
-"""Whether this machine's clock can be believed: it is compared with the database's, which all machines share.
+"""Checks this machine's clock against the database's, which all machines share.
 
-A worker whose clock is years behind takes every row for one from the future; one whose clock is ahead prunes and purges
-too early. Whatever drops or deletes by the time of day asks here first.
+A worker whose clock is years behind drops every row as one from the future; one whose clock is ahead prunes and purges
+too early. Code that drops or deletes data by the current time calls this first.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -145,25 +145,25 @@ class Settings(BaseSettings):
 
     @property
     def networks_of_metrics(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        """Whose machines may read `/metrics` without a token."""
+        """The networks whose machines may read `/metrics` without a token."""
         return _networks_in(self.metrics_networks)
 
     @property
     def prefect_allowed_host_names(self) -> list[str]:
-        """Names by which the Prefect server may be addressed; this machine's own always."""
+        """Host names under which the Prefect server may be addressed; always includes this machine's own."""
         more = [name.strip() for name in self.prefect_allowed_hosts.split(",") if name.strip()]
         return list(dict.fromkeys(["127.0.0.1", "localhost", *more]))
 
     @property
     def prefect_auth_string(self) -> str:
-        """What Prefect's server and all its clients share, as `user:password`; made once and kept under VAR_DIR."""
+        """Credentials `user:password` of Prefect's server and clients; unless set, generated once under VAR_DIR."""
         if self.prefect_api_auth_string:
             return self.prefect_api_auth_string.get_secret_value()
         return f"beiwe:{_generated_secret(self.var_dir / 'prefect_secret', 'PREFECT_API_AUTH_STRING')}"
 
     @property
     def web_counts_dir(self) -> Path:
-        """Where the web server's processes keep what they count, for `/metrics`."""
+        """The folder in which the web server's processes keep their counters for `/metrics`."""
         return self.var_dir / "web_counts"
 
     @property
@@ -238,7 +238,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def parts_of_database_url(url: str) -> dict[str, str]:
-    """What libpq reads in the address of a database. Raises ValueError, without any part of it, for other forms."""
+    """The parts of a database address as libpq reads them. Raises ValueError, whose message quotes none of it."""
     import psycopg2  # not at the top, since commands over files alone do without it
     from psycopg2.extensions import parse_dsn
 
@@ -246,7 +246,7 @@ def parts_of_database_url(url: str) -> dict[str, str]:
         parts: dict[str, str] = parse_dsn(url) if url.startswith(("postgresql://", "postgres://")) else {}
     except psycopg2.Error:
         parts = {}
-    # A bare "/", "@" or ":" in the password moves the borders between the parts.
+    # An unescaped "/", "@" or ":" in the password would split the address in the wrong place.
     host = parts.get("host", "")
     is_shifted = "@" in parts.get("dbname", "") or ("@" in host and not host.startswith("/"))
     if not parts or is_shifted or not re.fullmatch(r"(\d+(,\d+)*)?", parts.get("port", "")):
@@ -255,12 +255,12 @@ def parts_of_database_url(url: str) -> dict[str, str]:
 
 
 def _for_libpq(url: str) -> str:
-    """SQLAlchemy's name for the driver that we use is taken, too."""
+    """The address without SQLAlchemy's driver name, which is accepted too."""
     return url.replace("postgresql+psycopg2://", "postgresql://", 1)
 
 
 def _without_value(error: ErrorDetails) -> str:
-    """What is wrong with a setting, in words that hold no part of its value."""
+    """What is wrong with a setting, without quoting any part of its value."""
     if error["type"] == "value_error":  # our own
         return str(error["ctx"]["error"])
     return error["msg"][:1].lower() + error["msg"][1:]
@@ -268,14 +268,14 @@ def _without_value(error: ErrorDetails) -> str:
 
 @lru_cache
 def get_settings() -> Settings:
-    """The process's settings. From now on it does without a proxy for addresses of its own machine."""
+    """The process's settings, read once. Also sets NO_PROXY, so that local addresses are reached without a proxy."""
     settings = load_settings()
     spare_local_addresses_a_proxy()
     return settings
 
 
 def spare_local_addresses_a_proxy() -> None:
-    """Sets NO_PROXY for this process and those that it starts, beside what it names already."""
+    """Adds this machine's addresses to NO_PROXY, for this process and those that it starts."""
     named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if named.strip() != "*":
         names = dict.fromkeys([*filter(None, (part.strip() for part in named.split(","))), *NOT_BY_PROXY])
@@ -297,7 +297,7 @@ def _networks_in(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
 
 
 def _generated_secret(path: Path, variable: str) -> str:
-    """A random secret, made once and kept in this file. Raises ConfigurationError where it cannot be kept or read."""
+    """A random secret, generated once and kept in this file. Raises ConfigurationError if the file is unusable."""
     try:
         if not path.exists():
             _make_secret(path)
@@ -319,7 +319,7 @@ def _make_secret(path: Path) -> None:
         with draft.open("w") as file:
             file.write(secrets.token_urlsafe(48))
             file.flush()
-            os.fsync(file.fileno())  # without it nothing that the database keeps sealed can be read again
+            os.fsync(file.fileno())  # if the secret is lost, the sealed values in the database are lost too
         with suppress(FileExistsError):  # two processes that start at once agree on the first one's secret
             path.hardlink_to(draft)
     finally:

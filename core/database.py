@@ -1,4 +1,4 @@
-"""The Flask-SQLAlchemy `db`, and how a flow, a command or a script opens a session without Flask."""
+"""The Flask-SQLAlchemy `db`, and sessions outside Flask for flows, commands and scripts."""
 
 import logging
 import math
@@ -61,7 +61,7 @@ else:
 
 
 class SealedText(sa.types.TypeDecorator[str]):
-    """Text that is sealed in the database with the server's secret, and plain in Python (MODEL-65)."""
+    """Text that is sealed in the database with the server's secret and plain in Python (MODEL-65)."""
 
     impl = sa.Text
     cache_ok = True
@@ -84,23 +84,23 @@ class SealedText(sa.types.TypeDecorator[str]):
 URL = "postgresql+psycopg2://"
 
 
-# SQLAlchemy names a pool's log after its class and tells it of each disposal.
+# SQLAlchemy names a pool's logger after its class, and logs each disposal.
 logging.getLogger(f"{__name__}.TriedAfterPause").setLevel(logging.WARNING)
 
 
 class TriedAfterPause(sa.pool.QueuePool):
-    """A pool that tries a connection which has not been used for some seconds, and not one that was just in use."""
+    """A pool that tests a connection before use if it was idle for some seconds, and not if it was just in use."""
 
     SECONDS = 5.0
 
     @staticmethod
     def note(_: Any, record: Any) -> None:
-        """Notes when a connection came back."""
+        """Records when a connection was returned to the pool."""
         record.info["used_at"] = time.monotonic()
 
     @classmethod
     def test(cls, connection: Any, record: Any, _: Any) -> None:
-        """Asks the database something where the connection has rested. Raises DisconnectionError."""
+        """Tests a connection that was idle, with a query. Raises DisconnectionError if it is broken."""
         if time.monotonic() - record.info.get("used_at", math.inf) < cls.SECONDS:
             return
         try:
@@ -111,15 +111,15 @@ class TriedAfterPause(sa.pool.QueuePool):
             raise sa.exc.DisconnectionError from error  # the pool makes a new one
 
 
-# Listeners of the class hear of every pool of it, also of those that SQLAlchemy makes in place of another.
+# Listeners on the class apply to every pool of it, also to those that SQLAlchemy creates as replacements.
 sa.event.listen(TriedAfterPause, "checkin", TriedAfterPause.note)
 sa.event.listen(TriedAfterPause, "checkout", TriedAfterPause.test)
 
 
 def engine_options(settings: Settings, pool_size: int) -> dict[str, Any]:
-    """Options of every engine of `URL`. The database is looked for at the first connection, not before.
+    """Options of every engine of `URL`. The database address is determined at the first connection, not before.
 
-    Connections are tried before use after a pause, so that a restarted database goes unnoticed; waits are short.
+    Idle connections are tested before use, so that a restart of the database causes no errors; time-outs are short.
     """
 
     session = " ".join(f"-c {name}={value}" for name, value in SESSION_SETTINGS.items())
@@ -169,6 +169,6 @@ def get_engine() -> sa.Engine:
 
 @contextmanager
 def open_session() -> Iterator[orm.Session]:
-    """A session outside Flask; the caller commits, leaving the block rolls back what was not committed."""
+    """A session outside Flask. The caller commits; leaving the block rolls back uncommitted changes."""
     with orm.Session(get_engine(), expire_on_commit=False) as session:
         yield session

@@ -1,4 +1,4 @@
-"""Advisory locks of the database: held by a connection, gone with it, whatever becomes of its process."""
+"""Advisory locks of the database: a connection holds them, and they end with it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 
 class LockSpace(IntEnum):
-    """The upper 16 bits of our locks' keys, apart from anybody else's in the same database."""
+    """The upper 16 bits of our lock keys, so that they differ from other programs' keys in the same database."""
 
     PARTICIPANT = 0xBE1
     DISPATCHER = 0xBE2
@@ -24,14 +24,14 @@ def lock_key(space: LockSpace, number: int = 0) -> int:
 
 
 def try_lock(connection: sa.Connection, key: int) -> bool:
-    """Takes the lock if it is free."""
+    """Takes the lock if it is free, and returns whether it did."""
     is_ours: bool = connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar_one()
     return is_ours
 
 
 @contextmanager
 def unlocked_after(connection: sa.Connection, key: int, *, is_shared: bool = False) -> Iterator[None]:
-    """Gives the lock back when the block is left; a connection that is broken has lost it already."""
+    """Releases the lock when the block is left; a broken connection has lost it already."""
     unlock = sa.func.pg_advisory_unlock_shared if is_shared else sa.func.pg_advisory_unlock
     try:
         yield
@@ -46,7 +46,7 @@ def unlocked_after(connection: sa.Connection, key: int, *, is_shared: bool = Fal
 
 @contextmanager
 def held_alone(engine: sa.Engine, key: int) -> Iterator[bool]:
-    """Whether this process alone has the lock; it keeps it until the block is left. No transaction stays open."""
+    """Tries to take the lock for the block, and yields whether it did. No transaction stays open."""
     with engine.connect() as connection:
         is_ours = try_lock(connection, key)
         connection.commit()

@@ -1,7 +1,7 @@
 """How this project's processes log: one JSON object per line in production, readable text in development (OPS-33).
 
-Flow runs keep Prefect's logging. Nothing but known fields reaches a line, and of an error its first line only: what
-follows there are values, such as the row that a constraint refused.
+Flow runs keep Prefect's logging. A line holds only known fields, and only the first line of an error: the lines
+after it may hold values, such as the row that violated a constraint.
 """
 
 import json
@@ -50,7 +50,7 @@ class ReadableLines(logging.Formatter):
 
 
 class StandardError(logging.StreamHandler[TextIO]):
-    """Writes to what standard error is at that moment."""
+    """Writes to the current `sys.stderr`, also after it was replaced."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -61,7 +61,7 @@ class StandardError(logging.StreamHandler[TextIO]):
 
 
 def set_up_logging(*, is_production: bool) -> None:
-    """To standard error: warnings and worse, of our own modules information too. May be repeated."""
+    """Logs to standard error: warnings and above, and INFO for our own modules. May be called again."""
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler, StandardError)]:
         root.removeHandler(handler)
@@ -74,7 +74,7 @@ def set_up_logging(*, is_production: bool) -> None:
 
 
 def exception_text(error: BaseException) -> str:
-    """Where it was raised and what it says, causes first; no values of variables, of each message the first line."""
+    """Traceback and message of an error, causes first: no values of variables, and each message's first line only."""
     parts: list[str] = []
     link: BaseException | None = error
     while link is not None and len(parts) < MOST_CAUSES:

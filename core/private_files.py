@@ -1,10 +1,10 @@
-"""Files below VAR_DIR are for the account that the server runs under, and for nobody else (CLAR-3)."""
+"""Makes files below VAR_DIR private to the account that the server runs under (CLAR-3)."""
 
 import os
 import stat
 from pathlib import Path
 
-# Names that the server gives to files and folders of its own below VAR_DIR begin like this.
+# Prefixes of the server's own files and folders below VAR_DIR.
 OURS = (
     ".postgres",
     ".run",
@@ -20,13 +20,13 @@ OURS = (
 
 
 class FolderShared(OSError):
-    """A folder that everybody may write to, or that holds other things, cannot be VAR_DIR."""
+    """VAR_DIR cannot be a folder that everybody may write to, or one that holds other files."""
 
 
 def make_private_folder(var_dir: Path) -> None:
-    """Makes VAR_DIR, and closes it and what is in it to other users; new files of this process are private, too.
+    """Creates VAR_DIR and removes other users' access to it and its contents; new files of this process are private.
 
-    As root VAR_DIR stays passable (0711), since PostgreSQL runs under an account of its own below it; else it is 0700.
+    As root, VAR_DIR gets mode 0711, since PostgreSQL runs below it under an account of its own; otherwise mode 0700.
     The folders above are made where missing, and otherwise left as they are. Raises OSError.
     """
     os.umask(0o077)

@@ -1,4 +1,4 @@
-"""Many small pieces of work on a few threads."""
+"""Runs many small pieces of work on a few threads."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,9 +8,9 @@ Result = TypeVar("Result")
 
 
 class Threads:
-    """Threads that take items from one list as they get free: a future for each would cost as much as a small file.
+    """Threads that take items from one list as they become free. A future per item would cost as much as a small file.
 
-    For use as a context; leaving it waits for what is under way. A single thread is the caller's own.
+    A context manager; leaving it waits for running work. With a count of 1, the caller's own thread does the work.
     """
 
     def __init__(self, count: int) -> None:
@@ -24,7 +24,7 @@ class Threads:
         self._pool.shutdown()
 
     def map(self, function: Callable[..., Result], *arguments: Iterable[Any]) -> list[Result]:
-        """The function's results in the order of its arguments. What it raises is raised, and nothing more begins."""
+        """The function's results in the order of its arguments. Raises its first error; no further item starts then."""
         items = list(zip(*arguments, strict=True))
         results: list[Any] = [None] * len(items)
         numbers = iter(range(len(items)))  # shared: taking the next one is atomic

@@ -1,4 +1,4 @@
-"""The time zones that the zone database knows."""
+"""The names of the zone database's time zones."""
 
 from functools import cache
 from zoneinfo import available_timezones
@@ -6,5 +6,5 @@ from zoneinfo import available_timezones
 
 @cache
 def known_zones() -> frozenset[str]:
-    """All names; finding them takes tens of milliseconds, so it is done once."""
+    """All names of time zones; listing them takes tens of milliseconds, so the result is cached."""
     return frozenset(available_timezones())

@@ -1,4 +1,4 @@
-"""What every flow does when a run ends, however it ends: count it (OPS-32), and tell somebody of a failure.
+"""Hooks of every flow for the end of a run: they count it (OPS-32), and send an alert if it failed.
 
 Objects that are missing or damaged are told of by themselves: a run that met some goes on, and may end well.
 """

@@ -1,4 +1,4 @@
-"""What every flow stands on: the process's engine and store, and which errors are worth a retry."""
+"""Shared by all flows: the process's engine and store, and which errors are retried."""
 
 from functools import lru_cache
 from typing import Any

@@ -1,4 +1,4 @@
-"""A progress artifact that moves: how far a long run is, in the Prefect UI."""
+"""A progress artifact that shows in the Prefect UI how far a long run is."""
 
 from dataclasses import dataclass, field
 from typing import cast

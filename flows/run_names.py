@@ -1,4 +1,4 @@
-"""What a run has done, in its name: the lists of the Prefect UI show names and states, and search in names (OPS-21)."""
+"""Names runs after what they did: lists in the Prefect UI show and search names (OPS-21)."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Where the tasks of a run work: threads or processes of its own machine, or a Dask cluster (PROCESSING_RUNNER)."""
+"""Task runners: threads or processes of the run's machine, or a Dask cluster (PROCESSING_RUNNER)."""
 
 from typing import Any
 

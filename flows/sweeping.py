@@ -1,4 +1,4 @@
-"""What sweeps of the store share: which keys, and about how many."""
+"""Shared by sweeps of the store: the keys' prefix, and their approximate number."""
 
 import sqlalchemy as sa
 

@@ -1,1 +1,1 @@
-"""Running it: the local runner, the worker, assets, simulated phones."""
+"""Programs to run the server: local runner, worker, assets, simulated phones."""

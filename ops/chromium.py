@@ -1,4 +1,4 @@
-"""`python -m ops.chromium`: sees to it that the browser tests find a Chromium, and says so when it cannot."""
+"""`python -m ops.chromium`: installs a Chromium for the browser tests, or says that it cannot."""
 
 import os
 import shutil

@@ -28,7 +28,7 @@ max_requests_jitter = 5_000
 # Silent connections cost a socket and no thread; clinics share an address, so none is limited by address (CLAR-11).
 worker_connections = 2_000
 backlog = 2_048
-# What proxies say is for the application alone, by TRUSTED_PROXY_HOPS (CLAR-4); no header sets SCRIPT_NAME.
+# Only the application reads proxies' headers, by TRUSTED_PROXY_HOPS (CLAR-4); no header sets SCRIPT_NAME.
 forwarded_allow_ips = ""
 forwarder_headers = ""
 accesslog = None

@@ -1,4 +1,4 @@
-"""Accounts of researchers, and keys of their programs."""
+"""Accounts of researchers, and the API keys of their programs."""
 
 from core.accounts.api_keys import create_api_key
 from core.accounts.creating import create_researcher, new_password

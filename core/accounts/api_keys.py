@@ -1,4 +1,4 @@
-"""Keys of researchers' programs (DATA-4)."""
+"""API keys of researchers' programs (DATA-4)."""
 
 import secrets
 import string
@@ -16,7 +16,7 @@ API_KEY_LENGTH = 64
 
 
 def create_api_key(session: Session, researcher: Researcher, name: str, *, actor: Actor) -> tuple[str, str]:
-    """Adds a key and gives access key and secret, which is nowhere else (DATA-4); the caller commits."""
+    """Adds an API key; returns the access key and the secret, which is not stored (DATA-4). The caller commits."""
     access_key, secret_key = (
         "".join(secrets.choice(API_KEY_CHARACTERS) for _ in range(API_KEY_LENGTH)) for _ in range(2)
     )
@@ -26,7 +26,7 @@ def create_api_key(session: Session, researcher: Researcher, name: str, *, actor
 
 
 def disable_api_key(session: Session, access_key: str, *, actor: Actor) -> bool:
-    """Stops a key at once; the caller commits. False where there is none of that name."""
+    """Disables an API key at once; the caller commits. Returns False if there is no such key."""
     key = session.scalar(select(ApiKey).where(ApiKey.access_key == access_key))
     if key is None:
         return False

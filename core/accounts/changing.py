@@ -1,4 +1,4 @@
-"""Changing accounts of researchers: one function for one change; the caller commits."""
+"""Changes to accounts of researchers: one function per change. The caller commits."""
 
 from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
@@ -18,14 +18,14 @@ def set_password(session: Session, researcher: Researcher, password: str, *, mus
 
 
 def reset_researchers_password(session: Session, researcher: Researcher, *, actor: Actor) -> str:
-    """Makes a one-time password, which is nowhere else and must be changed at the next sign-in."""
+    """Sets and returns a one-time password. It is not stored in plain and must be changed at the next sign-in."""
     password = new_password()
     set_password(session, researcher, password, must_change=True, actor=actor)
     return password
 
 
 def set_enabled(session: Session, researcher: Researcher, is_enabled: bool, *, actor: Actor) -> None:
-    """Lets a person sign in, or not; ends every session (PORTAL-29)."""
+    """Enables or disables sign-in for a person, and ends all of the person's sessions (PORTAL-29)."""
     researcher.is_disabled = not is_enabled
     researcher.end_sessions()
     action = Action.RESEARCHER_ENABLE if is_enabled else Action.RESEARCHER_DISABLE
@@ -33,13 +33,13 @@ def set_enabled(session: Session, researcher: Researcher, is_enabled: bool, *, a
 
 
 def set_site_admin(session: Session, researcher: Researcher, is_site_admin: bool, *, actor: Actor) -> None:
-    """Makes a person a site administrator, or takes that back (PERM-1)."""
+    """Makes a person a site administrator, or removes that role (PERM-1)."""
     researcher.is_site_admin = is_site_admin
     record(session, actor, Action.RESEARCHER_SITE_ADMIN, username=researcher.username, after=is_site_admin)
 
 
 def set_role(session: Session, study: Study, researcher: Researcher, role: Role | None, *, actor: Actor) -> None:
-    """Gives a person a role in a study in place of the one before; None takes it (PERM-1)."""
+    """Replaces a person's role in a study; None removes it (PERM-1)."""
     pair = {"study_id": study.id, "researcher_id": researcher.id}
     if role is None:
         session.execute(delete(StudyRole).filter_by(**pair))

@@ -1,8 +1,8 @@
-"""What is done against guessing passwords, without keeping the right person out (PORTAL-22, PORTAL-23, CLAR-11).
+"""Protection against guessed passwords that does not lock out the right person (PORTAL-22, PORTAL-23, CLAR-11).
 
-Failures are counted for a name together with where they come from. A browser in which somebody has signed in before is
-a source of its own: strangers cannot lock it, whatever address they share with it. Any other browser counts by its
-address. Ten failures in a row lock a name for that source alone, for ten minutes.
+Failures are counted per user name and source. A browser in which the researcher has signed in before is
+a source of its own, so that strangers at the same address cannot lock it. Any other browser counts by its
+address. Ten failures in a row lock the name for that source alone, for ten minutes.
 """
 
 import hashlib
@@ -22,31 +22,31 @@ _PRUNED_AT_ONCE = 100
 
 
 def address_source(address: str | None) -> str:
-    """A browser that is not known, by its address."""
+    """The source of a browser without an earlier sign-in: its address."""
     return f"address:{address or 'none'}"
 
 
 def browser_source(browser: str) -> str:
-    """A browser in which the researcher has signed in before."""
+    """The source of a browser in which the researcher has signed in before."""
     return f"browser:{browser}"
 
 
 def is_known_browser(source: str) -> bool:
-    """Whether the researcher has signed in there before."""
+    """Whether the source is a browser in which the researcher has signed in before."""
     return source.startswith("browser:")
 
 
 def is_locked(session: Session, username: str, source: str, now: datetime) -> bool:
-    """Whether nothing is compared for that name from there; the same for names that no account has."""
+    """Whether sign-ins for this name from this source are refused unchecked; works alike for unknown names."""
     row = session.get(SignInFailures, (_hashed(username), source))
     return row is not None and row.locked_until is not None and row.locked_until > now
 
 
 def note_failure(session: Session, username: str, source: str, now: datetime) -> float:
-    """Counts a failure; the tenth in a row locks (PORTAL-22). The caller commits.
+    """Counts a failure; the tenth in a row locks the name for the source (PORTAL-22). The caller commits.
 
-    Gives how many seconds the answer is to be put off: it grows with the failures of that name from all addresses,
-    and only for those who fail.
+    Returns by how many seconds to delay the answer. The delay grows with the name's failures from all addresses,
+    and applies to failures only.
     """
     _prune(session, now)
     table = SignInFailures
@@ -70,12 +70,12 @@ def note_failure(session: Session, username: str, source: str, now: datetime) ->
 
 
 def delay_after(failures: int) -> float:
-    """Seconds by which an answer to a failure is put off: none at first, then longer with each, at most two."""
+    """Seconds to delay the answer after so many failures: none at first, then longer with each, at most two."""
     return min(0.05 * max(failures - MOST_IN_A_ROW, 0), LONGEST_DELAY_S)
 
 
 def note_success(session: Session, username: str, source: str) -> int:
-    """Ends the row of failures from there; how many the researcher has not been told of. The caller commits."""
+    """Resets the source's failures; returns how many the researcher has not been told of. The caller commits."""
     table = SignInFailures
     of_name = table.name_hash == _hashed(username)
     untold = session.scalar(sa.select(sa.func.sum(table.untold)).where(of_name)) or 0
@@ -85,7 +85,7 @@ def note_success(session: Session, username: str, source: str) -> int:
 
 
 def _prune(session: Session, now: datetime) -> None:
-    """Removes a few rows that nobody asks for any more."""
+    """Removes a few outdated rows."""
     old = sa.select(sa.text("ctid")).select_from(SignInFailures).where(SignInFailures.last_at < now - KEPT)
     batch = old.limit(_PRUNED_AT_ONCE).with_for_update(skip_locked=True).cte("old")
     statement = sa.delete(SignInFailures).where(sa.text("ctid IN (SELECT ctid FROM old)")).add_cte(batch)

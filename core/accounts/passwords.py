@@ -9,12 +9,12 @@ LEAST_PASSWORD_OF_SITE_ADMIN = 20
 
 
 def least_password(researcher: Researcher) -> int:
-    """How many characters a password of this person has at least (PORTAL-40)."""
+    """The minimum length of this person's password, in characters (PORTAL-40)."""
     return LEAST_PASSWORD_OF_SITE_ADMIN if researcher.is_site_admin else LEAST_PASSWORD
 
 
 def password_problem(password: str, least: int) -> str | None:
-    """Why a self-chosen password is refused, in a sentence, or None (PORTAL-40)."""
+    """A sentence saying why a chosen password is refused, or None if it is accepted (PORTAL-40)."""
     if len(password) < least:
         return f"At least {least} characters."
     kinds = (r"[a-z]", r"[A-Z]", r"[0-9]", r"[^A-Za-z0-9]")

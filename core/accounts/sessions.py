@@ -1,4 +1,4 @@
-"""Sessions of the portal, kept in the database: a copy of a cookie ends with its session (PORTAL-27, PORTAL-29)."""
+"""Portal sessions in the database, so that ending one disables every copy of its cookie (PORTAL-27, PORTAL-29)."""
 
 import hashlib
 import hmac
@@ -16,14 +16,14 @@ SEEN_EVERY = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class SessionLimits:
-    """How long a session lasts without a page being asked for, and at most."""
+    """How long a session lasts without requests, and at most."""
 
     idle: timedelta
     most: timedelta
 
 
 def begin_session(session: Session, researcher: Researcher, now: datetime, limits: SessionLimits) -> str:
-    """Adds a session and gives its token, which is nowhere else; removes sessions that are too old; caller commits."""
+    """Adds a session, deletes outdated ones, and returns the token, which is not stored. The caller commits."""
     token = secrets.token_urlsafe(32)
     session.execute(sa.delete(PortalSession).where(PortalSession.started_at < now - limits.most))
     session.add(
@@ -40,9 +40,9 @@ def begin_session(session: Session, researcher: Researcher, now: datetime, limit
 
 
 def session_of(session: Session, token: str, now: datetime, limits: SessionLimits) -> PortalSession | None:
-    """The session of that token with its researcher, in one query.
+    """The session of this token with its researcher loaded, in one query.
 
-    None where it has ended, was idle too long or is too old, or where the account is disabled.
+    Returns None if the session has ended, was idle too long or is too old, or if the account is disabled.
     """
     query = sa.select(PortalSession).where(PortalSession.token_hash == _hashed(token))
     found = session.scalar(query.options(joinedload(PortalSession.researcher)))
@@ -55,7 +55,7 @@ def session_of(session: Session, token: str, now: datetime, limits: SessionLimit
 
 
 def note_seen(session: Session, found: PortalSession, now: datetime) -> bool:
-    """Notes that a page was asked for, at most once a minute; whether there is something to commit."""
+    """Records a request of the session, at most once a minute. Returns whether there is a change to commit."""
     if now - found.seen_at < SEEN_EVERY:
         return False
     found.seen_at = now
@@ -63,7 +63,7 @@ def note_seen(session: Session, found: PortalSession, now: datetime) -> bool:
 
 
 def end_session(session: Session, token: str) -> None:
-    """Ends it for every copy of its cookie; the caller commits."""
+    """Ends the session of this token, for every copy of its cookie; the caller commits."""
     session.execute(sa.delete(PortalSession).where(PortalSession.token_hash == _hashed(token)))
 
 

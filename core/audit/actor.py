@@ -1,4 +1,4 @@
-"""Who changes something. Names are kept as text, since accounts may be deleted and the trail stays (CLAR-20)."""
+"""The actor of a change. Names are kept as text, because the audit trail outlives accounts (CLAR-20)."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,7 +15,7 @@ class Account(Protocol):
 
 @dataclass(frozen=True)
 class Actor:
-    """A researcher with the key of the account, or a part of the server, which has none."""
+    """A researcher with the account's primary key, or a part of the server, which has none."""
 
     kind: ActorKind
     name: str
@@ -27,5 +27,5 @@ SERVER = Actor(ActorKind.SERVER, "server")
 
 
 def actor_of(account: Account) -> Actor:
-    """A researcher as an actor."""
+    """The actor for a researcher's account."""
     return Actor(ActorKind.RESEARCHER, account.username, account.id)

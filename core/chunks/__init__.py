@@ -1,1 +1,1 @@
-"""Raw files to the rows of hourly chunks: functions over bytes and arrays, without store or database."""
+"""Turns raw files into rows of hourly chunks: functions over bytes and arrays, without store or database."""

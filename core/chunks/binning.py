@@ -1,4 +1,4 @@
-"""A batch of one participant's raw files to new rows by hour (PROC-10 to PROC-15, PROC-30 to PROC-34, PROC-39)."""
+"""Turns one participant's raw files into new rows by hour (PROC-10 to PROC-15, PROC-30 to PROC-34, PROC-39)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ from core.streams import SPECS, BadFileTime, DataStream, UnknownStream, stream_o
 from core.streams.paths import EARLIEST, LATEST_AHEAD, file_time, survey_of_path
 
 SECONDS_PER_HOUR = 3600
-# Files of a stream are worked on in parts that stay in a processor's cache: larger ones take half as long again.
+# Files of a stream are processed in parts that fit in the processor's cache; larger parts take 1.5 times as long.
 PART_BYTES = 2 << 20
 
 
@@ -80,7 +80,7 @@ def _parts(files: Sequence[tuple[RawFile, Csv]]) -> Iterator[list[tuple[RawFile,
 
 
 def _joined(pieces: Sequence[_Piece]) -> NewRows:
-    """What several parts have for one chunk: end to end where the times allow it, as for most."""
+    """Joins the rows of several parts for one chunk; parts already in order of time are only concatenated."""
     if len(pieces) == 1:
         return NewRows(pieces[0].text)
     texts = [piece.text for piece in pieces]
@@ -164,7 +164,7 @@ def _keys_by_file(
 def _dropped_by_file(
     file_count: int, file_of_row: Integers, fields: FirstFields, is_kept: Flags, is_after_end: Flags
 ) -> list[dict[DropReason, int]]:
-    """Counts of rows left out; those with an empty first field are skipped without a word (PROC-13)."""
+    """Counts of dropped rows, by file and reason. Rows with an empty first field are not counted (PROC-13)."""
     dropped: list[dict[DropReason, int]] = [{} for _ in range(file_count)]
     is_dropped = ~is_kept & ~fields.is_empty
     for reason, is_it in (

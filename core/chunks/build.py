@@ -1,6 +1,6 @@
-"""Raw files of one participant in a folder to chunks in a folder, without database or store.
+"""Builds chunks in a folder from one participant's raw files in a folder, without database or store.
 
-For golden cases, for looking into a problem, and for making chunks anew from an export of raw files.
+Used for golden cases, to examine a problem, and to rebuild chunks from an export of raw files.
 """
 
 import base64
@@ -21,12 +21,12 @@ _CHUNK_NAME_FORMAT = "%Y-%m-%dT%H:%M:%S.csv"
 
 
 class UnusableFolder(ValueError):
-    """A folder given is missing, or what it holds is not what an earlier run wrote. The message says which."""
+    """A given folder is missing, or does not hold an earlier run's output. The message says which."""
 
 
 @dataclass(frozen=True)
 class RegistryEntry:
-    """A chunk, or a raw file that is not chunked, as the registry knows it (PROC-38, PROC-39).
+    """A registry entry: a chunk, or a raw file that is not chunked (PROC-38, PROC-39).
 
     `path` is below `CHUNKED_DATA/<study>/<patient>/`, or starts with `raw/`; `time_bin` is ISO 8601 in UTC; `hash` is
     the base64 of the contents' MD5, empty for a file that is not chunked; `size` is in bytes.
@@ -44,7 +44,7 @@ class RegistryEntry:
 def build_chunks(
     input_dir: Path, existing_dir: Path | None, out_dir: Path, platform: Platform, now: datetime | None = None
 ) -> None:
-    """Processes all files below `input_dir` as one batch, and writes what a participant then has to `out_dir`.
+    """Processes all files below `input_dir` as one batch, and writes the participant's resulting data to `out_dir`.
 
     `input_dir` holds plaintexts at their path below the participant's folder. Chunks and unchunked entries of earlier
     runs come from `existing_dir`. `out_dir` gets all chunks, old and new, `registry.json` and, about this run,
@@ -81,7 +81,7 @@ def content_hash(contents: bytes) -> str:
 
 
 def _merge_into(chunks: dict[str, bytes], batch: BinnedBatch, platform: Platform) -> None:
-    """Merges each group; where a chunk cannot be read, every file that feeds it has failed."""
+    """Merges the batch into the chunks. If a chunk is unreadable, every file with rows for it fails."""
     for key, new in batch.groups.items():
         try:
             chunks[key.relative_path] = merge_chunk(key, platform, new, chunks.get(key.relative_path))

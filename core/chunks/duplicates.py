@@ -1,4 +1,4 @@
-"""Finding rows that occur before (PROC-34), by hash and then byte for byte, without a Python object per row."""
+"""Finds duplicate rows (PROC-34), by hash and then byte for byte, without a Python object per row."""
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +79,7 @@ def _hashes(data: Bytes, starts: Integers, lengths: Integers) -> _Words:
 
 
 def _first_one_by_one(data: Bytes, starts: Integers, lengths: Integers) -> Flags:
-    """The slow way, for the day when two different rows have one hash."""
+    """Compares rows one by one: the slow fallback for two different rows with the same hash."""
     seen: set[bytes] = set()
     is_first = np.empty(len(starts), dtype=np.bool_)
     for index, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):

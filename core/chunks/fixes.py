@@ -1,7 +1,7 @@
-"""From a raw file to a CSV with the time in its first column (PROC-10 to PROC-13, PROC-20 to PROC-24).
+"""Turns a raw file into a CSV with the time in its first column (PROC-10 to PROC-13, PROC-20 to PROC-24).
 
-The large streams pass through untouched. The others are changed as whole texts (regular expressions, replacement), but
-for the app log, which is small and has lines that depend on the line before.
+The large streams pass unchanged. The others are changed as whole texts (regular expressions, replacement), except
+the app log, which is small and whose lines depend on the line before.
 """
 
 import re
@@ -57,7 +57,7 @@ def read_csv(file: RawFile, stream: DataStream) -> Csv:
 
 
 def _clean(header: bytes) -> bytes:
-    """PROC-12."""
+    """The header with its column names stripped (PROC-12)."""
     return b",".join(name.strip() for name in header.split(b","))
 
 

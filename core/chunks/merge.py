@@ -1,4 +1,4 @@
-"""New rows into the chunk of their hour (PROC-32 to PROC-36)."""
+"""Merges new rows into the chunk of their hour (PROC-32 to PROC-36)."""
 
 from core.chunks.model import ChunkKey, NewRows
 from core.chunks.rows import Rows
@@ -24,7 +24,7 @@ def merge_chunk(key: ChunkKey, platform: Platform | None, new: NewRows, existing
 
 
 def _merged(key: ChunkKey, old: bytes, new: NewRows) -> memoryview:
-    """Old rows, then new ones, sorted and without repeats; no line feed at the end."""
+    """Old and new rows, sorted (old before new at equal times) and without repeats; no line feed at the end."""
     rows = Rows.of_text(old, new.text[:-1])
     fields = rows.first_fields()
     if not (fields.is_number & (fields.digits >= MIN_DIGITS)).all():

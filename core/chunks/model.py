@@ -1,4 +1,4 @@
-"""What goes into processing and what comes out: raw files, chunks, and what happened to each file."""
+"""Inputs and results of processing: raw files, chunks, and a report on each file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ class NewRows:
 
 
 class DropReason(StrEnum):
-    """Why single rows of a file that is otherwise fine were left out; shown to operators."""
+    """Why single rows of a usable file were dropped; shown to operators."""
 
     NOT_A_TIME = "first field is not a time in milliseconds"
     AFTER_END = "time is after the participant's last day in the study"
@@ -70,7 +70,7 @@ class FileProblem:
 
 @dataclass(frozen=True)
 class FileReport:
-    """What one understood file gave: the chunks it feeds (ascending), rows kept, rows dropped by reason.
+    """The result of one readable file: the chunks its rows go to (ascending), rows kept, rows dropped by reason.
 
     `has_unexpected_header` is an event, not an error: the chunk gets the table's header (PROC-36).
     """
@@ -94,7 +94,7 @@ class FileReport:
 
 @dataclass(frozen=True)
 class UnchunkedFile:
-    """A file that is registered at its raw path as it is (PROC-39)."""
+    """A file that is registered at its raw path, unchanged (PROC-39)."""
 
     path: str
     stream: DataStream

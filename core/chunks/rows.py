@@ -1,4 +1,4 @@
-"""Rows of text in one array, found and chosen in bulk: what binning and merging share."""
+"""Rows of text in one array, found and selected in bulk. Binning and merging share this."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -44,7 +44,7 @@ class Rows:
         return Rows(self.data, self.starts[index], self.lengths[index])
 
     def in_order(self, times: Integers) -> "Rows":
-        """Sorted by their times, rows of one time as they stood, identical rows once (PROC-34)."""
+        """The rows sorted by time (stable), each of several identical rows once (PROC-34)."""
         rows = self
         if np.any(times[1:] < times[:-1]):
             order = np.argsort(times, kind="stable")
@@ -58,7 +58,7 @@ class Rows:
     def text(self) -> Bytes:
         """All rows, a line feed after each."""
         lengths = self.lengths + 1
-        if len(self) and np.array_equal(self.starts[1:], (self.starts + lengths)[:-1]):  # they stand so already
+        if len(self) and np.array_equal(self.starts[1:], (self.starts + lengths)[:-1]):  # already end to end
             return self.data[self.starts[0] : self.starts[-1] + lengths[-1]]
         target = np.empty(int(lengths.sum()), dtype=np.uint8)
         copy_rows(target, starts_of(lengths), self.data, self.starts, lengths)

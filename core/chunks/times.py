@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from core.byte_rows import Bytes, Flags, Integers, windows
 
-# Reading looks at this many bytes from the start of a row, whatever the row's length.
+# So many bytes from the start of each row are read, even if the row is shorter.
 LOOKAHEAD_BYTES = 16
 MIN_DIGITS, MAX_DIGITS = 10, 15
 UTC_COLUMN_BYTES = 24  # a comma and YYYY-MM-DDTHH:MM:SS.mmm

@@ -1,7 +1,7 @@
-"""The data lines of a device file: telling the regular ones from the odd, and decrypting both (PHONE-95 to PHONE-109).
+"""The data lines of a device file: finds the regular and the irregular ones, decrypts both (PHONE-95 to PHONE-109).
 
-Regular is what the apps write for a row: an IV of 16 bytes and a ciphertext of whole blocks, each in padded base64,
-with a colon between. All regular lines of a piece take one base64 decoding and one AES call (PHONE-116).
+A regular line is one as the apps write it: an IV of 16 bytes and a ciphertext of whole blocks, each in padded base64,
+with a colon between. One base64 decoding and one AES call serve all regular lines of a piece (PHONE-116).
 """
 
 import binascii
@@ -15,7 +15,7 @@ from core.byte_rows import Bytes, Flags, Integers, copy_rows, starts_of, windows
 from core.crypto.lenient_base64 import ALPHABET, decode_groups, decode_lenient
 
 BLOCK_BYTES = 16
-# Longer lines (recordings) are quicker by themselves: each is one library call, and there are few in a file.
+# Longer lines (recordings) are faster one by one: each is one library call, and a file has few of them.
 MOST_REGULAR_BYTES = 1 << 16
 # Characters of a padded IV and its colon, and bytes that the IV decodes to with its padding read as zero bits.
 _IV_CHARACTERS = 24
@@ -57,7 +57,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class Record:
-    """One decrypted line; `is_verified` when its padding was PKCS#7 to the letter."""
+    """One decrypted line; `is_verified` if its padding is valid PKCS#7."""
 
     record: bytes
     is_verified: bool

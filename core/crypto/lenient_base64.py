@@ -1,4 +1,4 @@
-"""Base64 as phones' files need it read: forgiving one string at a time, fast for what is known to be well formed."""
+"""Base64 for phones' files: a lenient decoder for one string, and a fast one for well-formed data."""
 
 import binascii
 from functools import cache

@@ -1,4 +1,4 @@
-"""The RSA pair of a participant: made at creation, read on every upload (PHONE-90 to PHONE-93)."""
+"""A participant's RSA key pair: generated at creation, read on every upload (PHONE-90 to PHONE-93)."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -68,7 +68,7 @@ class DevicePrivateKey:
     def from_pem(cls, pem: bytes) -> Self:
         """Reads a PKCS#1 PEM, with or without its final LF (PHONE-91); raises UnreadableKey.
 
-        The key is our own, so its primes are not tested again, which would cost more than a whole upload.
+        The primes of our own keys are not tested again: that would cost more than a whole upload.
         """
         return cls(_load(pem).private_numbers())
 

@@ -13,7 +13,7 @@ PARTICIPANT_SCHEME = ("sha1", 1_000)
 
 
 def device_hash(password: str) -> str:
-    """What an app sends in place of a password: 44 characters of url-safe base64 of SHA-256 (PHONE-26)."""
+    """The hash that an app sends as its password: url-safe base64 of SHA-256, 44 characters (PHONE-26)."""
     return base64.urlsafe_b64encode(hashlib.sha256(password.encode()).digest()).decode()
 
 
@@ -23,7 +23,7 @@ def hash_password(password: str, scheme: tuple[str, int] = RESEARCHER_SCHEME) ->
 
 
 def hash_participant_password(password: str) -> str:
-    """A new hash of a participant's plain password, by way of the device hash (MODEL-61)."""
+    """A new hash of the device hash of a participant's plain password (MODEL-61)."""
     return hash_device_hash(device_hash(password))
 
 
@@ -42,7 +42,7 @@ def verify_password(password: str, stored: str) -> bool:
 
 
 def is_weak_for_participant(stored: str) -> bool:
-    """Whether a hash that verified has fewer iterations than new ones get, so that it is to be made anew (PHONE-29)."""
+    """Whether a verified hash has fewer iterations than new ones, and must be replaced (PHONE-29)."""
     return int(stored.split("$")[1]) < PARTICIPANT_SCHEME[1]
 
 

@@ -38,12 +38,12 @@ ROW_LEVELS, ROW_HASH_LOG = (1, 2), 12
 
 
 class SealBroken(Exception):
-    """An object does not open: altered, cut, moved, sealed with another key, or not what its row says it is."""
+    """An object cannot be opened: altered, cut, moved, sealed with another key, or its row names another seal."""
 
 
 @dataclass(frozen=True)
 class SealContext:
-    """What an object's seal is bound to: the study's key (32 bytes) and id, and the object's key without `.zst`."""
+    """The values that bind an object's seal: the study's key (32 bytes) and id, the object's key without `.zst`."""
 
     study_key: bytes
     study_id: str
@@ -67,7 +67,7 @@ def seal(plain: bytes, context: SealContext, level: int) -> bytes:
 
 
 def unseal(sealed: Iterable[bytes], context: SealContext) -> Iterator[bytes]:
-    """The contents of an object under our seal, in pieces, each verified before it is given. Raises SealBroken."""
+    """The contents of an object under our seal, in pieces, each verified before it is yielded. Raises SealBroken."""
     pieces = _segments(sealed, SEGMENT_BYTES + TAG_BYTES, first=HEADER_BYTES)
     return _decompressed(_verified(pieces, context), context.path)
 
@@ -79,12 +79,12 @@ def unseal_whole(sealed: bytes, context: SealContext) -> bytes:
         if zstandard.frame_content_size(frame) >= 0:
             return _decompressor().decompress(frame, allow_extra_data=False)
     except zstandard.ZstdError:
-        pass  # several frames, or a broken one, of which the stream says what is wrong
+        pass  # several frames, or a broken one: the streaming reader below handles both
     return b"".join(_decompressed((frame,), context.path))
 
 
 def seal_legacy(plain: bytes, study_key: bytes, level: int) -> bytes:
-    """The contents under the existing platform's seal, for deployments that must be able to go back (STORE-4)."""
+    """The contents under the existing platform's seal, for deployments that may return to that platform (STORE-4)."""
     iv = os.urandom(LEGACY_IV_BYTES)
     encryptor = Cipher(algorithms.AES256(study_key), CFB8(iv)).encryptor()
     return iv + encryptor.update(zstandard.ZstdCompressor(level=level).compress(plain)) + encryptor.finalize()
@@ -96,7 +96,7 @@ def unseal_legacy(sealed: Iterable[bytes], context: SealContext, *, is_compresse
     return _decompressed(decrypted, context.path) if is_compressed else decrypted
 
 
-_kept = threading.local()  # contexts of zstd, which are costly to make and of one thread each
+_kept = threading.local()  # zstd contexts: costly to create, and not thread-safe
 
 
 def _compressor(level: int) -> zstandard.ZstdCompressor:
@@ -175,7 +175,7 @@ def _decompressed(compressed: Iterable[bytes], path: str) -> Iterator[bytes]:
 
 
 def _segments(pieces: Iterable[bytes], size: int, first: int | None = None) -> Iterator[bytes]:
-    """The bytes of the pieces, cut anew: one of `first` bytes if asked for, then of `size`, the last one shorter."""
+    """Regroups the bytes: one segment of `first` bytes if given, then segments of at most `size` bytes."""
     buffer = bytearray()
     wanted = first or size
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""Secrets inside the database (MODEL-65): sealed with a key derived from the server's secret."""
+"""Secrets in the database (MODEL-65), sealed with a key derived from the server's secret."""
 
 import base64
 import os
@@ -18,7 +18,7 @@ class SecretUnreadable(Exception):
 
 
 def seal_secret(text: str, *, server_secret: str, purpose: str) -> str:
-    """`text` as `v1.<url-safe base64>`, bound to `purpose` (table and column), so that it opens nowhere else."""
+    """Seals `text` as `v1.<url-safe base64>`. It is bound to `purpose` (table and column) and opens only with it."""
     nonce = os.urandom(NONCE_BYTES)
     sealed = _cipher(server_secret).encrypt(nonce, text.encode(), purpose.encode())
     return f"{VERSION}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"

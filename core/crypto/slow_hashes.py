@@ -1,4 +1,4 @@
-"""Hashes that are slow on purpose, one at a time and behind everything else that wants the processor (CLAR-9)."""
+"""Slow password hashes, computed one at a time with low processor priority (CLAR-9)."""
 
 import os
 import sys
@@ -19,5 +19,5 @@ _one = ThreadPoolExecutor(1, "slow-hash", initializer=_yield_to_others)
 
 
 def verify_slowly(password: str, stored: str) -> bool:
-    """`verify_password`, when its turn has come: guesses of many clients must not take the uploads' processor."""
+    """Like `verify_password`, one call at a time: many clients' guesses must not slow down uploads."""
     return _one.submit(verify_password, password, stored).result()

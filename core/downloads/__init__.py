@@ -1,1 +1,1 @@
-"""Downloads: which chunks a request asks for, and under which names they come (DATA-20 to DATA-25)."""
+"""Downloads: the chunks that a request selects, and their names in the zip (DATA-20 to DATA-25)."""

@@ -1,4 +1,4 @@
-"""The chunks of a request, in pages, with the names they have in the zip (DATA-22 to DATA-24)."""
+"""The chunks that a request selects, read in pages, with their names in the zip (DATA-22 to DATA-24)."""
 
 from base64 import b64encode
 from collections import Counter
@@ -17,7 +17,7 @@ from core.streams import SPECS, DataStream, stream_by_number
 from core.streams.paths import registered_path
 
 PAGE_ROWS = 5_000
-FIRST_PAGE_ROWS = 250  # the answer begins when they are there
+FIRST_PAGE_ROWS = 250  # the answer starts after this page
 SMALL_BYTES = 1 << 20
 UNKNOWN_SURVEY = "unknown_survey_id"
 BY_SURVEY = (DataStream.SURVEY_TIMINGS, DataStream.SURVEY_ANSWERS, DataStream.AUDIO_RECORDINGS)
@@ -39,7 +39,7 @@ class Member:
 
     @property
     def is_small(self) -> bool:
-        """Whether it may be held in memory whole; larger ones, and those of unknown size, pass through in pieces."""
+        """Whether the file may be held in memory whole; larger files, and those of unknown size, are streamed."""
         return self.size_bytes is not None and self.size_bytes <= SMALL_BYTES
 
 
@@ -51,12 +51,12 @@ class Hashes:
     sha1: str | None
 
     def for_registry(self, *, is_sha1: bool) -> str:
-        """The SHA-1 where the caller sent a registry and it is known, else the MD5, else empty (DATA-23, CLAR-72)."""
+        """The SHA-1 if asked for (the caller sent a registry) and known, else the MD5, else "" (DATA-23, CLAR-72)."""
         return (self.sha1 if is_sha1 else None) or self.md5 or ""
 
 
 def participants_asked_for(session: Session, study: Study, query: DataQuery) -> list[tuple[int, str]]:
-    """Ids of the study's participants that the query names, by patient id. Raises UnknownName (DATA-20)."""
+    """(id, patient id) of the participants that the query names, by patient id. Raises UnknownName (DATA-20)."""
     columns = sa.select(Participant.id, Participant.patient_id)
     own = columns.where(Participant.study_id == study.id).order_by(Participant.patient_id)
     if query.patient_ids is not None:
@@ -72,9 +72,9 @@ def participants_asked_for(session: Session, study: Study, query: DataQuery) -> 
 def members(
     session: Session, study: Study, participants: Sequence[tuple[int, str]], query: DataQuery
 ) -> Iterator[Member]:
-    """Every file that the query asks for and the caller does not have, participant by participant.
+    """Every file that the query selects and the caller does not have yet, participant by participant.
 
-    One indexed query for the first 250 files and for each 5,000 behind; no transaction is open between pages.
+    One indexed query reads the first 250 files, then one each further 5,000. No transaction is open between pages.
     """
     for participant_id, patient_id in participants:
         names: Counter[str] = Counter()
@@ -109,7 +109,7 @@ def members(
 
 
 def member_name(patient_id: str, stream: DataStream, path: str, time_bin: datetime, survey: str | None) -> str:
-    """DATA-22: `<patient>/<stream>/[<survey id>/]<time with underscores>.<extension>`."""
+    """A file's name in the zip: `<patient>/<stream>/[<survey id>/]<time with underscores>.<extension>` (DATA-22)."""
     time = time_bin.astimezone(UTC).strftime("%Y-%m-%d %H_%M_%S+00_00")
     if stream is DataStream.AMBIENT_AUDIO:
         return f"{patient_id}/{stream}/{time}.{path.partition('.')[2]}"
@@ -156,7 +156,7 @@ def _pages(session: Session, participant_id: int, query: DataQuery) -> Iterator[
 
 
 def _objects(session: Session, paths: Sequence[str]) -> dict[str, sa.Row[Any]]:
-    """What the rows of stored objects say of these paths: SHA-1, and the seal that must be there (STORE-4)."""
+    """SHA-1 and expected seal of the objects at these paths, from `stored_objects` (STORE-4)."""
     query = sa.select(StoredObject.path, StoredObject.sha1, StoredObject.seal)
     found = session.execute(query.where(StoredObject.path.in_([path + SUFFIX for path in paths])))
     return {row.path.removesuffix(SUFFIX): row for row in found}
@@ -165,7 +165,7 @@ def _objects(session: Session, paths: Sequence[str]) -> dict[str, sa.Row[Any]]:
 def _caller_has(query: DataQuery, hashes: Hashes, path: str, stream: DataStream) -> bool:
     """Whether the caller's registry names this file with one of its hashes (DATA-24).
 
-    A file that is not chunked never changes, so the empty text of an answer without hashes will do; a recording counts
+    An unchunked file never changes, so an empty hash matches as well. A recording's hash matches
     under any path.
     """
     if stream is DataStream.AUDIO_RECORDINGS and hashes.sha1 in query.hashes_in_registry:

@@ -1,4 +1,4 @@
-"""What a get-data request asks for (DATA-20)."""
+"""Parses the parameters of a get-data request (DATA-20)."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 
 
 class BadQuery(Exception):
-    """A parameter of the wrong form: 400. The message names it and says what is expected."""
+    """A malformed parameter: 400. The message names it and says what is expected."""
 
 
 class UnknownName(Exception):
@@ -35,7 +35,7 @@ class DataQuery:
 
     @cached_property
     def hashes_in_registry(self) -> frozenset[str]:
-        """Every hash that the caller has, whatever its path: a registry may hold a million."""
+        """The hashes in the caller's registry, of all paths. A registry may hold a million."""
         return frozenset(known.strip() for known in (self.registry or {}).values())
 
 
@@ -57,7 +57,7 @@ def parse_query(form: dict[str, list[str]]) -> DataQuery:
 
 
 def names_in(values: Sequence[str], field: str) -> list[str]:
-    """Names of a repeated field or of JSON lists, each once, in order: what is no JSON is one name by itself."""
+    """Distinct names in a repeated field or in JSON lists, in order. A value that is not JSON is one name."""
     names: dict[str, None] = {}
     for value in values:
         try:
@@ -75,7 +75,7 @@ def names_in(values: Sequence[str], field: str) -> list[str]:
 
 
 def _is_text(name: str) -> bool:
-    """Whether the database can hold it: no NUL, and no half of a surrogate pair, which JSON may spell."""
+    """Whether the database can store the text: no NUL, no lone surrogate (JSON can contain either)."""
     return "\0" not in name and not any("\ud800" <= character <= "\udfff" for character in name)
 
 

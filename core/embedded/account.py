@@ -1,4 +1,4 @@
-"""The account that PostgreSQL runs under: it refuses to run as root (CLAR-3)."""
+"""The account that PostgreSQL runs under, since PostgreSQL refuses to run as root (CLAR-3)."""
 
 import os
 import pwd
@@ -14,7 +14,7 @@ NAME = "pgserver"
 
 @dataclass(frozen=True)
 class Account:
-    """An account by its numbers; `environment` is all that PostgreSQL's programs get of it."""
+    """An account by user and group id; `environment` is the whole environment of PostgreSQL's programs."""
 
     uid: int
     gid: int
@@ -29,7 +29,7 @@ class Account:
 
 
 def account_for(data: Path) -> Account:
-    """This process's own account; for root, the owner of the data or else `pgserver`, which is made where missing.
+    """This process's own account; for root, the owner of the data, or else `pgserver`, created if missing.
 
     Raises EmbeddedDatabaseError where it cannot be made.
     """

@@ -1,4 +1,4 @@
-"""Where the embedded PostgreSQL of one VAR_DIR has its data, its locks and its socket."""
+"""The paths of the embedded PostgreSQL of one VAR_DIR: data, locks and socket."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ READY = "ready"  # what a keeper says once the server answers
 
 @dataclass(frozen=True)
 class Folder:
-    """The embedded PostgreSQL's places below `var_dir`, which is an absolute path."""
+    """The embedded PostgreSQL's paths below `var_dir`, which is an absolute path."""
 
     var_dir: Path
 
@@ -36,7 +36,7 @@ class Folder:
 
     @property
     def starting_lock(self) -> Path:
-        """Held by a command while it has the server started."""
+        """Held by a process while it starts the server through a keeper."""
         return self.var_dir / ".postgres-starting"
 
     @property
@@ -59,7 +59,7 @@ class Folder:
         return self.server_pid() is not None
 
     def server_pid(self) -> int | None:
-        """Process id of the server that listens, as the kernel tells it (0 where it cannot), or None."""
+        """Process id of the listening server, as the kernel gives it (0 if it cannot), or None if none listens."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(CONNECT_SECONDS)
             try:
@@ -75,10 +75,10 @@ class Folder:
 
 
 def socket_folder(data: Path) -> Path:
-    """The data directory as clients name it: itself, or a link to it where its path does not fit into a socket address.
+    """The data directory, or a link to it if its path is too long for a socket address.
 
     The link is in a folder that belongs to this user alone, named by a hash, so that each process finds or makes the
-    same one. Raises EmbeddedDatabaseError where such a folder cannot be had.
+    same one. Raises EmbeddedDatabaseError if there can be no such folder.
     """
     if len(os.fsencode(data / SOCKET)) <= LONGEST_SOCKET_PATH and "," not in str(data):  # libpq splits hosts at commas
         return data

@@ -1,7 +1,7 @@
 """`python -m core.embedded.keeper [--standby] VAR_DIR`: a process that keeps the embedded PostgreSQL for its users.
 
-It starts the server, or takes a running one over, says `ready`, and ends when the server ends. When nobody holds the
-users' lock any more it stops the server. With `--standby` it waits while another keeper lives, to take its place.
+It starts the server, or takes over a running one, prints `ready`, and ends when the server ends. When no process
+holds the users' lock any more, it stops the server. With `--standby` it waits until another keeper ends.
 """
 
 import os
@@ -24,14 +24,14 @@ OTHER_KEEPER_SECONDS = 60.0
 def main() -> int:
     """Exit status 0 where the server was stopped on purpose or another keeper has it; 1 with a line that says why."""
     folder = Folder(Path(sys.argv[-1]))
-    for number in (signal.SIGINT, signal.SIGHUP):  # meant for who started us, whose end is seen by its lock
+    for number in (signal.SIGINT, signal.SIGHUP):  # meant for the starting process, whose lock shows its end
         signal.signal(number, signal.SIG_IGN)
     try:
         with files_explained(folder.var_dir):
             if not _take_keepers_place(folder, is_standby="--standby" in sys.argv):
                 _say(READY)
                 return 0
-            if is_free(folder.users_lock):  # a stand-by whose turn comes when all have gone
+            if is_free(folder.users_lock):  # a stand-by keeper that takes over when no user is left
                 return 0
             server = find_or_start(folder)
     except EmbeddedDatabaseError as error:
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def _take_keepers_place(folder: Folder, *, is_standby: bool) -> bool:
-    """Whether this is the keeper now; false where another one has the server running, unless asked to stand by.
+    """Takes the keeper's lock. Returns False if another keeper holds it and the server runs, unless `is_standby`.
 
     The lock is held until the process ends.
     """
@@ -63,13 +63,13 @@ def _take_keepers_place(folder: Folder, *, is_standby: bool) -> bool:
 
 
 def _stop_when_unused(folder: Folder, server: Server) -> None:
-    """Waits for the users' lock and stops the server. Who comes now waits for this process's end."""
+    """Waits for the users' lock, then stops the server. New users wait until this process has ended."""
     take_lock(folder.users_lock)
     server.stop()
 
 
 def _stop_on_request(server: Server) -> None:
-    """SIGTERM stops the server even while it is used: the machine shuts down, or somebody means it."""
+    """SIGTERM stops the server even while it is used: the machine shuts down, or an operator wants it."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         threading.Thread(target=server.stop, daemon=True).start()
@@ -78,7 +78,7 @@ def _stop_on_request(server: Server) -> None:
 
 
 def _say(line: str) -> None:
-    """One line to who started this process, if it still listens."""
+    """Writes one line to the process that started this one, if it still reads."""
     with suppress(OSError):
         os.write(1, f"{line}\n".encode())
 

@@ -1,4 +1,4 @@
-"""Locks of the kernel on files: dropped with the last process that holds them, however it ends.
+"""Kernel locks on files. The kernel releases one when the last process that holds it ends, however it ends.
 
 They are not inherited by programs that the process starts, except where the descriptor is passed on by name.
 """

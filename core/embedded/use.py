@@ -1,4 +1,4 @@
-"""How a process uses the embedded PostgreSQL: it holds the users' lock, and has the server started if none listens."""
+"""Use of the embedded PostgreSQL by a process: it holds the users' lock, and starts a keeper if no server listens."""
 
 import os
 import select
@@ -27,9 +27,9 @@ _keepers: list[subprocess.Popen[bytes]] = []
 
 
 def use(var_dir: Path) -> str:
-    """The address of the embedded database, which runs from now on until this process ends or calls `release`.
+    """Returns the address of the embedded database and keeps it running until this process ends or calls `release`.
 
-    Starts it where nobody listens, so it may be called again when the connection was lost. Any number of processes and
+    Starts the server if none listens, so call it again after a lost connection. Any number of processes and
     threads may call it at once. Raises EmbeddedDatabaseError.
     """
     folder = Folder(var_dir)
@@ -42,14 +42,14 @@ def use(var_dir: Path) -> str:
             try:
                 wait_until_ready(folder)
                 break
-            except ServerHasEnded:  # one that was killed listens for a moment longer than it lives
+            except ServerHasEnded:  # a killed server's socket accepts connections for a moment longer
                 if is_last_try:
                     raise
         return folder.url
 
 
 def hold(var_dir: Path) -> None:
-    """Keeps a server that runs from being stopped, until this process ends or calls `release`. Starts nothing.
+    """Keeps a running server from being stopped until this process ends or calls `release`. Starts nothing.
 
     Makes VAR_DIR where it is missing. Raises EmbeddedDatabaseError.
     """
@@ -62,7 +62,7 @@ def hold(var_dir: Path) -> None:
 
 
 def release(var_dir: Path) -> bool:
-    """Ends this process's use. Returns whether the server is stopped now, which is when nobody else uses it."""
+    """Ends this process's use. Returns whether the server is stopped now, because nobody else uses it."""
     folder = Folder(var_dir)
     with _one_at_a_time:
         lock = _held.pop(var_dir, None)
@@ -72,7 +72,7 @@ def release(var_dir: Path) -> bool:
     while time.monotonic() < end:
         if is_free(folder.keeper_lock):
             return not folder.is_listening()
-        # Neither lock is to be had while the keeper stops the server.
+        # While the keeper stops the server, neither lock can be taken.
         if not is_free(folder.users_lock) and is_free(folder.users_lock, shared=True):
             return False
         time.sleep(POLL_SECONDS)
@@ -81,7 +81,7 @@ def release(var_dir: Path) -> bool:
 
 @contextmanager
 def running(var_dir: Path) -> Iterator[str]:
-    """The database's address, for a block at whose end this process's use ends too."""
+    """The database's address for the block; leaving the block ends this process's use."""
     try:
         yield use(var_dir)
     finally:
@@ -89,7 +89,7 @@ def running(var_dir: Path) -> Iterator[str]:
 
 
 def wait_until_ready(folder: Folder) -> None:
-    """Returns when the server that listens answers queries: after a crash it has to recover first.
+    """Waits until the listening server answers queries: after a crash it has to recover first.
 
     Raises EmbeddedDatabaseError where that takes longer than some minutes, or the server has ended meanwhile.
     """
@@ -103,7 +103,7 @@ def wait_until_ready(folder: Folder) -> None:
         except psycopg2.OperationalError as error:
             is_listening = folder.is_listening()
             if is_listening and NOT_YET not in str(error):
-                return  # it answers, if with a refusal such as too many connections, which passes
+                return  # it answers, even if with a temporary refusal such as too many connections
             if not is_listening or time.monotonic() > end:
                 reason = str(error).strip().splitlines()[-1]
                 kind = EmbeddedDatabaseError if is_listening else ServerHasEnded
@@ -112,7 +112,7 @@ def wait_until_ready(folder: Folder) -> None:
 
 
 def _is_kept(folder: Folder) -> bool:
-    """Whether a server listens, and a keeper lives that will stop it."""
+    """Whether a server listens and a keeper is alive to stop it."""
     return folder.is_listening() and not is_free(folder.keeper_lock)
 
 
@@ -149,6 +149,6 @@ def _first_line(keeper: subprocess.Popen[bytes]) -> str:
 
 
 def keeper_environment() -> dict[str, str]:
-    """What a keeper gets of this process's environment; nothing secret, and no locale."""
+    """The part of this process's environment that a keeper gets: nothing secret, and no locale."""
     names = ("PATH", "HOME", "XDG_RUNTIME_DIR", "PYTHONPATH", "SYSTEMROOT")
     return {name: value for name in names if (value := os.environ.get(name)) is not None}

@@ -1,4 +1,4 @@
-"""The registry of chunks: what data there is, by participant, stream and hour (PROC-38, MODEL-104)."""
+"""The registry of chunks, by participant, stream and hour (PROC-38, MODEL-104)."""
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column

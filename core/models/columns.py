@@ -1,4 +1,4 @@
-"""Column types that every table uses: one meaning, one definition."""
+"""Column types that the tables share."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,7 +12,7 @@ Id = Annotated[int, mapped_column(sa.BigInteger, sa.Identity(), primary_key=True
 """64-bit identity key (MODEL-2)."""
 
 At = Annotated[datetime, mapped_column(sa.DateTime(timezone=True))]
-"""A moment, UTC inside (MODEL-100)."""
+"""A moment, stored in UTC (MODEL-100)."""
 
 CreatedAt = Annotated[datetime, mapped_column(sa.DateTime(timezone=True), server_default=sa.func.now())]
 """When the row was made; the database fills it in."""

@@ -1,4 +1,4 @@
-"""What there is of each participant and day (PROC-40)."""
+"""Bytes of data by participant, day and stream (PROC-40)."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""What was downloaded by whom (DATA-26)."""
+"""Records of downloads: who asked for which data (DATA-26)."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from core.models.columns import At, CreatedAt, Id
 
 
 class DataAccessRecord(Model):
-    """One get-data request. `parameters` without secrets; `ended_at` null while it runs or when it broke off."""
+    """One get-data request. `parameters` holds no secrets; `ended_at` is null while it runs, or if it broke off."""
 
     __tablename__ = "data_access_records"
 

@@ -1,4 +1,4 @@
-"""Studies whose scheduled events wait to be brought into step with a change (NOTIF-7, CLAR-14)."""
+"""Studies whose scheduled events must still be updated after a change (NOTIF-7, CLAR-14)."""
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
@@ -8,7 +8,7 @@ from core.models.columns import CreatedAt
 
 
 class EventRebuild(Model):
-    """A study with too many participants to rebuild within the change itself; gone when its events are in step.
+    """A study too large to update its events within the change itself. The row is deleted when they are up to date.
 
     `asked_at` is when the newest change was made: a rebuild that began before it does not count.
     """

@@ -1,4 +1,4 @@
-"""Interventions of a study, and when each participant has them: what relative schedules hang on."""
+"""Interventions of a study, and their dates for each participant. Relative schedules depend on them."""
 
 from datetime import date
 
@@ -23,7 +23,7 @@ class Intervention(Model):
 
 
 class InterventionDate(Model):
-    """The day of a participant's intervention, in the study's zone; no row while there is none."""
+    """The date of a participant's intervention, in the study's zone. No row while the date is not set."""
 
     __tablename__ = "intervention_dates"
 

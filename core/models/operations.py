@@ -1,4 +1,4 @@
-"""What operators turn and watch: switches, and totals of work done by whatever process (OPS-30, OPS-32)."""
+"""Switches that operators set, and totals of work done by all processes (OPS-30, OPS-32)."""
 
 from enum import StrEnum
 
@@ -10,13 +10,13 @@ from core.models.columns import CreatedAt, one_of
 
 
 class SwitchName(StrEnum):
-    """What can be switched for the whole site."""
+    """The switches for the whole site."""
 
     DOWNTIME = "downtime"
 
 
 class Switch(Model):
-    """A switch that is on has a row; `turned_on_by` is a researcher's name, or null for a command."""
+    """A switch has a row while it is on; `turned_on_by` is a researcher's name, or null for a command."""
 
     __tablename__ = "switches"
 
@@ -28,7 +28,7 @@ class Switch(Model):
 
 
 class Tally(Model):
-    """How often something happened since the site was set up, over all processes; for `/metrics`."""
+    """How often something has happened since the site was set up, in all processes; for `/metrics`."""
 
     __tablename__ = "tallies"
 

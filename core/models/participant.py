@@ -1,4 +1,4 @@
-"""Participants: who they are, and when their phones were last heard of."""
+"""Participants, and when their phones last sent requests."""
 
 from datetime import datetime
 
@@ -23,9 +23,9 @@ ACTIVITY_COLUMNS = (
 
 
 class Participant(Model):
-    """Identity of a participant (MODEL-30). Rows are never deleted: a purge empties them.
+    """A participant (MODEL-30). Rows are never deleted: a purge empties them.
 
-    `batch_id` is the batch that it was made in. `device_id` is empty until a phone registers; `os_type` is that of the
+    `batch_id` is the batch that created it. `device_id` is empty until a phone registers; `os_type` is that of the
     last registration; `timezone_name` is null while the phone's zone is unknown; `is_watched_closely` keeps a status
     report with every request (PHONE-125). `external_id` is the clinic's own id; `is_test` marks a phone of the study
     team (CLAR-37); `retired_by_id` is the researcher who retired the participant, and may undo it (PORTAL-135).
@@ -75,7 +75,7 @@ class Participant(Model):
 
     @property
     def is_locked_out(self) -> bool:
-        """Purged or waiting for it: no phone gets in (PHONE-21)."""
+        """Whether a purge was asked for or done: all requests of phones are refused (PHONE-21)."""
         return bool(self.purge_asked_at or self.purged_at)
 
 
@@ -119,17 +119,17 @@ class Heartbeat(Model):
 
 
 def with_study_and_key() -> LoaderOption:
-    """For queries whose participants' objects are about to be read or written: the study and its key come along."""
+    """Loader options that load a participant's study with its storage key, for code that reads or writes objects."""
     return joinedload(Participant.study).undefer(Study.encryption_key)
 
 
 def participant_with_study(session: Session, patient_id: str) -> Participant | None:
-    """The participant of that id with its study and activity loaded, in one query; ids are unique over all studies."""
+    """The participant with this id, study and activity loaded, or None; one query. Ids are unique over all studies."""
     query = sa.select(Participant).where(Participant.patient_id == patient_id)
     return session.scalar(query.options(with_study_and_key(), joinedload(Participant.activity)))
 
 
 def participant_in_study(session: Session, study_id: int, patient_id: str) -> Participant | None:
-    """The study's participant of that id, with its activity."""
+    """The study's participant with this id, activity loaded, or None."""
     query = sa.select(Participant).where(Participant.patient_id == patient_id, Participant.study_id == study_id)
     return session.scalar(query.options(joinedload(Participant.activity)))

@@ -1,4 +1,4 @@
-"""Batches of participants that are made in the background (CLAR-32)."""
+"""Batches of participants that are created in the background (CLAR-32)."""
 
 from enum import StrEnum
 from typing import Any
@@ -12,7 +12,7 @@ from core.models.columns import At, CreatedAt, Id, one_of
 
 
 class BatchState(StrEnum):
-    """Whether participants of a batch are still to be made. One that met an error waits to be gone on with."""
+    """Whether participants of a batch are still to be created. A batch that met an error is retried later."""
 
     WAITING = "waiting"
     WORKING = "working"
@@ -20,7 +20,7 @@ class BatchState(StrEnum):
 
 
 class ParticipantBatch(Model):
-    """So many participants of a study, under a name. Passwords are nowhere: a download makes them.
+    """A named batch of participants of a study. Passwords are not stored: a download generates new ones.
 
     `made` grows in the transactions that add the participants; `error` is why the last try stopped. `asked_by` is a
     researcher's name, null for a command. `rows` holds, for a batch that came from a file, what each participant gets:

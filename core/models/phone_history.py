@@ -1,4 +1,4 @@
-"""What phones told of themselves, over time: append-only, one row per change (PHONE-121, PHONE-123, PHONE-125)."""
+"""What phones reported about themselves over time; append-only (PHONE-121, PHONE-123, PHONE-125)."""
 
 from enum import StrEnum
 from typing import Any
@@ -14,7 +14,7 @@ from core.streams import Platform
 
 
 class PhoneReport(Model):
-    """The newest reports of a participant's phone, as received (PHONE-120); large, so apart from the activity row.
+    """The newest reports of a participant's phone, as received (PHONE-120). Kept apart from the activity row for size.
 
     `notification_report`, `active_survey_ids` and `supported_features` are lists as JSON texts of iOS; `device_status`
     is a JSON object, which may be cut (PHONE-124).
@@ -31,7 +31,7 @@ class PhoneReport(Model):
 
 
 class AppVersion(Model):
-    """From `at` on a phone ran these versions of app and system; texts as reported, null for none (PHONE-121)."""
+    """App and system versions of a phone from `at` on, as reported; null if not reported (PHONE-121)."""
 
     __tablename__ = "app_versions"
 
@@ -47,7 +47,7 @@ class AppVersion(Model):
 
 
 class PushReceipt(Model):
-    """The phone says that it got the push with this uuid; kept once, with the first time it said so (PHONE-123)."""
+    """A phone's report that it received the push with this uuid; only the first report is kept (PHONE-123)."""
 
     __tablename__ = "push_receipts"
 
@@ -59,7 +59,7 @@ class PushReceipt(Model):
 class StatusReport(Model):
     """One request of a participant whose phone is watched closely (PHONE-125).
 
-    `endpoint` is its path; `report` the device status known by then, its UTF-8 as zstd, null for none.
+    `endpoint` is its path; `report` is the newest device status, UTF-8 compressed with zstd, or null.
     """
 
     __tablename__ = "status_reports"

@@ -1,4 +1,4 @@
-"""How far the purge of a participant has come (STORE-9)."""
+"""The progress of a participant's purge (STORE-9)."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from core.models.columns import At
 
 
 class Purge(Model):
-    """The progress of one participant's purge; when it was asked for and confirmed stands in the participant's row.
+    """The progress of one participant's purge. The participant's row holds when it was asked for and confirmed.
 
-    `asked_by` is a researcher's name, or null for a command. `moved_at` is when a try began or last deleted something.
+    `asked_by` is a researcher's name, or null for a command. `moved_at`: when a try began, or last deleted something.
     `files_deleted` counts objects, `versions_deleted` their older versions and marks of deletion, `rows_deleted` rows
     by table. A crash between a deletion and its count loses the count. `trouble` is why the last try did not end.
     `before` is what the participant's row held when the purge was asked for. It brings that back until the purge

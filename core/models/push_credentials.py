@@ -1,4 +1,4 @@
-"""What the site needs to send pushes, and what phones need to receive them (NOTIF-33, NOTIF-34)."""
+"""Credentials with which the site sends pushes and phones receive them (NOTIF-33, NOTIF-34)."""
 
 from enum import StrEnum
 
@@ -19,9 +19,9 @@ class CredentialKind(StrEnum):
 
 
 class PushCredential(Model):
-    """The current credential of one kind; a new one takes its place. `contents` is sealed: two kinds hold keys.
+    """The current credential of one kind; a new one replaces it. `contents` is sealed: two kinds hold private keys.
 
-    `core/notifications/credential_files` knows what is inside, and checks it before it gets here.
+    `core/notifications/credential_files` defines the contents, and checks them before they are stored.
     """
 
     __tablename__ = "push_credentials"

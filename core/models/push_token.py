@@ -1,4 +1,4 @@
-"""Where pushes to a participant go: the tokens that its phones registered (PHONE-60, NOTIF-34)."""
+"""The push tokens that participants' phones registered (PHONE-60, NOTIF-34)."""
 
 from enum import StrEnum
 
@@ -10,14 +10,14 @@ from core.models.columns import At, CreatedAt, Id, one_of
 
 
 class PushService(StrEnum):
-    """Who delivers: Firebase for the stock apps, Apple directly for a deployment's own iOS build."""
+    """The delivering service: Firebase for the stock apps, Apple directly for a deployment's own iOS build."""
 
     FCM = "fcm"
     APNS = "apns"
 
 
 class PushToken(Model):
-    """A token, in use until `retired_at`: one at most for each participant and service, and each in one hand only."""
+    """A token, in use until `retired_at`. A participant uses at most one per service; two never use the same."""
 
     __tablename__ = "push_tokens"
 

@@ -1,4 +1,4 @@
-"""Chunks made anew from raw files: what was asked for, and how far it has come (OPS-20, OPS-24)."""
+"""Jobs that rebuild chunks from raw files, and their progress (OPS-20, OPS-24)."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from core.models.columns import At, CreatedAt, Id
 
 
 class ReprocessingJob(Model):
-    """What is to be made anew; null means all. Hours from `start_at` (included) to `end_at` (not included).
+    """Which chunks to rebuild; null means all. Hours from `start_at` (included) to `end_at` (not included).
 
-    `drops_rows`: rows of chunks that no raw file has are given up. Open until `ended_at`; asking for the same again
-    goes on with the open one.
+    With `drops_rows`, chunk rows that are in no raw file are deleted. A job is open until `ended_at`; an equal order
+    continues the open job.
     """
 
     __tablename__ = "reprocessing_jobs"

@@ -1,4 +1,4 @@
-"""Researchers, their roles in studies, and the keys of their programs."""
+"""Researchers, their roles in studies, and their API keys."""
 
 import secrets
 from typing import Any, NamedTuple
@@ -34,7 +34,7 @@ class Researcher(Model):
     __table_args__ = (sa.Index("uq_researchers_username", sa.func.lower(username), unique=True),)
 
     def set_password(self, password: str, *, must_change: bool) -> None:
-        """Stores a new hash and ends every session of this person."""
+        """Stores a new password hash and ends every session of this person."""
         self.password_hash = hash_password(password)
         self.password_changed_at = sa.func.now()
         self.must_change_password = must_change
@@ -46,7 +46,7 @@ class Researcher(Model):
 
 
 class StudyRole(Model):
-    """What a researcher is in one study; at most one role for each pair (PERM-1)."""
+    """A researcher's role in one study; at most one per pair (PERM-1)."""
 
     __tablename__ = "study_roles"
 
@@ -80,7 +80,7 @@ class ApiKey(Model):
 
 
 def researcher_by_username(session: "sa.orm.Session", username: str) -> Researcher | None:
-    """The account of that exact name; case counts (PORTAL-20)."""
+    """The account with exactly this user name (case-sensitive), or None (PORTAL-20)."""
     return session.scalar(
         sa.select(Researcher).where(
             sa.func.lower(Researcher.username) == username.lower(), Researcher.username == username
@@ -110,20 +110,20 @@ def requester_of(
 
 
 class NamedStudy(NamedTuple):
-    """What a list of studies needs to know of one."""
+    """A study in a list: its number and name."""
 
     id: int
     name: str
 
 
 def named_studies_of(session: "sa.orm.Session", researcher: Researcher, most: int) -> list[NamedStudy]:
-    """Numbers and names of the first studies that the researcher may see, in the order of `studies_of`."""
+    """Number and name of the first `most` studies that the researcher may see, in the order of `studies_of`."""
     rows = session.execute(_visible(sa.select(Study.id, Study.name), researcher).limit(most))
     return [NamedStudy(*row) for row in rows]
 
 
 def studies_of(session: "sa.orm.Session", researcher: Researcher) -> list[Study]:
-    """Studies that the researcher may see, by name ignoring case; hidden ones never (PORTAL-70)."""
+    """Studies that the researcher may see, sorted by name ignoring case; never hidden ones (PORTAL-70)."""
     return list(session.scalars(_visible(sa.select(Study), researcher)))
 
 

@@ -1,4 +1,4 @@
-"""When surveys are asked: schedules, the events that follow from them, and the attempts to notify of these."""
+"""Schedules of surveys, the scheduled events that follow from them, and attempts to notify participants."""
 
 import uuid as uuids
 from datetime import date, datetime, time
@@ -11,7 +11,7 @@ from core.database import Model
 from core.models.columns import At, CreatedAt, Id, one_of
 
 SUCCESS = "success"
-"""The status of an attempt that the push service accepted; every other one is a reason."""
+"""The status of an attempt that the push service accepted; every other status is a reason for failure."""
 
 
 class EventState(StrEnum):
@@ -22,7 +22,7 @@ class EventState(StrEnum):
 
 
 class AttemptKind(StrEnum):
-    """What the event of an attempt came from: a schedule of that kind, or a researcher's hand."""
+    """Where the event of an attempt came from: a schedule of that kind, or a researcher sending by hand."""
 
     WEEKLY = "weekly"
     ABSOLUTE = "absolute"
@@ -59,7 +59,7 @@ class Schedule(Model):
         ),
         sa.CheckConstraint("weekday BETWEEN 0 AND 6", name="weekday"),
         sa.CheckConstraint("time_of_day < '24:00' AND extract(second FROM time_of_day) = 0", name="time_of_day"),
-        # PostgreSQL 14 holds nulls for different, hence the stand-ins.
+        # PostgreSQL 14 treats nulls as distinct, hence the substitute values.
         sa.Index(
             "uq_schedules_timing",
             "survey_id",
@@ -75,7 +75,7 @@ class Schedule(Model):
 
 
 class ScheduledEvent(Model):
-    """A survey that a participant is to be asked at a moment (NOTIF-3). `schedule_id` null: sent by hand.
+    """A survey to be asked of a participant at a moment (NOTIF-3). `schedule_id` is null for events sent by hand.
 
     `uuid` goes to the phone, which reports it back; null for events by hand and old ones.
     """
@@ -101,9 +101,9 @@ class ScheduledEvent(Model):
 
 
 class NotificationAttempt(Model):
-    """One try to notify a participant of a survey, as it was in that version. Append-only but for its receipt.
+    """One try to notify a participant of one version of a survey. Append-only, except for the receipt.
 
-    `status` is `success` or a reason; `uuid` is the event's, where the app can report it received;
+    `status` is `success` or a reason; `uuid` is the event's if the app can report its receipt;
     `researcher_name` is set for attempts by hand.
     """
 

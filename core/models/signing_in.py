@@ -1,4 +1,4 @@
-"""Sessions of the portal, and sign-ins that failed."""
+"""Portal sessions, and failed sign-ins."""
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -11,7 +11,7 @@ from core.models.researcher import Researcher
 class PortalSession(Model):
     """A browser that is signed in. The cookie holds a random token, of which only the SHA-256 is kept (PORTAL-27).
 
-    `account_token` is the researcher's `session_token` when the session began: it changes to end them all (PORTAL-29).
+    `account_token` is the researcher's `session_token` at sign-in; changing that token ends all sessions (PORTAL-29).
     `seen_at` is when a page was last asked for, to within a minute.
     """
 
@@ -30,8 +30,8 @@ class PortalSession(Model):
 class SignInFailures(Model):
     """Failed sign-ins for one name from one source: a browser that has signed in before, or an address (PORTAL-22).
 
-    Names that no account has are counted alike, so that nothing tells them apart; `name_hash` is the SHA-256 of the
-    name. `in_a_row` begins anew after a lock; `untold` are those that the researcher has not been told of yet.
+    Unknown names are counted too, so that answers do not reveal which names exist; `name_hash` is the SHA-256 of the
+    name. `in_a_row` restarts after a lock; `untold` counts failures that the researcher has not been told of yet.
     """
 
     __tablename__ = "sign_in_failures"

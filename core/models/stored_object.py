@@ -1,4 +1,4 @@
-"""Objects in the store, kept in step with every write and delete (STORE-7)."""
+"""Rows for the objects in the store, updated with every write and delete (STORE-7)."""
 
 from enum import StrEnum
 
@@ -17,7 +17,7 @@ class SealKind(StrEnum):
 
 
 class StoredObject(Model):
-    """One object. `path` is its key in the bucket, with `.zst`; sizes in bytes, SHA-1 of the contents."""
+    """One object. `path` is its key in the bucket, with `.zst`; sizes are in bytes; the SHA-1 is of the contents."""
 
     __tablename__ = "stored_objects"
 

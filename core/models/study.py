@@ -17,17 +17,17 @@ KEY_ALPHABET = string.ascii_letters + string.digits + "+/"
 
 
 def new_object_id() -> str:
-    """24 letters or digits from the system's generator; names of studies and surveys in files (STORE-6)."""
+    """A random id of 24 letters and digits, which names a study or survey in file paths (STORE-6)."""
     return "".join(secrets.choice(OBJECT_ID_ALPHABET) for _ in range(24))
 
 
 def new_study_key() -> str:
-    """32 characters of the base64 alphabet; their ASCII bytes are the AES-256 key of a study's objects (STORE-6)."""
+    """32 random base64 characters; their ASCII bytes are the AES-256 key of a study's objects (STORE-6)."""
     return "".join(secrets.choice(KEY_ALPHABET) for _ in range(32))
 
 
 class Study(Model):
-    """A study. Never deleted: hiding keeps everything and stops it (PORTAL-92).
+    """A study. It is never deleted: hiding it stops it and keeps all data (PORTAL-92).
 
     `imported_at` is set where its objects may be those of the existing platform, some under keys without `.zst`.
     `stopped_at` is when it was last stopped by hand. The two password columns are rules for its
@@ -39,7 +39,7 @@ class Study(Model):
     id: Mapped[Id]
     object_id: Mapped[str] = mapped_column(sa.Text, unique=True, default=new_object_id)
     name: Mapped[str] = mapped_column(sa.Text)
-    # Read only where objects are sealed or opened: a key that is damaged must not break pages.
+    # Loaded only when objects are sealed or opened, so that a damaged key does not break pages.
     encryption_key: Mapped[str] = mapped_column(
         SealedText("studies.encryption_key"), default=new_study_key, deferred=True
     )
@@ -65,7 +65,7 @@ class Study(Model):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The study's time zone; New York where an old row holds an unknown name."""
+        """The study's time zone; New York if an old row holds an unknown name."""
         try:
             return ZoneInfo(self.timezone_name)
         except (KeyError, ValueError):
@@ -73,15 +73,15 @@ class Study(Model):
 
     @property
     def storage_key(self) -> bytes:
-        """32 bytes that seal the study's objects (MODEL-65)."""
+        """The 32-byte key that seals the study's objects (MODEL-65)."""
         return self.encryption_key.encode()
 
     def is_stopped(self, now: datetime) -> bool:
-        """Hidden, stopped by hand, or past the local midnight that follows its end date (MODEL-20, PHONE-66)."""
+        """Whether the study is hidden, stopped by hand, or past the end of its last day (MODEL-20, PHONE-66)."""
         return bool(self.hidden_at) or self.is_stopped_by_hand or self.is_over(now)
 
     def is_over(self, now: datetime) -> bool:
-        """The whole of the end date still counts, in the study's zone (PHONE-66)."""
+        """Whether the end date has passed in the study's zone; the end date itself still counts (PHONE-66)."""
         if self.end_on is None:
             return False
         day_after = self.end_on + timedelta(days=1)
@@ -89,5 +89,5 @@ class Study(Model):
 
 
 def study_by_object_id(session: Session, object_id: str) -> Study | None:
-    """The study of that 24-character id, hidden or not."""
+    """The study with this 24-character id, hidden or not, or None."""
     return session.scalar(sa.select(Study).where(Study.object_id == object_id))

@@ -1,4 +1,4 @@
-"""Surveys: what phones show and participants answer."""
+"""Surveys and their versions."""
 
 from enum import StrEnum
 
@@ -11,16 +11,16 @@ from core.models.study import new_object_id
 
 
 class SurveyType(StrEnum):
-    """The types that phones can show. Old databases hold others, which are never sent."""
+    """The types of survey that phones can show. Old databases hold others, which are never sent."""
 
     TRACKING = "tracking_survey"
     AUDIO = "audio_survey"
 
 
 class Survey(Model):
-    """A survey of a study. `content` and `settings` are JSON texts, given back unchanged (MODEL-100).
+    """A survey of a study. `content` and `settings` are JSON texts, kept unchanged (MODEL-100).
 
-    Its newest version holds the same content, type, settings and deletion; `core.surveys.saving` sees to that.
+    Its newest version holds the same content, type, settings and deletion; `core.surveys.saving` ensures this.
     """
 
     __tablename__ = "surveys"
@@ -39,7 +39,7 @@ class Survey(Model):
 
 
 class SurveyVersion(Model):
-    """A survey as it was from `started_at` until the next version: what a notification referred to (SURVEY-3).
+    """A survey as it was from `started_at` until the next version. Notifications refer to versions (SURVEY-3).
 
     Names and schedules have no versions.
     """

@@ -1,4 +1,4 @@
-"""Uploads on their way: waiting, accepted, set aside (MODEL-105)."""
+"""Uploads: queued, accepted, set aside, refused (MODEL-105)."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -25,7 +25,7 @@ class QueueState(StrEnum):
 
 
 class QueuedUpload(Model):
-    """A raw file whose data is not in chunks yet. Leaves in the transaction that writes its chunks (PROC-50)."""
+    """A raw file not yet in chunks. The transaction that registers its chunks deletes the row (PROC-50)."""
 
     __tablename__ = "upload_queue"
 
@@ -52,9 +52,9 @@ class QueuedUpload(Model):
 
 
 class UploadRecord(Model):
-    """One accepted upload: where its data is (MODEL-105). Append-only but for what processing found.
+    """One accepted upload, and where its data is (MODEL-105). Append-only, except for the results of processing.
 
-    `path` is the object's key; `first_bin`, `last_bin` the hours its rows went to; `dropped_rows` counts by reason.
+    `path` is the object's key; `first_bin` and `last_bin` bound the hours of its rows; `dropped_rows` counts by reason.
     """
 
     __tablename__ = "upload_log"
@@ -75,7 +75,7 @@ class UploadRecord(Model):
 
 
 class ProblemUpload(Model):
-    """A file that could not be understood, kept as received (PHONE-84, PHONE-85), or lines of one that were dropped.
+    """A file that could not be decrypted, kept as received, or dropped lines of a file (PHONE-84, PHONE-85).
 
     `object_path` is where the bytes are; `line_errors` lists {line, kind} of lines that did not decrypt (PHONE-110).
     `is_sender_proven` says of a file that was not decrypted whether its request had the participant's password.
@@ -100,7 +100,7 @@ class ProblemUpload(Model):
 
 
 class Refusal(StrEnum):
-    """Why an upload left nothing in the store (PHONE-64); the phone's copy stays where the answer was not 200."""
+    """Why nothing of an upload was stored (PHONE-64). The phone keeps its copy unless the answer was 200."""
 
     JUNK_NAME = "junk name"
     RETIRED = "participant retired"
@@ -115,7 +115,7 @@ class Refusal(StrEnum):
 
 
 class RefusedUpload(Model):
-    """Uploads of one name that were let go or sent back for one reason. Phones repeat, so they are counted in one row.
+    """Uploads of one name that were refused for one reason. Phones retry, so one row counts them.
 
     `file_name` is as received, at most 300 characters; `size_bytes` that of the newest file, encrypted.
     """
@@ -139,7 +139,7 @@ class RefusedUpload(Model):
 
 
 class ProcessingStatus(Model):
-    """One row: when processing last ended a run (OPS-31)."""
+    """A single row with the end of the last processing run (OPS-31)."""
 
     __tablename__ = "processing_status"
 
@@ -150,7 +150,7 @@ class ProcessingStatus(Model):
 
 
 class ServedParticipant(Model):
-    """When a participant's uploads were last worked on: who was served least recently comes first (PROC-51)."""
+    """When a participant's uploads were last processed. The least recently served comes first (PROC-51)."""
 
     __tablename__ = "served_participants"
 

@@ -1,1 +1,1 @@
-"""Pushes: what they say, with what they are sent, and what becomes of them."""
+"""Push notifications: messages, credentials, sending, and outcomes."""

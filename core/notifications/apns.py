@@ -45,7 +45,7 @@ FATES_BY_STATUS = {
 
 @dataclass(frozen=True)
 class Gateway:
-    """Another server than Apple's, and what its certificate is checked with."""
+    """A server to use in place of Apple's, and the certificates to verify it with."""
 
     host: str
     port: int
@@ -53,14 +53,14 @@ class Gateway:
 
 
 class ApnsSender:
-    """Sends with one key."""
+    """Sends pushes with one key."""
 
     def __init__(self, key: ApnsKey, gateway: Gateway | None = None) -> None:
         self._key = key
         self._gateway = gateway
 
     def send(self, token: str, message: Message) -> Outcome:
-        """Sends one message to one device token (hex), once. Raises nothing: what goes wrong is an outcome."""
+        """Sends one message to one device token (hex), once. Raises nothing: failures are returned as outcomes."""
         if not DEVICE_TOKEN.fullmatch(token):
             return Outcome(Fate.UNREGISTERED, "BadDeviceToken")
         try:
@@ -87,7 +87,7 @@ class ApnsSender:
 
 
 def _payload(message: Message) -> dict[str, Any]:
-    """What Firebase would have Apple deliver: the data at top level beside `aps` (NOTIF-34)."""
+    """The payload as Firebase would build it: the data at top level beside `aps` (NOTIF-34)."""
     alert = {"title": message.title, "body": message.body}
     return {**message.data, "aps": {"alert": alert, "sound": "default"}}
 

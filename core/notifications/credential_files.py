@@ -1,4 +1,4 @@
-"""Files that hold push credentials: what is in them, and why one is refused (NOTIF-33, NOTIF-34)."""
+"""Reads and checks uploaded files with push credentials (NOTIF-33, NOTIF-34)."""
 
 import json
 import plistlib
@@ -29,12 +29,12 @@ TOPIC = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
 class CredentialRefused(ValueError):
-    """The file is not what it should be; the message says in what, and quotes nothing from it."""
+    """The file is not a valid credential. The message says why, and quotes nothing from the file."""
 
 
 @dataclass(frozen=True, repr=False)
 class ApnsKey:
-    """What sending by Apple directly takes: a .p8 key as PEM text, its id, the team, the app's bundle id (NOTIF-34)."""
+    """A key for sending by Apple directly: a .p8 key as PEM text, its id, the team, the app's bundle id (NOTIF-34)."""
 
     key: str
     key_id: str
@@ -43,7 +43,7 @@ class ApnsKey:
     is_sandbox: bool = False
 
     def contents(self) -> str:
-        """As it is stored."""
+        """The key as the JSON text that is stored."""
         return json.dumps(asdict(self))
 
 
@@ -55,9 +55,9 @@ def checked_contents(kind: CredentialKind, data: bytes) -> str:
 
 
 def phone_plist(contents: str) -> dict[str, Any] | None:
-    """The plist as an object for iOS phones, only when all is there that the app configures Firebase with (PHONE-37).
+    """The plist as an object for iOS phones, or None unless it holds all that the app's Firebase needs (PHONE-37).
 
-    None otherwise: the app crashes on values that are malformed, and does without what is missing altogether.
+    The app crashes on malformed values, but works without the object.
     """
     plist = plistlib.loads(contents.encode())
     if not all(isinstance(plist.get(name), str) and plist[name].strip() for name in REQUIRED_IN_PLIST):

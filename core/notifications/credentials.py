@@ -1,4 +1,4 @@
-"""The site's push credentials: one current one of each kind (NOTIF-33)."""
+"""The site's push credentials: one of each kind at a time (NOTIF-33)."""
 
 import json
 from datetime import datetime
@@ -16,7 +16,7 @@ from core.streams import Platform
 
 
 def store_credential(session: Session, kind: CredentialKind, data: bytes, now: datetime, *, actor: Actor) -> None:
-    """Puts an uploaded file in the place of the one before; the caller commits. Raises CredentialRefused."""
+    """Stores an uploaded file in place of the previous one; the caller commits. Raises CredentialRefused."""
     new = {"contents": checked_contents(kind, data), "uploaded_at": now}
     statement = insert(PushCredential).values(kind=kind.value, **new)
     session.execute(statement.on_conflict_do_update(index_elements=["kind"], set_=new))
@@ -24,32 +24,32 @@ def store_credential(session: Session, kind: CredentialKind, data: bytes, now: d
 
 
 def remove_credential(session: Session, kind: CredentialKind, *, actor: Actor) -> None:
-    """Forgets the credential of this kind; the caller commits."""
+    """Deletes the credential of this kind; the caller commits."""
     session.execute(sa.delete(PushCredential).where(PushCredential.kind == kind.value))
     record(session, actor, Action.CREDENTIAL_REMOVE, kind=kind.value)
 
 
 def uploaded_credentials(session: Session) -> dict[CredentialKind, datetime]:
-    """Which kinds there are, and since when; no contents."""
+    """The kinds of stored credentials, with the times of their uploads."""
     rows = session.execute(sa.select(PushCredential.kind, PushCredential.uploaded_at)).tuples()
     return {CredentialKind(kind): at for kind, at in rows}
 
 
 def service_account(session: Session) -> dict[str, Any] | None:
-    """The backend's service account as Firebase wrote it, a private key in it; None while there is none."""
+    """The backend's Firebase service account, including its private key, or None."""
     contents = _contents(session, CredentialKind.BACKEND)
     account: dict[str, Any] | None = json.loads(contents) if contents else None
     return account
 
 
 def apns_key(session: Session) -> ApnsKey | None:
-    """What sending by Apple directly takes; None while there is none (NOTIF-34)."""
+    """The key for sending by Apple directly, or None (NOTIF-34)."""
     contents = _contents(session, CredentialKind.APNS)
     return ApnsKey(**json.loads(contents)) if contents else None
 
 
 def firebase_files_for_phone(session: Session, platform: Platform) -> dict[str, Any]:
-    """What registration tells a phone of the site's Firebase project: the file of its own platform (PHONE-36)."""
+    """The site's Firebase file for this platform, as registration sends it to a phone (PHONE-36)."""
     files: dict[str, Any] = {"ios_plist": None, "android_firebase_json": None}
     if platform is Platform.IOS:
         plist = _contents(session, CredentialKind.IOS)

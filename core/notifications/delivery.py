@@ -1,4 +1,4 @@
-"""To whom a push goes, and by which service (NOTIF-34)."""
+"""Chooses the token and the service for a push, and sends it (NOTIF-34)."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from core.notifications.fcm import FcmSender
 from core.notifications.messages import Message
 from core.notifications.outcomes import Fate, Outcome
 
-SECONDS = 10  # a phone waits 15 (PHONE-13), and name resolution knows no time-out of its own
+SECONDS = 10  # a phone waits 15 s (PHONE-13), and name resolution has no time-out
 NO_TOKEN = Outcome(Fate.NO_TOKEN, "The phone has told this server no push token.")
 NOT_CONFIGURED = Outcome(Fate.NOT_CONFIGURED, "This server has no credentials for sending push notifications.")
 
 
 @dataclass(frozen=True, repr=False)
 class Route:
-    """A token, and who sends to it."""
+    """A token, and the sender to use for it."""
 
     sender: FcmSender | ApnsSender
     token: str
 
 
 def route_to(session: Session, participant_id: int, fcm_url: str) -> Route | Outcome:
-    """How a participant is reached: Apple first, then Firebase; or the outcome that nothing can be sent (NOTIF-33)."""
+    """The participant's route, Apple before Firebase, or the outcome that says why there is none (NOTIF-33)."""
     tokens = _tokens_in_use(session, participant_id)
     if not tokens:
         return NO_TOKEN
@@ -39,7 +39,7 @@ def route_to(session: Session, participant_id: int, fcm_url: str) -> Route | Out
 
 
 def send_in_time(route: Route, message: Message) -> Outcome:
-    """Sends while somebody waits for the answer: it comes within ten seconds, whatever the service does."""
+    """Sends while a caller waits for the answer. Returns within ten seconds, whatever the service does."""
     executor = ThreadPoolExecutor(1)
     try:
         return executor.submit(route.sender.send, route.token, message).result(SECONDS)

@@ -1,7 +1,7 @@
 """Sending by Firebase Cloud Messaging, through pyfcm (NOTIF-31, NOTIF-41, NOTIF-42, NOTIF-43).
 
-pyfcm sleeps through every Retry-After, tries 502 and 503 ten times, and puts all answers of one status into one
-exception. Here a send is one request, and what Google says in it decides.
+pyfcm itself sleeps for every Retry-After, tries 502 and 503 ten times, and maps all answers of one status to one
+exception. Here a send is one request, and Google's answer determines the outcome.
 """
 
 import json
@@ -24,7 +24,7 @@ CONNECT_SECONDS, READ_SECONDS = 2, 3
 MOST_CHARACTERS_READ = 10_000
 SILENCE = "The push service does not answer."
 CREDENTIALS_PROBLEM = "The push service does not accept this server's credentials"
-# Of FCM's v1 error codes, those that are about more than one message.
+# The FCM v1 error codes that concern more than one message.
 FATES = {
     "UNREGISTERED": Fate.UNREGISTERED,
     "QUOTA_EXCEEDED": Fate.QUOTA,
@@ -38,16 +38,16 @@ FATES = {
 
 
 class FcmSender:
-    """Sends with one service account; any number of threads may share it, and with it one access token."""
+    """Sends with one service account. Threads may share a sender, and share its access token."""
 
     def __init__(self, account: dict[str, Any], fcm_url: str) -> None:
-        """`account` is the service account's JSON; its `token_uri` is where access tokens are had."""
+        """`account` is the service account's JSON; access tokens are requested at its `token_uri`."""
         self._account = account
         self._fcm_url = fcm_url
         self._client: _Client | None = None
 
     def send(self, token: str, message: Message) -> Outcome:
-        """Sends one message to one token, once. Raises nothing: what goes wrong is an outcome."""
+        """Sends one message to one token, once. Raises nothing: failures are returned as outcomes."""
         try:
             if self._client is None:
                 self._client = _Client(self._account, self._fcm_url)
@@ -68,14 +68,14 @@ class FcmSender:
 
 
 def _arguments(message: Message) -> dict[str, Any]:
-    """The message in FCM's terms: Android gets data of high priority, iOS data beside what it shows (NOTIF-31)."""
+    """Arguments for pyfcm: Android gets high-priority data, iOS a visible notification with data (NOTIF-31)."""
     if message.platform is Platform.ANDROID:
         return {"android_config": {"priority": "high", "data": dict(message.data)}}
     return {"data_payload": dict(message.data), "notification_title": message.title, "notification_body": message.body}
 
 
 class _Client(FCMNotification):  # type: ignore[misc]
-    """pyfcm without its own retries and sleeps, and with Google's whole answer in the outcome."""
+    """pyfcm without its retries and sleeps; the outcome is made from Google's whole answer."""
 
     def __init__(self, account: dict[str, Any], fcm_url: str) -> None:
         credentials = service_account.Credentials.from_service_account_info(account, scopes=SCOPES)  # type: ignore[no-untyped-call]
@@ -84,7 +84,7 @@ class _Client(FCMNotification):  # type: ignore[misc]
         self._refreshing = Lock()
 
     def parse_payload(self, **arguments: Any) -> bytes:
-        """As there, but a message without a visible notification holds no empty one either."""
+        """pyfcm's payload, without the empty notification that it adds to messages that have none."""
         payload = json.loads(super().parse_payload(**arguments))
         if not payload["message"].get("notification"):
             payload["message"].pop("notification", None)
@@ -114,7 +114,7 @@ class _Client(FCMNotification):  # type: ignore[misc]
 
 
 def _short_request() -> Any:
-    """Google's transport with our time-outs in place of its two minutes."""
+    """Google's transport with our time-outs instead of its two minutes."""
     transport = google.auth.transport.requests.Request()
 
     def request(**arguments: Any) -> Any:

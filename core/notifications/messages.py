@@ -1,4 +1,4 @@
-"""What a push says, as plain values (NOTIF-30, NOTIF-31, NOTIF-32, NOTIF-71).
+"""The contents of pushes (NOTIF-30, NOTIF-31, NOTIF-32, NOTIF-71).
 
 Data fields are texts, also where they hold JSON: iOS crashes on `survey_ids` that is no list of texts, on
 `survey_uuids_dict` that is no object of such lists, and on a `sent_time` of another form (NOTIF-30).
@@ -31,7 +31,7 @@ class Message:
 
 
 def survey_message(platform: Platform, uuids: Mapping[str, Sequence[str]], earliest: datetime) -> Message:
-    """Surveys that are due: survey object id -> uuids of its events, and the earliest time among these (NOTIF-30)."""
+    """A push for due surveys: `uuids` maps survey ids to uuids of events; `earliest` is the first time (NOTIF-30)."""
     data = {
         "type": "survey",
         "survey_ids": json.dumps(list(uuids)),
@@ -43,7 +43,7 @@ def survey_message(platform: Platform, uuids: Mapping[str, Sequence[str]], earli
 
 
 def text_message(platform: Platform, text: str) -> Message:
-    """A heartbeat or another text for the participant (NOTIF-32)."""
+    """A push with a text for the participant, such as a heartbeat (NOTIF-32)."""
     data = {"type": "message", "message": text} if platform is Platform.ANDROID else {}
     return Message(platform, {**data, "nonce": nonce()}, text)
 
@@ -61,15 +61,15 @@ def surveys_on_request(platform: Platform, survey_ids: Sequence[str], now: datet
 
 
 def survey_words(count: int) -> str:
-    """What iOS shows for so many surveys."""
+    """The text that iOS shows for so many surveys."""
     return ONE_SURVEY if count == 1 else SEVERAL_SURVEYS
 
 
 def sent_time(at: datetime) -> str:
-    """The moment in UTC, in the one form that iOS reads."""
+    """The moment in UTC, in the only format that iOS reads."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def nonce() -> str:
-    """32 random letters and digits: no two messages are alike, so that none is taken for a repetition."""
+    """32 random letters and digits, so that no message looks like a repetition of another."""
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(NONCE_CHARACTERS))

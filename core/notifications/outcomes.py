@@ -1,4 +1,4 @@
-"""What can become of a push, the same for FCM and APNs (NOTIF-41, NOTIF-42, NOTIF-43)."""
+"""Outcomes of a push, common to FCM and APNs (NOTIF-41, NOTIF-42, NOTIF-43)."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ HTML_PAGE = "Unexpected HTTP response from push notification service."
 
 
 class Fate(StrEnum):
-    """The classes that are dealt with differently. Only `failed` is about this very token and counts against it."""
+    """Classes of outcomes, each handled differently. Only `failed` concerns the token itself and counts against it."""
 
     DELIVERED = "delivered"
     UNREGISTERED = "unregistered"
@@ -23,7 +23,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one push. `reason` is fit to be shown and stored: short, no markup, no token, no key."""
+    """The outcome of one push. `reason` can be shown and stored: short, without markup, token or key."""
 
     fate: Fate
     reason: str = ""
@@ -34,7 +34,7 @@ DELIVERED = Outcome(Fate.DELIVERED)
 
 
 def cleaned(text: str, *secrets: str) -> str:
-    """A service's words as a reason: one short line; a page of HTML says nothing that anybody could use (NOTIF-42).
+    """A service's error text as a reason: one short line. HTML pages are left out (NOTIF-42).
 
     `secrets` are texts that may have come back in it, such as the token.
     """
@@ -47,5 +47,5 @@ def cleaned(text: str, *secrets: str) -> str:
 
 
 def retry_after(value: str | None) -> int | None:
-    """Seconds of a Retry-After header; None without one, and for a date, which services send to nobody."""
+    """Seconds of a Retry-After header, or None if it is missing or holds a date, which the services never send."""
     return int(value) if value and re.fullmatch(r"[0-9]{1,6}", value.strip(), re.ASCII) else None

@@ -1,1 +1,1 @@
-"""Running the server: downtime, readiness, totals over all processes, pruning of histories, audits of the data."""
+"""Operation of the server: downtime, readiness, totals over all processes, pruning of histories, data audits."""

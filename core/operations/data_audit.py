@@ -1,4 +1,4 @@
-"""What is odd in the data, by study and participant: rows from impossible times, empty uploads, rows without objects.
+"""Audits the data by study and participant: impossible times, empty uploads, registry rows without objects.
 
 Counts and examples. Read participant by participant along the indexes, in pages (OPS-20, OPS-60).
 """
@@ -78,7 +78,7 @@ class Oddities:
 
 @dataclass(frozen=True)
 class AuditedParticipant:
-    """One participant, the study's 24-character id, and what is odd."""
+    """One participant, the study's 24-character id, and the findings."""
 
     patient_id: str
     study_id: str
@@ -88,10 +88,10 @@ class AuditedParticipant:
 def audit_participants(
     engine: sa.Engine, now: datetime, study_id: int | None = None, after: str = "", *, fixes: bool = False
 ) -> Iterator[AuditedParticipant]:
-    """Everybody behind the patient id `after`, in order of patient ids; nobody who waits for a purge.
+    """Audits participants after the patient id `after`, in order of patient ids, except those waiting for a purge.
 
     `fixes` removes registry rows and daily summaries from impossible times, never objects; participants whose uploads
-    are just being worked on are left for the next time. Raises the database's errors.
+    are being processed are left for the next time. Raises the database's errors.
     """
     while page := _page(engine, study_id, after):
         for participant_id, patient_id in page:
@@ -156,7 +156,7 @@ def _audit(session: Session, participant: Participant, now: datetime) -> Odditie
 
 
 def _is_impossible(participant_id: int, now: datetime) -> sa.ColumnElement[bool]:
-    """Naming the streams lets the index on participant, stream and time answer."""
+    """Impossible times of the participant. Naming all streams allows the index on participant, stream and time."""
     return sa.and_(
         Chunk.participant_id == participant_id,
         Chunk.stream.in_(STREAMS),
@@ -165,7 +165,7 @@ def _is_impossible(participant_id: int, now: datetime) -> sa.ColumnElement[bool]
 
 
 def _is_impossible_day(participant: Participant, now: datetime) -> sa.ColumnElement[bool]:
-    """Days of the study's zone that no possible hour belongs to."""
+    """Condition for days of the study's zone that contain no possible hour."""
     zone = participant.study.zone
     first, last = EARLIEST.astimezone(zone).date(), (now + LATEST_AHEAD).astimezone(zone).date()
     return sa.and_(
@@ -200,7 +200,7 @@ def _count_header_only(session: Session, participant: Participant, odd: Oddities
 
 
 def _count_without_object_row(session: Session, participant: Participant, odd: Oddities) -> None:
-    """The registry in pages along its index, each with one look at the stored objects."""
+    """Reads the registry in pages along its index, with one query of the stored objects for each page."""
     order = (Chunk.stream, Chunk.time_bin, Chunk.id)
     query = _chunks().where(Chunk.participant_id == participant.id).order_by(*order).limit(PAGE_ROWS)
     rows = session.execute(query).all()
@@ -218,7 +218,7 @@ def _count_without_object_row(session: Session, participant: Participant, odd: O
 
 
 def _remove_impossible(engine: sa.Engine, participant_id: int, now: datetime) -> int:
-    """Removes them under the participant's claim, in one transaction; 0 where it is not free."""
+    """Removes impossible rows under the participant's claim, in one transaction. Returns 0 if the claim is taken."""
     with held_participant(engine, participant_id) as held:
         if held is None:
             return 0
@@ -227,7 +227,7 @@ def _remove_impossible(engine: sa.Engine, participant_id: int, now: datetime) ->
         hours: list[datetime] = list(session.scalars(gone))
         gone_days = sa.delete(DailyStatistics).where(_is_impossible_day(participant, now))
         days: set[date] = set(session.scalars(gone_days.returning(DailyStatistics.day)))
-        # An hour beside the limit shares its day with hours that stay.
+        # The day at the limit also holds hours that stay.
         recompute_days(session, participant, days_of(hours, participant.study.zone) - days)
         session.commit()
         return len(hours) + len(days)

@@ -1,4 +1,4 @@
-"""Histories that a deployment keeps for a number of months only (MODEL-107); without a setting, for ever."""
+"""Prunes histories that a deployment keeps for a number of months (MODEL-107); without a setting, for ever."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,7 +16,7 @@ PAGE_PARTICIPANTS = 1_000
 
 
 def kept_months(settings: Settings) -> dict[sa.Column[datetime], int]:
-    """The times of rows that are not kept for ever, with the months that they are."""
+    """The time columns of tables to prune, each with the number of months to keep."""
     months: dict[Any, int | None] = {
         Heartbeat.at: settings.retention_heartbeats_months,
         StatusReport.at: settings.retention_status_reports_months,
@@ -36,9 +36,9 @@ def count_old_rows(session: Session, settings: Settings, now: datetime) -> dict[
 
 
 def prune_rows(session: Session, settings: Settings, now: datetime) -> Iterator[tuple[str, int]]:
-    """Deletes old rows, participant after participant by their index, at most 10,000 in a transaction; commits.
+    """Deletes old rows, one participant at a time along the index, at most 10,000 in a transaction; commits.
 
-    Gives table and number of rows after each commit. Raises ClockLooksWrong: too many would be old.
+    Yields table name and number of rows after each commit. Raises ClockLooksWrong, before it deletes anything.
     """
     check_clock(session)
     columns = kept_months(settings)

@@ -1,4 +1,4 @@
-"""What the database says of itself, for a process that asks whether it can serve (OPS-32)."""
+"""The state of the database, for readiness checks (OPS-32)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,16 +14,16 @@ from core.models import ProcessingStatus
 
 @dataclass(frozen=True)
 class DatabaseState:
-    """The revision of its tables, None where there are none; when processing last ended a run, UTC."""
+    """The schema revision, or None without tables; and the end of the last processing run (UTC)."""
 
     revision: str | None
     last_run_at: datetime | None
 
 
 def database_state(settings: Settings) -> DatabaseState:
-    """Asks over a connection of its own, so that a busy pool does not look like a database that is down.
+    """Reads the state over a separate connection, so that a busy pool does not look like a database that is down.
 
-    Raises the database's errors, after a few seconds at the most where it does not answer.
+    Raises the database's errors, after a few seconds if it does not answer.
     """
     engine = sa.create_engine(URL, creator=engine_options(settings, 1)["creator"], poolclass=sa.NullPool)
     with engine.connect() as connection:
@@ -34,7 +34,7 @@ def database_state(settings: Settings) -> DatabaseState:
 
 
 def _scalar(connection: sa.Connection, statement: sa.Executable) -> Any:
-    """The value; None where there is no such table yet."""
+    """The value that the statement selects, or None if the table does not exist yet."""
     try:
         return connection.scalar(statement)
     except ProgrammingError:

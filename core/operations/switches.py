@@ -10,7 +10,7 @@ from core.models.audit_record import Action
 
 
 def switch_of(session: Session, name: SwitchName) -> Switch | None:
-    """When and by whom it was turned on; None while it is off."""
+    """The switch's row, which says when and by whom it was turned on; None while it is off."""
     return session.scalar(sa.select(Switch).where(Switch.name == name.value))
 
 
@@ -19,12 +19,12 @@ def is_on(connection: sa.Connection, name: SwitchName) -> bool:
 
 
 def turn_on(session: Session, name: SwitchName, *, actor: Actor) -> None:
-    """The caller commits. One that is on already stays as it is."""
+    """Turns the switch on; no effect if it is on already. The caller commits."""
     session.execute(insert(Switch).values(name=name.value, turned_on_by=actor.name).on_conflict_do_nothing())
     record(session, actor, Action.DOWNTIME_ON)
 
 
 def turn_off(session: Session, name: SwitchName, *, actor: Actor) -> None:
-    """The caller commits."""
+    """Turns the switch off. The caller commits."""
     session.execute(sa.delete(Switch).where(Switch.name == name.value))
     record(session, actor, Action.DOWNTIME_OFF)

@@ -1,4 +1,4 @@
-"""Totals of work done by whatever process, in one small table; `/metrics` reads them (OPS-32)."""
+"""Totals of work done by all processes, in one small table that `/metrics` reads (OPS-32)."""
 
 import logging
 from collections.abc import Mapping
@@ -31,20 +31,20 @@ class Counted(StrEnum):
 
 
 class Integrity(StrEnum):
-    """What should be in the store and is not there, or does not open; counted each time it is met."""
+    """Kinds of objects that are missing in the store or cannot be opened; counted at each encounter."""
 
     RAW_MISSING = "raw missing"
     RAW_DAMAGED = "raw damaged"
     CHUNK = "chunk"
-    """In processing: missing though the registry has it, or damaged."""
+    """A chunk met in processing that is damaged, or missing although the registry has it."""
     DOWNLOAD = "download"
-    """A file of somebody's download, of whatever kind."""
+    """A file of a download, of any kind."""
     PHONE = "phone"
-    """What a phone's request needs: the participant's key, or what was uploaded before."""
+    """An object that a phone's request needs: the participant's key, or an earlier upload."""
 
 
 Numbers = Mapping[Counted, Mapping[str, int]]
-"""What is to be added: by name and label. A label is never a person's id."""
+"""Numbers to add, by name and label. A label is never a person's id."""
 
 _ADD = sa.text(
     "INSERT INTO tallies (name, label, total) "
@@ -54,9 +54,9 @@ _ADD = sa.text(
 
 
 def add_tallies(session: Session, numbers: Numbers) -> None:
-    """Adds to the totals, in one statement; the caller commits, soon, since others wait for the rows.
+    """Adds to the totals in one statement. The caller must commit soon: the rows stay locked until then.
 
-    They are taken in order, so that two who add at once never wait for each other in a circle.
+    Rows are locked in a fixed order, so that two processes cannot deadlock.
     """
     counted = sorted(
         (name.value, label, number)
@@ -70,9 +70,9 @@ def add_tallies(session: Session, numbers: Numbers) -> None:
 
 
 def add_tallies_at_once(engine: sa.Engine, numbers: Numbers) -> None:
-    """Adds to the totals in a transaction of its own. Never raises: counts that cannot be added are lost, and logged.
+    """Adds to the totals in a separate transaction. Never raises: if that fails, the counts are lost and logged.
 
-    For what is met in the middle of something else that must go on.
+    For counts in the middle of other work that must continue.
     """
     try:
         with Session(engine) as session:

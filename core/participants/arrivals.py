@@ -1,4 +1,4 @@
-"""What has arrived from one participant: by stream, the newest uploads, and what could not be understood.
+"""Data received from one participant: by stream, the newest uploads, and files that could not be read.
 
 Every query is by the participant's own index. An upload log can be long, so only its newest rows are read.
 """
@@ -19,9 +19,9 @@ PROBLEMS = 10
 
 @dataclass
 class StreamArrivals:
-    """What there is of one stream. Times of uploads are known only where one is among the newest of the log.
+    """Data of one stream. Times of uploads are known only for streams among the newest uploads of the log.
 
-    `last_processed_at` without chunks: everything of the stream was processed, and held no rows.
+    `last_processed_at` without chunks means that the stream's files were processed and held no rows.
     """
 
     stream: int
@@ -58,9 +58,9 @@ WAITS_FOR_FIRST_RUN = "waits"
 
 
 def newest_chunk(session: Session, participant_id: int) -> str:
-    """A text that changes when there are new chunks to draw, or when the first files have been processed.
+    """A text that changes with new chunks to draw, or when the first files have been processed.
 
-    WAITS_FOR_FIRST_RUN while uploads have come and none of them was looked at: nothing can be said to be missing.
+    Returns WAITS_FOR_FIRST_RUN while there are uploads but none is processed yet: no data counts as missing then.
     """
     newest = session.scalar(sa.select(sa.func.max(Chunk.updated_at)).where(Chunk.participant_id == participant_id))
     if newest:
@@ -76,7 +76,7 @@ def newest_chunk(session: Session, participant_id: int) -> str:
 
 
 def arrivals_of(session: Session, participant_id: int) -> Arrivals:
-    """Reads them, in seven queries."""
+    """The participant's arrivals, read in seven queries."""
     waiting = session.execute(
         sa.select(sa.func.count().label("files"), sa.func.min(QueuedUpload.received_at).label("oldest")).where(
             QueuedUpload.participant_id == participant_id, QueuedUpload.state == QueueState.WAITING

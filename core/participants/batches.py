@@ -1,4 +1,4 @@
-"""Batches of participants made in the background, and the passwords that a download makes for them (CLAR-32)."""
+"""Batches of participants created in the background, and new passwords for their download (CLAR-32)."""
 
 import logging
 from contextlib import AbstractContextManager
@@ -19,13 +19,13 @@ from core.storage import ObjectStore, SealedStore, StoreUnavailable
 
 log = logging.getLogger(__name__)
 MADE_AT_ONCE = 50
-"""More than these are made in the background; and so many are added in one transaction there."""
+"""Larger batches are created in the background, this many participants per transaction."""
 LONGEST_NAME = 100
 _SOLE = lock_key(LockSpace.BATCHES)
 
 
 def ask_for_batch(session: Session, study: Study, count: int, name: str, *, actor: Actor) -> ParticipantBatch:
-    """Adds a batch that waits to be made; the caller commits. Raises ParticipantRefused."""
+    """Adds a batch to be created in the background; the caller commits. Raises ParticipantRefused."""
     if not 1 <= count <= MOST_AT_ONCE:
         raise ParticipantRefused(f"between 1 and {MOST_AT_ONCE:,} participants at a time")
     batch = ParticipantBatch(study_id=study.id, name=name.strip()[:LONGEST_NAME], wanted=count, asked_by=actor.name)
@@ -36,32 +36,32 @@ def ask_for_batch(session: Session, study: Study, count: int, name: str, *, acto
 
 
 def batch_of_study(session: Session, study_id: int, batch_id: int) -> ParticipantBatch | None:
-    """The study's batch of that number."""
+    """The study's batch with this id, or None."""
     query = sa.select(ParticipantBatch).where(ParticipantBatch.id == batch_id, ParticipantBatch.study_id == study_id)
     return session.scalar(query)
 
 
 def batches_of_study(session: Session, study_id: int, most: int) -> list[ParticipantBatch]:
-    """The study's newest batches."""
+    """The study's newest batches, at most `most`."""
     query = sa.select(ParticipantBatch).where(ParticipantBatch.study_id == study_id)
     return list(session.scalars(query.order_by(ParticipantBatch.id.desc()).limit(most)))
 
 
 def is_batch_waiting(session: Session) -> bool:
-    """Whether participants of some batch are still to be made."""
+    """Whether any batch still has participants to create."""
     return session.scalar(sa.select(ParticipantBatch.id).where(_is_open()).limit(1)) is not None
 
 
 def sole_maker(engine: sa.Engine) -> AbstractContextManager[bool]:
-    """Whether this process is the only one that makes batches; it stays so while the block lasts."""
+    """Takes the lock to create batches for the block; yields False if another process holds it."""
     return held_alone(engine, _SOLE)
 
 
 def make_next(engine: sa.Engine, store: ObjectStore, settings: Settings) -> ParticipantBatch | None:
-    """Makes the next participants of the oldest open batch, fifty at the most; commits. None where none is open.
+    """Creates the next participants of the oldest open batch, at most fifty; commits. None if no batch is open.
 
-    To be called by the sole maker. Killed at any moment, it goes on where it was: `made` grows with the rows. Raises
-    what keeps a batch from being made, upon which the batch says why it waits and the others come before it.
+    Call it under `sole_maker`. If killed, the next call continues, because `made` grows with the rows. Any error is
+    stored in the batch and raised; other batches then come first.
     """
     with Session(engine, expire_on_commit=False) as session:
         batch = session.scalar(_next_open())
@@ -73,7 +73,7 @@ def make_next(engine: sa.Engine, store: ObjectStore, settings: Settings) -> Part
             create_participants(
                 session, SealedStore(store, study, settings), study, count, batch_id=batch.id, actor=SERVER
             )
-        except Exception as error:  # of any kind: the page says why it waits, and other batches come first
+        except Exception as error:  # any error: the page shows it, and other batches go first
             is_told = isinstance(error, StoreUnavailable | ParticipantRefused)
             reason = str(error) if is_told else f"failed ({type(error).__name__})"
             session.rollback()
@@ -85,9 +85,9 @@ def make_next(engine: sa.Engine, store: ObjectStore, settings: Settings) -> Part
 
 
 def renewed_passwords(session: Session, batch: ParticipantBatch, *, actor: Actor) -> list[NewParticipant]:
-    """New passwords for those of the batch who never registered, by patient id; the caller commits.
+    """Sets new passwords for participants of the batch who never registered; the caller commits. By patient id.
 
-    Locks their rows, so that a phone that registers meanwhile is either left out or has registered with the old one.
+    Locks their rows first: a participant whose phone is just registering is left out and keeps the old password.
     """
     query = (
         _unregistered(sa.select(Participant), batch).order_by(Participant.patient_id).with_for_update(of=Participant)
@@ -103,7 +103,7 @@ def renewed_passwords(session: Session, batch: ParticipantBatch, *, actor: Actor
 
 
 def count_unregistered(session: Session, batch: ParticipantBatch) -> int:
-    """How many of the batch never registered, and may still."""
+    """How many participants of the batch never registered and still may."""
     query = _unregistered(sa.select(sa.func.count()).select_from(Participant), batch)
     return session.scalar(query) or 0
 
@@ -119,7 +119,7 @@ def _unregistered(query: sa.Select[Any], batch: ParticipantBatch) -> sa.Select[A
 
 
 def _next_open() -> sa.Select[tuple[ParticipantBatch]]:
-    """The oldest open batch; those that failed lately come behind the others."""
+    """Selects the oldest open batch; batches that failed recently come last."""
     order = ParticipantBatch.error.is_not(None), ParticipantBatch.id
     return sa.select(ParticipantBatch).where(_is_open()).order_by(*order).limit(1)
 

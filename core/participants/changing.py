@@ -1,4 +1,4 @@
-"""Changing participants: one function for one change; the caller commits."""
+"""Changes to participants: one function per change. The caller commits."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Coverage: which hours have data of a participant, as tables of levels by stream and day, and by stream and hour."""
+"""Coverage: how much data a participant has, as tables of levels by stream and day, and by stream and hour."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -48,12 +48,12 @@ class Coverage:
 
 
 def days_until(last: date) -> list[date]:
-    """The days of a drawing that ends on this one."""
+    """The four weeks of days that end on `last`."""
     return [last - timedelta(days=n) for n in reversed(range(DAYS_SHOWN))]
 
 
 def midnight(of: date, zone: ZoneInfo) -> datetime:
-    """The moment that a local day begins, in UTC."""
+    """The start of a local day, in UTC."""
     return datetime.combine(of, time(), zone).astimezone(UTC)
 
 
@@ -67,9 +67,9 @@ def coverage(
     since: datetime | None,
     until: datetime | None,
 ) -> Coverage:
-    """The four weeks that end today, or on `day` where that is earlier, and the hours of `day`; one indexed query.
+    """Coverage of four weeks that end today, or on `day` if earlier, and of the hours of `day`; one indexed query.
 
-    `expected` are the streams that are switched on; `since` and `until` limit when their data could be missed.
+    `expected` holds the switched-on streams; gaps are shown for these, and only between `since` and `until`.
     """
     today = now.astimezone(zone).date()
     day = min(day, today)
@@ -90,7 +90,7 @@ def coverage(
 def _bytes_by_hour(
     session: Session, participant_id: int, start: datetime, end: datetime
 ) -> dict[int, dict[datetime, int]]:
-    """Bytes of chunks by stream and hour. All streams are named, so that the index serves a range in each."""
+    """Bytes of chunks by stream and hour. Naming all streams allows an index range scan in each."""
     hour = sa.func.date_trunc("hour", Chunk.time_bin).label("hour")
     rows = session.execute(
         sa.select(Chunk.stream, hour, sa.func.sum(Chunk.size_bytes))
@@ -132,7 +132,7 @@ def _day_cells(
 
 
 def _hour_cells(sizes: dict[datetime, int], hours: list[datetime], now: datetime) -> list[Cell]:
-    """Depth by bytes, compared with the stream's fullest hour of the four weeks."""
+    """Levels by bytes, relative to the stream's largest hour of the four weeks."""
     most = max(sizes.values(), default=0) or 1
     return [
         Cell(max(1, round(LEVELS * sizes[hour] / most)), hours=1, size_bytes=sizes[hour])

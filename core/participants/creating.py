@@ -22,14 +22,14 @@ from core.storage import ObjectExists, SealedStore, StoredBytes
 from core.surveys.rebuilding import update_events_of
 
 THREADS = 4
-# Such as 23456789 and 1e234567: programs would take these ids for numbers (DATA-20).
+# Ids such as 23456789 and 1e234567, which programs would read as numbers (DATA-20).
 _READS_AS_NUMBER = re.compile(r"[1-9]+(?:e[1-9]+)?")
 MOST_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True)
 class NewParticipant:
-    """What is handed to the participant; the password is nowhere else."""
+    """Id and password of a new participant. The password is not stored in plain."""
 
     patient_id: str
     password: str
@@ -46,10 +46,10 @@ def create_participants(
     *,
     actor: Actor,
 ) -> list[NewParticipant]:
-    """Creates them all in one transaction, after their key pairs are stored; commits (PHONE-93, PORTAL-122).
+    """Creates participants in one transaction, after storing their key pairs; commits (PHONE-93, PORTAL-122).
 
-    Ids and passwords are random unless given, which only a single participant may have. With `batch_id` they belong to
-    that batch, whose count grows with them. Raises ParticipantRefused, StoreUnavailable.
+    Ids and passwords are random; they may be given only with a `count` of 1. With `batch_id` the participants belong
+    to that batch, and are counted in it. Raises ParticipantRefused, StoreUnavailable.
     """
     if not 1 <= count <= MOST_AT_ONCE:
         raise ParticipantRefused(f"between 1 and {MOST_AT_ONCE:,} participants at a time")
@@ -60,7 +60,7 @@ def create_participants(
         raise ParticipantRefused(f"{patient_id}: an id has 8 characters of a-z and 1-9 and is used only once")
     new = [NewParticipant(i, password or new_identifier()) for i in ids]
     study_id = study.id
-    session.commit()  # nothing stays locked while keys are made: a pair takes about a tenth of a second
+    session.commit()  # nothing is locked while keys are generated: a pair takes about 0.1 s
     with ThreadPoolExecutor(THREADS) as pool:
         stored = list(pool.map(lambda n: _store_keys(store, n.patient_id), new))
         hashes = list(pool.map(lambda n: hash_participant_password(n.password), new))
@@ -69,7 +69,7 @@ def create_participants(
         made_in = session.get_one(Study, study_id)
         record(session, actor, Action.PARTICIPANT_CREATE, study=made_in, count=count, batch=batch_id)
         session.commit()
-    except IntegrityError:  # somebody else took an id while keys were made
+    except IntegrityError:  # another process took an id while keys were generated
         session.rollback()
         raise ParticipantRefused(f"{patient_id or 'an id'}: taken by somebody else in this moment; try again") from None
     return new
@@ -81,7 +81,7 @@ def _add_rows(
     made: Sequence[tuple[NewParticipant, str, tuple[StoredBytes, StoredBytes]]],
     batch_id: int | None,
 ) -> None:
-    """The rows of participants with their password hashes and stored keys, and the events that they have from now."""
+    """Adds the participants' rows with password hashes and stored keys, and their scheduled events."""
     owned = {"study_id": study_id, "batch_id": batch_id}
     values = [{"patient_id": n.patient_id, "password_hash": hashed, **owned} for n, hashed, _ in made]
     rows = session.execute(insert(Participant).returning(Participant.id, sort_by_parameter_order=True), values)
@@ -94,13 +94,13 @@ def _add_rows(
     ]
     session.execute(insert(StoredObject), objects)
     study = session.get_one(Study, study_id)
-    update_events_of(session, study, numbers, datetime.now(UTC))  # not only with the next hour (PORTAL-120)
+    update_events_of(session, study, numbers, datetime.now(UTC))  # now, not at the next hourly update (PORTAL-120)
     if batch_id is not None:
         _count_made(session, batch_id, len(made))
 
 
 def _count_made(session: Session, batch_id: int, count: int) -> None:
-    """Moves the batch on in the transaction that adds its participants, so that none is made twice."""
+    """Counts in the transaction that adds the participants, so that none is created twice."""
     table = ParticipantBatch
     is_done = table.made + count >= table.wanted
     values = {
@@ -113,7 +113,7 @@ def _count_made(session: Session, batch_id: int, count: int) -> None:
 
 
 def _store_keys(store: SealedStore, patient_id: str) -> tuple[StoredBytes, StoredBytes]:
-    """Stores a new pair, or takes over one that an attempt left behind which broke off before its rows."""
+    """Stores a new key pair, or reuses one that an interrupted attempt left without rows."""
     private_path, public_path = (path(store.study_id, patient_id) for path in (private_key_path, public_key_path))
     pair = generate_key_pair()
     try:
@@ -128,7 +128,7 @@ def _store_keys(store: SealedStore, patient_id: str) -> tuple[StoredBytes, Store
 
 
 def _free_ids(session: Session, count: int) -> Iterator[str]:
-    """Random ids that nobody has; 1.8 * 10^12 are possible, so one round nearly always does."""
+    """Random unused ids. 1.8 * 10^12 are possible, so one round is nearly always enough."""
     seen: set[str] = set()
     while len(seen) < count:
         drawn = {new_identifier() for _ in range(count - len(seen))} - seen

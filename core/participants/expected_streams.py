@@ -1,4 +1,4 @@
-"""Which streams a phone should be sending, as far as the study's app settings tell."""
+"""The streams that a phone should send according to the study's app settings."""
 
 from core.models import AppSettings
 from core.streams import SPECS, DataStream, Platform
@@ -17,7 +17,7 @@ SCHEDULED = {
 
 
 def expected_streams(settings: AppSettings, os_type: str | None) -> set[int]:
-    """Numbers of the scheduled streams that are switched on and that phones of this kind record."""
+    """Numbers of the scheduled streams that are switched on and that phones with this system record."""
     platform = Platform(os_type) if os_type else None
     return {
         SPECS[stream].number

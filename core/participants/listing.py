@@ -142,7 +142,7 @@ class ListPage:
 
 
 def list_participants(session: Session, study_id: int, query: ListQuery, now: datetime) -> ListPage:
-    """One page of the study's participants. A page beyond the last is the last."""
+    """One page of the study's participants. A page number beyond the last gives the last page."""
     found = _begins_with(query.search)
     counts, tests = _counts(session, study_id, query, found, now)
     is_inside = bool(query.search) and counts[Show.ALL] == 0

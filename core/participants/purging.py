@@ -1,7 +1,7 @@
-"""Purges: everything of a participant is deleted for good, objects with all their versions and rows (STORE-9).
+"""Purges: deletes all data of a participant for good, objects with all their versions and rows (STORE-9).
 
 `participants.purge_asked_at` and `purged_at` are read by the phones' endpoints and by processing; `purges` holds the
-progress. Every step can be done again, so a purge that a crash ended goes on from the start with what is left.
+progress. Every step can be repeated, so after a crash a purge starts again with the remaining data.
 """
 
 import secrets
@@ -49,12 +49,12 @@ _IS_WAITING = sa.and_(Participant.purge_asked_at.is_not(None), Participant.purge
 
 
 class PurgeIncomplete(Exception):
-    """Something of the participant is still there after everything was deleted; the next try begins anew."""
+    """Data of the participant was found after the deletion; the purge will be tried again."""
 
 
 @dataclass(frozen=True)
 class WaitingPurge:
-    """A purge that is not done: whose, since when, whether its pause is over, and why its last try failed."""
+    """An unfinished purge: whose, since when, whether its pause is over, and why its last try failed."""
 
     patient_id: str
     study_id: str
@@ -65,13 +65,13 @@ class WaitingPurge:
 
 @dataclass(frozen=True)
 class Belongings:
-    """Where a participant's objects are: under these prefixes, and at these keys exactly, each also with `.zst`."""
+    """Prefixes and exact keys of a participant's objects; each key also with `.zst`."""
 
     prefixes: tuple[str, ...]
     keys: tuple[str, ...]
 
     def versions(self, store: ObjectStore) -> Iterator[ObjectVersion]:
-        """Everything that is still there. Raises StoreUnavailable."""
+        """All versions of these objects that still exist. Raises StoreUnavailable."""
         for prefix in self.prefixes:
             yield from store.versions(prefix)
         for key in self.keys:
@@ -80,7 +80,7 @@ class Belongings:
 
 @dataclass(frozen=True)
 class PurgeCertificate:
-    """What a purge deleted, and when nothing was left; ids, names of tables and counts only."""
+    """What a purge deleted, and when it confirmed that nothing was left. Holds ids, table names and counts only."""
 
     patient_id: str
     study_id: str
@@ -94,9 +94,9 @@ class PurgeCertificate:
 
 
 def ask_for_purge(session: Session, participant: Participant, *, actor: Actor) -> bool:
-    """Locks the participant out at once, and lets everything be deleted 30 minutes from now; the caller commits.
+    """Locks the participant out at once and schedules the deletion in 30 minutes; the caller commits.
 
-    False, and nothing changes, where it was asked for already.
+    Returns False and changes nothing if a purge was asked for already.
     """
     session.refresh(participant, _STATE, with_for_update=True)
     if participant.is_locked_out:
@@ -139,7 +139,7 @@ def take_back_purge(session: Session, participant: Participant, *, actor: Actor)
 
 
 def waiting_purges(session: Session, now: datetime) -> list[WaitingPurge]:
-    """Purges that are asked for and not done, in the order in which they are tried."""
+    """Unfinished purges, in the order in which they will be tried."""
     query = (
         sa.select(Participant.patient_id, Study.object_id, Participant.purge_asked_at, Purge.trouble)
         .join(Study)
@@ -153,10 +153,10 @@ def waiting_purges(session: Session, now: datetime) -> list[WaitingPurge]:
 
 
 def purge_next(engine: sa.Engine, store: ObjectStore, now: datetime) -> PurgeCertificate | None:
-    """Purges the participant whose turn it is; None where none is due, or another process is purging.
+    """Purges the next due participant. Returns None if none is due, or if another process is purging.
 
-    Participants whose uploads are being worked on are passed over. Raises PurgeIncomplete, StoreUnavailable and the
-    database's errors: what was deleted stays so, others come first, and then it is tried again.
+    Skips participants whose uploads are being processed. Raises PurgeIncomplete, StoreUnavailable and the database's
+    errors: deletions made so far stay, other purges come first, and then this one is tried again.
     """
     with _claimed(engine, now) as claim:
         if claim is None:
@@ -164,7 +164,7 @@ def purge_next(engine: sa.Engine, store: ObjectStore, now: datetime) -> PurgeCer
         session, participant_id = claim
         participant = session.get_one(Participant, participant_id, with_for_update=True)
         if participant.purge_asked_at is None or participant.purged_at is not None:
-            session.rollback()  # taken back in this moment
+            session.rollback()  # cancelled just now
             return None
         purge = session.get(Purge, participant_id) or Purge(participant_id=participant_id, rows_deleted={})
         session.add(purge)
@@ -181,7 +181,7 @@ def purge_next(engine: sa.Engine, store: ObjectStore, now: datetime) -> PurgeCer
 
 
 def belongings_of(study_id: str, patient_id: str) -> Belongings:
-    """Everything of the participant in the store, and the study's old Forest states, which name nobody (FOREST-24)."""
+    """The participant's objects, and the study's old Forest states, which name no participant (FOREST-24)."""
     folder = f"{study_id}/{patient_id}/"
     return Belongings(
         prefixes=(folder, *(f"{shared}/{folder}" for shared in SHARED_PREFIXES)),
@@ -227,7 +227,7 @@ def _purge(session: Session, store: ObjectStore, participant: Participant, purge
 
 
 def _delete_objects(session: Session, store: ObjectStore, belongings: Belongings, purge: Purge) -> None:
-    """All objects and versions, page by page, each with the rows of its objects (STORE-7)."""
+    """Deletes all objects and versions page by page, each page with its `stored_objects` rows (STORE-7)."""
     remaining = belongings.versions(store)
     while page := list(islice(remaining, BATCH_OBJECTS)):
         store.delete_versions(page)
@@ -256,7 +256,7 @@ def _verify(session: Session, store: ObjectStore, belongings: Belongings, partic
 
 
 def _empty(participant: Participant) -> None:
-    """What the row says of a person's phone."""
+    """Clears the columns of the participant's row that describe a person or phone."""
     participant.device_id, participant.os_type, participant.timezone_name = "", None, None
     participant.external_id = None
     participant.has_easy_enrollment = participant.is_watched_closely = False
@@ -264,7 +264,7 @@ def _empty(participant: Participant) -> None:
 
 @contextmanager
 def _claimed(engine: sa.Engine, now: datetime) -> Iterator[tuple[Session, int] | None]:
-    """A session whose connection holds the one purge there may be, and the participant's processing claim."""
+    """A session whose connection holds the lock on purging and the participant's processing claim."""
     with engine.connect() as connection:
         try:
             check_clock(connection)
@@ -272,7 +272,7 @@ def _claimed(engine: sa.Engine, now: datetime) -> Iterator[tuple[Session, int] |
             participant_id = _claim(connection, now) if is_sole else None
             connection.commit()
         except BaseException:
-            connection.invalidate()  # it may hold a lock that nobody would give back
+            connection.invalidate()  # it may hold a lock that would never be released
             raise
         if not is_sole:
             yield None

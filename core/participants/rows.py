@@ -1,6 +1,6 @@
-"""Which rows belong to a participant: found from the tables' foreign keys, so that a new table is not forgotten.
+"""Finds a participant's rows through the tables' foreign keys, so that new tables are included automatically.
 
-A table that a purge must leave alone is named in `KEPT`; every other one with a reference to participants is deleted.
+A purge deletes rows of every table that refers to participants, except those named in `KEPT`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ BATCH_ROWS = 10_000
 
 
 def tables_of_participants() -> dict[sa.Table, list[sa.Column[int]]]:
-    """Every table that refers to participants and is not kept, with the columns that do; children before parents."""
+    """Every table that refers to participants and is not kept, with its referring columns; children before parents."""
     found = {}
     for table in reversed(db.metadata.sorted_tables):
         columns = [c for c in table.columns if any(key.references(_participants()) for key in c.foreign_keys)]
@@ -26,9 +26,9 @@ def tables_of_participants() -> dict[sa.Table, list[sa.Column[int]]]:
 
 
 def delete_rows(session: Session, participant_id: int, prefixes: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Deletes the participant's rows in batches, and those of objects under `prefixes` that name no participant.
+    """Deletes the participant's rows in batches, and rows without participant of objects under `prefixes`.
 
-    Gives table and number of rows after each batch; the caller commits then.
+    Yields table name and number of rows after each batch; the caller commits then.
     """
     for table, columns in tables_of_participants().items():
         batch = sa.select(sa.text("ctid")).select_from(table).where(_belongs(table, columns, participant_id, prefixes))

@@ -1,4 +1,4 @@
-"""The states of a participant: in Python for one, and in SQL for all of a study."""
+"""The states of participants: in Python for one participant, in SQL for all of a study."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ SILENT_AFTER = timedelta(hours=24)
 
 
 class Show(StrEnum):
-    """Which participants a list shows. Purged ones are in none (PORTAL-113)."""
+    """Filters of the list of participants. No filter shows purged ones (PORTAL-113)."""
 
     ALL = "all"
     REPORTING = "reporting"
@@ -26,21 +26,21 @@ class Show(StrEnum):
 
 
 class StateKind(StrEnum):
-    """What a participant may be at a moment."""
+    """The kinds of state of a participant."""
 
     PURGED = "purged"
     PURGE_ASKED = "purge_asked"
     RETIRED = "retired"
     NOT_REGISTERED = "not_registered"
     REPORTING = "reporting"
-    """An upload came within 24 hours."""
+    """The last upload came within 24 hours."""
     SILENT = "silent"
     """Registered, and no upload for 24 hours, or none yet."""
 
 
 @dataclass(frozen=True)
 class State:
-    """A state. Of a silent participant: since when nothing came, and whether something came before."""
+    """A state. For a silent participant: since when nothing came, and whether there were uploads before."""
 
     kind: StateKind
     silent_since: datetime | None = None

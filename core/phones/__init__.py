@@ -1,1 +1,1 @@
-"""What phones ask for: getting in, registering, leaving files. The answers' wire form is webapp/phone's."""
+"""Requests of phones: authentication, registration, uploads. `webapp/phone` defines the answers' wire format."""

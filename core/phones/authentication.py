@@ -1,4 +1,4 @@
-"""Whether a phone gets in (PHONE-20 to PHONE-30), and what it says of device, versions and zone (PHONE-120, 122)."""
+"""Authenticates phones (PHONE-20 to PHONE-30), and stores their device id, versions and zone (PHONE-120, PHONE-122)."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -20,16 +20,16 @@ VERSION_CHARACTERS = 32
 DEVICE_ID_CHARACTERS = 256
 BETWEEN_CHANGES = timedelta(minutes=1)
 VERSIONS = {"version_code": "last_version_code", "version_name": "last_version_name", "os_version": "last_os_version"}
-# A value that matches no device hash: an unknown id costs as much time as a known one.
+# A value that matches no device hash, so that an unknown id takes as much time as a known one.
 NO_HASH = "sha1$1000$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=$AAAAAAAAAAAAAAAAAAAAAA=="
 
 
 class Refused(Exception):
-    """The phone does not get in; it is told nothing but that (PHONE-20)."""
+    """The phone is not authenticated. The answer gives no reason (PHONE-20)."""
 
 
 class Level(Enum):
-    """When the password is compared: always, or unless easy enrolment is on (PHONE-35); see `admit` for never."""
+    """When the password is checked: always, or unless easy enrolment is on (PHONE-35). `admit` never checks it."""
 
     FULL = "full"
     REGISTRATION = "registration"
@@ -60,7 +60,7 @@ def authenticate(session: Session, fields: Mapping[str, str], level: Level, now:
 
 
 def known_participant(session: Session, fields: Mapping[str, str]) -> Participant:
-    """The participant that these fields name, at the minimal level. Only reads (CLAR-10). Raises Refused."""
+    """The participant that these fields name, without a check of the password. Only reads (CLAR-10). Raises Refused."""
     participant = participant_with_study(session, _patient_id(fields))
     if participant is None or participant.is_locked_out:
         raise Refused
@@ -68,7 +68,7 @@ def known_participant(session: Session, fields: Mapping[str, str]) -> Participan
 
 
 def is_known_phone(session: Session, fields: Mapping[str, str]) -> bool:
-    """Whether `known_participant` gives one."""
+    """Whether `known_participant` finds a participant for these fields."""
     try:
         known_participant(session, fields)
     except Refused:
@@ -82,12 +82,12 @@ def has_right_password(participant: Participant, fields: Mapping[str, str]) -> b
 
 
 def admit(session: Session, fields: Mapping[str, str], column: str, now: datetime) -> Participant:
-    """The participant that the fields name, at the minimal level, where no password is compared (PHONE-21).
+    """The participant that the fields name, without a check of the password (PHONE-21). Raises Refused.
 
-    Notes `now` in this column of the activity, all in one statement: uploads come this way, the bulk of all requests.
+    Stores `now` in this column of the activity, in the same statement: most requests are uploads, which use this.
     """
     values = {"patient_id": _patient_id(fields), "now": now, **dict.fromkeys(VERSIONS.values()), **_versions(fields)}
-    row = session.execute(_noting(column), values, execution_options={"populate_existing": True}).one_or_none()
+    row = session.execute(_record_activity(column), values, execution_options={"populate_existing": True}).one_or_none()
     if row is None:
         raise Refused
     participant: Participant = row.Participant
@@ -96,10 +96,10 @@ def admit(session: Session, fields: Mapping[str, str], column: str, now: datetim
 
 
 @cache
-def _noting(column: str) -> sa.Executable:
-    """Rewrites the activity of a participant who is not locked out, and gives all that is known of them.
+def _record_activity(column: str) -> sa.Executable:
+    """Updates the activity of a participant who is not locked out, and returns participant, study and activity.
 
-    Parameters: patient_id, now, and the versions, of which those that are null stay as they were.
+    Parameters: patient_id, now, and the versions; null leaves a version unchanged.
     """
     assert column in ACTIVITY_COLUMNS
     participant, study, activity = (model.__table__ for model in (Participant, Study, ParticipantActivity))
@@ -107,7 +107,7 @@ def _noting(column: str) -> sa.Executable:
     versions = {
         name: sa.func.coalesce(sa.bindparam(name, type_=sa.Text), activity.c[name]) for name in VERSIONS.values()
     }
-    # An upload's second transaction is waited for, and with it this one: the log is written in order.
+    # The commit need not wait for the disk: the log is written in order, and the upload's second transaction waits.
     unsynced = [sa.func.set_config("synchronous_commit", "off", True)] if column == "last_upload_at" else []
     is_new = sa.or_(*(before.c[name].is_distinct_from(activity.c[name]) for name in VERSIONS.values()))
     change = (
@@ -150,7 +150,7 @@ def _password_is_right(participant: Participant | None, received: str, level: Le
 
 
 def _versions(fields: Mapping[str, str]) -> dict[str, str]:
-    """What the phone says of its versions, by column."""
+    """The versions that the phone reports, by column."""
     return {column: fields[field][:VERSION_CHARACTERS] for field, column in VERSIONS.items() if field in fields}
 
 
@@ -171,7 +171,7 @@ def _remember(
 
 
 def _note_change_of_device(session: Session, participant: Participant, device_id: str, now: datetime) -> None:
-    """An event, once a minute at most: two phones with one id take turns (PHONE-22)."""
+    """Adds an event, at most once a minute: two phones with one id may alternate (PHONE-22)."""
     recent = sa.exists().where(
         ParticipantEvent.participant_id == participant.id,
         ParticipantEvent.kind == EventKind.DEVICE_CHANGED.value,

@@ -10,11 +10,11 @@ ASIDE_NAME_CHARACTERS = 150
 
 
 class NameNotAccepted(Exception):
-    """A name that no app of ours gives, or another participant's: the file is kept aside (PHONE-69)."""
+    """A name that no app gives, or one with another participant's id: the file is set aside (PHONE-69)."""
 
 
 def is_junk(file_name: str) -> bool:
-    """Files that old apps picked up from other libraries, and names without a known extension: nobody's data."""
+    """Whether the name is of a file without study data: of another library, or without a known extension."""
     if not file_name or file_name.startswith(FOREIGN_PREFIXES):
         return True
     _, dot, extension = file_name.rpartition(".")
@@ -35,7 +35,7 @@ def raw_path(file_name: str, patient_id: str) -> str:
 
 
 def name_kept_aside(file_name: str) -> str:
-    """The part of a set-aside object's path that recalls the received name (PHONE-84)."""
+    """The received name, made safe for the path of a set-aside object (PHONE-84)."""
     return re.sub(r"[^A-Za-z0-9.-]", "_", file_name[:ASIDE_NAME_CHARACTERS])
 
 

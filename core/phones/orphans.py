@@ -1,4 +1,4 @@
-"""Raw objects that a crash left without rows: they become accepted uploads (PHONE-68, OPS-20)."""
+"""Turns raw objects that a crash left without rows into accepted uploads (PHONE-68, OPS-20)."""
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -18,17 +18,17 @@ QUEUED = "queued"
 
 
 class NotRequeued(Exception):
-    """The object is no raw upload of a participant of this study, or cannot be opened; the message says which."""
+    """The object is not a raw upload of a participant of this study, or cannot be opened. The message says which."""
 
 
 def patient_of(path: str, study_id: str) -> str | None:
-    """Whose raw upload a key of the study's folder may be."""
+    """The patient id in the key of a raw upload of this study, or None."""
     pieces = path.split("/")
     return pieces[1] if len(pieces) > 2 and pieces[0] == study_id and pieces[1] != "keys" else None
 
 
 def requeue_orphan(context: UploadContext, key: str) -> bool:
-    """Writes the rows of a raw object found under this key; commits. False where they have come meanwhile.
+    """Adds the rows of the raw object under this key; commits. Returns False if the rows exist by now.
 
     Raises NotRequeued, StoreUnavailable.
     """
@@ -55,7 +55,7 @@ def requeue_orphan(context: UploadContext, key: str) -> bool:
 
 
 def requeued(session: Session, store: ObjectStore, settings: Settings, key: str) -> str:
-    """What became of a key that an audit found without a row: `queued`, or why it was left alone; commits.
+    """Requeues a key that an audit found without a row; commits. Returns `queued`, or the reason against it.
 
     Raises StoreUnavailable.
     """

@@ -1,4 +1,4 @@
-"""Taking a phone's push token (PHONE-60)."""
+"""Stores the push tokens that phones send (PHONE-60)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,9 +12,9 @@ MOST_CHARACTERS = 1_000  # an index takes no more; real ones have about 160
 
 
 def take_push_tokens(session: Session, participant: Participant, fields: Mapping[str, str], now: datetime) -> None:
-    """Notes the token of a request; the caller commits. The same one again is renewed, another replaces it.
+    """Stores the tokens of a request; the caller commits. A known token is renewed, a new one replaces the old.
 
-    Without an `apns_token`, a blank or missing `fcm_token` retires the FCM token in use; with one, nothing does but a
+    Without an `apns_token`, a blank or missing `fcm_token` retires the FCM token in use; with one, only a
     new `fcm_token` (NOTIF-34). A token that another participant's phone had moves here: the phone changed hands.
     """
     if "apns_token" in fields:
@@ -27,7 +27,7 @@ def take_push_tokens(session: Session, participant: Participant, fields: Mapping
 def _take(session: Session, participant_id: int, service: PushService, token: str, now: datetime) -> None:
     if len(token) > MOST_CHARACTERS:
         return
-    # Two requests about one token or one participant wait for each other, so that no unique index is run into.
+    # Concurrent requests for one token or participant wait for each other, so that they cannot violate a unique index.
     for key in sorted({f"{service}:{token}", f"{service}:{participant_id}"}):
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(key, 0))))
     in_use = sa.and_(PushToken.service == service.value, PushToken.retired_at.is_(None))

@@ -1,4 +1,4 @@
-"""Uploads of which nothing was kept, so that a file can be followed by its name all the same (PHONE-64)."""
+"""Records uploads that were not stored, so that every file can be traced by its name (PHONE-64)."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from core.models import Participant, RefusedUpload
 from core.phones.upload_outcomes import UploadOutcome
 
 MOST_NAME_CHARACTERS = 300
-MOST_BYTES = 2**63 - 1  # a length may be claimed to be anything
+MOST_BYTES = 2**63 - 1  # the largest value of the column; a phone may claim any length
 
 
 def note_refusal(
@@ -24,7 +24,7 @@ def note_refusal(
 ) -> None:
     """Counts the refusal, one row for each name and reason however often the phone comes back; commits.
 
-    `told` is the number that says whether the phone keeps its copy (200: it does not), as it was answered.
+    `told` is the status code of the answer: with 200 the phone deletes its copy.
     """
     assert outcome.refusal is not None
     row = insert(RefusedUpload).values(

@@ -26,7 +26,7 @@ IDENTIFIER_FIELDS = {
     "model": "model",
     "beiwe_version": "beiwe_version",
 }
-# What the event of a registration says of the phone.
+# The fields that the event of a registration contains.
 TOLD_PHONE = ("device_id", "device_os", "os_version", "brand", "manufacturer", "model", "beiwe_version")
 REQUIRED = ("phone_number", "new_password")
 MOST_SECONDS_LATER = 60
@@ -70,7 +70,7 @@ def register_phone(
             context.session.rollback()
             if constraint_of(error) not in PATH_CONSTRAINTS:
                 raise
-            # the same request came twice at once, and the other one took this second
+            # the same request came twice at once, and the other one used this second
             participant_with_study(context.session, fields["patient_id"].strip().lower())  # loads it anew
     raise RegistrationRefused("too many registrations at once")
 
@@ -89,9 +89,9 @@ def identifiers_csv(patient_id: str, fields: Mapping[str, str]) -> bytes:
 def _keep_identifiers(
     context: UploadContext, participant: Participant, fields: Mapping[str, str], at: datetime
 ) -> bool:
-    """Stores the identifiers file of this second and adds its rows, which hold the platform before; not committed.
+    """Stores the identifiers file of this second and adds its rows with the previous platform; does not commit.
 
-    False when the second is taken, by whatever contents.
+    Returns False if there is already a file for this second.
     """
     path = f"{context.store.study_id}/{participant.patient_id}/identifiers_{int(at.timestamp())}.csv"
     placed = place_raw_object(context, path, identifiers_csv(participant.patient_id, fields))

@@ -1,4 +1,4 @@
-"""The newest answers of a participant, read from the raw files that its phone left (PHONE-62)."""
+"""The newest survey answers of a participant, read from raw files (PHONE-62)."""
 
 import logging
 import re
@@ -27,7 +27,7 @@ SLIDER = re.compile(r"min = (-?[0-9]{1,9}); max = (-?[0-9]{1,9})", re.ASCII)
 
 @dataclass(frozen=True)
 class Answer:
-    """One row of an answer file: the number that was answered, or None; a slider's least and greatest value."""
+    """One row of an answer file. Holds a numeric answer, or None, and a slider's least and greatest value."""
 
     question_id: str
     question: str
@@ -37,7 +37,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class AnswerFile:
-    """One answering of a survey. `answers` is None until the file is read, and where it cannot be."""
+    """The file of one answered survey. `answers` is None until the file is read, and if it is unreadable."""
 
     survey_id: str
     survey_name: str
@@ -47,9 +47,9 @@ class AnswerFile:
 
 
 def newest_answer_files(session: Session, participant_id: int, now: datetime) -> list[AnswerFile]:
-    """The last seven files of each survey, the survey that was answered last first, then the newest file first.
+    """The last seven files of each survey, most recently answered survey first, then newest file first.
 
-    Files that no answers can fill are left out. Reads one query; no file is opened.
+    Leaves out files too large to be answer files. One query; opens no file.
     """
     survey_id = sa.func.split_part(UploadRecord.path, "/", 4)
     newest_first = sa.desc(UploadRecord.received_at), sa.desc(UploadRecord.id)
@@ -83,7 +83,7 @@ def newest_answer_files(session: Session, participant_id: int, now: datetime) ->
 
 
 def read_answers(store: SealedStore, files: Iterable[AnswerFile], seconds: float) -> list[AnswerFile]:
-    """The files with their answers, as far as that many seconds reach. Raises StoreUnavailable.
+    """The files with their answers, as many as can be read in so many seconds. Raises StoreUnavailable.
 
     A file that is gone, or whose seal is broken, stays without answers, and is logged.
     """
@@ -92,7 +92,7 @@ def read_answers(store: SealedStore, files: Iterable[AnswerFile], seconds: float
 
 
 def answers_in(contents: bytes) -> tuple[Answer, ...]:
-    """The rows of an answer file; what is no row is passed over. The apps quote nothing, and write no commas."""
+    """The rows of an answer file; other lines are skipped. The apps write no quotes and no commas inside fields."""
     rows = (line.rstrip("\r").split(",") for line in contents.decode(errors="replace").split("\n")[1:])
     return tuple(_answer(row) for row in rows if len(row) >= 5 and row[0])
 

@@ -1,4 +1,4 @@
-"""What is remembered of each request of a phone, beyond the time of it (PHONE-120 to PHONE-125).
+"""Stores what phones report with each request: status, receipts, versions (PHONE-120 to PHONE-125).
 
 Costs a request one statement when the phone reports something, one more each when it lists pushes it received and when
 its versions changed, and two more where the participant is watched closely.
@@ -22,7 +22,7 @@ REPORTS = {
     "supported_features": "supported_features",
     "device_status_report": "device_status",
 }
-# Far above what apps send; a report is cut there rather than refused.
+# Far above what apps send. A longer report is cut, not refused.
 MOST_REPORT_CHARACTERS = 200_000
 MOST_RECEIPTS = 5_000
 
@@ -55,7 +55,7 @@ _RECEIPTS = sa.text(
 def receipts_in(report: str) -> list[str]:
     """The uuids in a JSON list of texts, each once and in order, so that two requests cannot deadlock.
 
-    Whatever is no such list, or no uuid in it, is passed over (PHONE-123).
+    Anything else, and texts that are not uuids, are ignored (PHONE-123).
     """
     if not (report.startswith("[") and report.endswith("]")):
         return []

@@ -1,7 +1,7 @@
-"""How many bytes that were not decrypted are kept for a participant in a day (CLAR-11).
+"""Limits the bytes of undecrypted files that are kept per participant and day (CLAR-11).
 
 Anybody who knows a patient id may upload (PHONE-21), so junk must not fill the store. Senders without the participant's
-password have a bound of their own: they cannot use up the phone's.
+password have a limit of their own, so that they cannot use up the phone's.
 """
 
 import sqlalchemy as sa

@@ -1,4 +1,4 @@
-"""What can become of an upload (PHONE-64). What a phone is told of each is said in `webapp/phone/upload_answers.py`."""
+"""The outcomes of an upload (PHONE-64). `webapp/phone/upload_answers.py` defines the answer to each."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from core.models import Refusal
 
 
 class UploadOutcome(StrEnum):
-    """What became of an upload. The values are the labels under which `/metrics` counts them."""
+    """The outcome of an upload. The values are labels in `/metrics`."""
 
     STORED = "stored"
     KEPT_ASIDE = "kept aside"
@@ -25,7 +25,7 @@ class UploadOutcome(StrEnum):
 
     @property
     def refusal(self) -> Refusal | None:
-        """Why nothing was kept; None where something was."""
+        """Why nothing was kept, or None if something was."""
         return _REFUSALS.get(self)
 
 

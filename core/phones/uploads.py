@@ -1,8 +1,8 @@
 """Accepting a phone's file (PHONE-63 to PHONE-85).
 
 A phone deletes its copy on a 200, so the order is: the object is written, then its rows commit together, then the
-answer. Killed between any two, the phone comes back and finds its way: an object without rows is recognised by its
-contents and gets them (PHONE-82).
+answer. If the server is killed between two steps, the phone sends the file again: an object without rows is
+recognised by its contents and gets its rows (PHONE-82).
 """
 
 import hashlib
@@ -91,7 +91,7 @@ def accept_upload(
 ) -> UploadOutcome:
     """Rows 6 to 12 of PHONE-64: decrypts, stores and queues the file, which waits to be processed or is held back.
 
-    Raises StoreUnavailable, SealBroken and the database's errors, upon which the phone must be told to keep its file.
+    Raises StoreUnavailable, SealBroken and the database's errors; the answer must then make the phone keep its file.
     """
     if upload.file is None:
         return UploadOutcome.NO_FILE
@@ -122,7 +122,7 @@ def accept_upload(
 def _keep_unread(
     context: UploadContext, participant: Participant, upload: Upload, reason: str, outcome: UploadOutcome
 ) -> UploadOutcome:
-    """Keeps a file aside that was not decrypted, as far as the bounds of CLAR-11 allow."""
+    """Sets aside a file that was not decrypted, within the limits of CLAR-11."""
     assert upload.file is not None
     is_proven = verify_password(upload.password, participant.password_hash)
     if not has_room_aside(context.session, participant.id, len(upload.file), is_sender_proven=is_proven):
@@ -132,7 +132,7 @@ def _keep_unread(
 
 
 def _decrypted(context: UploadContext, participant: Participant, file: bytes | mmap) -> DecryptedFile:
-    """The file in plain. Raises NothingInFile, or NoUsableKey for what will never be readable (PHONE-64 row 8)."""
+    """The decrypted file. Raises NothingInFile, or NoUsableKey if it can never be decrypted (PHONE-64 row 8)."""
     try:
         key = context.keys.get(context.store, participant.patient_id)
     except ObjectMissing:
@@ -149,7 +149,7 @@ def _decrypted(context: UploadContext, participant: Participant, file: bytes | m
 
 
 def place_raw_object(context: UploadContext, path: str, contents: bytes) -> StoredBytes | UploadOutcome:
-    """Writes a raw object, or says why not: raw objects are created, never overwritten (PHONE-81, PHONE-82, STORE-10).
+    """Writes a raw object, or returns why not. Raw objects are never overwritten (PHONE-81, PHONE-82, STORE-10).
 
     STORED when the very same contents are there with their row, STILL_QUEUED when other contents of
     that name wait; later other contents get a name of their own.
@@ -158,7 +158,7 @@ def place_raw_object(context: UploadContext, path: str, contents: bytes) -> Stor
         return context.store.create_raw(path, contents)
     except ObjectExists:
         known = _known(context.session, path)
-        # Without its row, a crash or a request still under way left the object there.
+        # An object without a row is from a crash, or from a request still in progress.
         if known is None and context.store.read(path)[0] == contents:
             return context.store.adopt(path, contents)
         known = known or _row_that_comes(context.session, path)
@@ -172,12 +172,12 @@ def place_raw_object(context: UploadContext, path: str, contents: bytes) -> Stor
 
 
 def _known(session: Session, path: str) -> StoredObject | None:
-    """The row of the object at this path, under its key or the old plain one."""
+    """The row of the object at this path, under its current key or its old key without `.zst`."""
     return session.get(StoredObject, path + SUFFIX) or session.get(StoredObject, path)
 
 
 def _row_that_comes(session: Session, path: str) -> StoredObject | None:
-    """The row of an object that another request has just written and is about to commit; None after a moment."""
+    """Waits a moment for another request to commit the row of an object; returns the row or None."""
     for _ in range(WAITS_FOR_A_ROW):
         session.commit()  # no transaction is open meanwhile, and the next look is a new one
         time.sleep(WAIT_SECONDS)
@@ -187,7 +187,7 @@ def _row_that_comes(session: Session, path: str) -> StoredObject | None:
 
 
 def _create_own(store: SealedStore, path: str, contents: bytes) -> StoredBytes:
-    """Creates an object whose name we drew: if it is there, the store has done so at a try whose answer got lost."""
+    """Creates an object under a random name. If it exists, an earlier try wrote it and its answer was lost."""
     try:
         return store.create(path, contents)
     except ObjectExists:
@@ -250,7 +250,7 @@ def _kept_aside(
     decrypted: DecryptedFile | None = None,
     is_sender_proven: bool | None = None,
 ) -> list[Rows]:
-    """Stores the bytes as received, sealed, and gives the rows that show them to researchers (PHONE-84, PHONE-85)."""
+    """Stores the received bytes sealed, and returns the rows that show them to researchers (PHONE-84, PHONE-85)."""
     assert upload.file is not None
     received = upload.file[:]
     folder = f"PROBLEM_UPLOADS/{context.store.study_id}/{participant.patient_id}"

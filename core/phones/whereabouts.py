@@ -1,4 +1,4 @@
-"""Where the data of one upload is: everything that the database knows of a file's name (OPS-20, MODEL-105)."""
+"""Traces one upload: all that the database holds about a file's name (OPS-20, MODEL-105)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ MOST_STEPS = 1_000
 
 @dataclass(frozen=True)
 class Step:
-    """Something that happened to a file: when (null: not known), what, and where its bytes or rows are."""
+    """A step in a file's history: when (None if unknown), what, and where its bytes or rows are."""
 
     at: datetime | None
     what: str
@@ -24,9 +24,9 @@ class Step:
 
 
 def whereabouts(session: Session, name: str) -> list[Step]:
-    """The life of an upload by the name that the phone gave, or by its path in the store; oldest first.
+    """The history of an upload, by the name that the phone gave or by its path in the store; oldest step first.
 
-    Uploads of one name are shown together: duplicates, refusals and what was kept aside. Every query is by an index.
+    Includes all uploads of that name: duplicates, refused and set-aside ones. Every query uses an index.
     """
     name, path = _forms_of(name)
     patient_id = name.partition("_")[0]

@@ -1,1 +1,1 @@
-"""Uploads that wait to hourly chunks: claims, the store, the registry, and what is counted on the way."""
+"""Processes queued uploads into hourly chunks: claims, store access, registry rows and counts."""

@@ -1,6 +1,6 @@
 """One batch of a claimed participant's uploads: fetch, bin, merge, write, and one transaction at the end.
 
-Killed at any instruction and run again, it ends in the same chunks and rows: merging rows into a chunk that already
+If it is killed and run again, it ends in the same chunks and rows: merging rows into a chunk that already
 holds them changes nothing, and files leave the queue in the transaction that registers their chunks.
 """
 
@@ -36,10 +36,9 @@ THREADS = 4
 def process_batch(
     session: Session, participant: Participant, store: ObjectStore, settings: Settings
 ) -> ProcessingReport | None:
-    """Works on one batch of the participant, whose claim the session's connection holds; commits. None: nothing waits.
+    """Processes one batch of a participant claimed by the session's connection; commits. None if nothing is queued.
 
-    Raises StoreUnavailable, ObjectChanged (the claim was lost) and StoreLooksWrong, upon which nothing has changed
-    in the database.
+    Raises StoreUnavailable, ObjectChanged (the claim was lost) and StoreLooksWrong; the database is then unchanged.
     """
     queued = _next_batch(session, participant.id, settings)
     sealed = SealedStore(store, participant.study, settings)
@@ -137,7 +136,7 @@ def next_files(
 
 
 def _next_batch(session: Session, participant_id: int, settings: Settings) -> list[StoredFile]:
-    """The first of them, at most a batch's bytes, but at least one."""
+    """The participant's next files, up to the size of a batch, but at least one."""
     files: list[StoredFile] = []
     total = 0
     for file in starmap(StoredFile, session.execute(next_files(participant_id, settings))):

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class KnownChunk:
-    """What the rows say of a chunk: whether the registry has it, and its object's SHA-1 and seal where known."""
+    """A chunk as the database knows it: whether it is registered, its object's SHA-1 and seal if known."""
 
     is_registered: bool
     sha1: bytes | None
@@ -28,7 +28,7 @@ NOT_KNOWN = KnownChunk(is_registered=False, sha1=None, seal=None)
 
 @dataclass(frozen=True)
 class WrittenChunk:
-    """A chunk as it now is. `stored` is None when neither its object nor that object's row had to change."""
+    """A chunk after merging. `stored` is None if neither its object nor that object's row had to change."""
 
     key: ChunkKey
     path: str
@@ -62,7 +62,7 @@ class ChunkWriter:
         """Merges and, when the contents change, writes. Raises ObjectChanged when another worker was faster."""
         path, known = self.path(key), self.known.get(key, NOT_KNOWN)
         if known == NOT_KNOWN and not self.store.has_plain_keys:
-            with suppress(ObjectExists):  # one of a run that died before its rows were committed
+            with suppress(ObjectExists):  # from a run that died before its rows were committed
                 contents = merge_chunk(key, self.platform, rows, None)
                 return _written(key, path, contents, self.store.create(path, contents), known)
         return self._write_over(key, path, known, rows)
@@ -91,7 +91,7 @@ class ChunkWriter:
             return None if is_row_right else self.store.adopt(path, contents)
         if etag is not None:
             return self.store.replace(path, contents, etag)
-        try:  # a new chunk, or one under the old plain key, which from now on is read no more
+        try:  # a new chunk, or one under the old plain key, which is not read any more after this
             return self.store.create(path, contents)
         except ObjectExists:
             raise ObjectChanged(path) from None

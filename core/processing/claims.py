@@ -1,4 +1,4 @@
-"""One participant, one worker: claims through the database's advisory locks (PROC-51, MODEL-105).
+"""Claims: one worker per participant, by the database's advisory locks (PROC-51, MODEL-105).
 
 A claim lives as long as its connection, and everything the worker writes to the database goes over that connection:
 a worker that dies, or loses its connection, loses its claim and can write no more rows.
@@ -17,7 +17,7 @@ from core.locks import LockSpace, lock_key, try_lock, unlocked_after
 CANDIDATES = 20
 MOST_COUNTED = 10_000
 
-# Who was served least recently comes first; nobody who is being purged.
+# The least recently served participant comes first; those being purged are excluded.
 _WAITING = sa.text(
     """
     SELECT participants.id
@@ -49,7 +49,7 @@ _SERVED = sa.text(
 
 @dataclass(frozen=True)
 class Scope:
-    """Whose uploads are worked on: everybody's, one study's, or one participant's."""
+    """Whose uploads to process: all, one study's, or one participant's."""
 
     study_id: int | None = None
     participant_id: int | None = None
@@ -57,9 +57,9 @@ class Scope:
 
 @contextmanager
 def claimed_participant(engine: sa.Engine, scope: Scope) -> Iterator[tuple[Session, int] | None]:
-    """A session that holds the claim on a participant with waiting uploads, and its id; None when nobody waits.
+    """A session that holds the claim on a participant with due uploads, and the participant's id; None if none has any.
 
-    Participants that other workers hold are passed over. Raises ClockLooksWrong: rows are dropped by the time of day.
+    Skips participants claimed by other workers. Raises ClockLooksWrong: processing drops rows by the current time.
     """
     with engine.connect() as connection:
         try:
@@ -84,7 +84,7 @@ def is_anything_waiting(session: Session, scope: Scope) -> bool:
 
 
 def count_waiting(session: Session) -> int:
-    """How many uploads are due, of everybody, counted up to MOST_COUNTED."""
+    """How many uploads are due in all studies, counted up to MOST_COUNTED."""
     return session.scalar(_DUE, {"most": MOST_COUNTED}) or 0
 
 

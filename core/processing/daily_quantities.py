@@ -1,4 +1,4 @@
-"""Bytes by stream and day, kept in step with the registry (PROC-40)."""
+"""Bytes by stream and day, computed from the registry (PROC-40)."""
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
@@ -19,9 +19,9 @@ def days_of(time_bins: Iterable[datetime], zone: ZoneInfo) -> set[date]:
 
 
 def recompute_days(session: Session, participant: Participant, days: set[date] | None = None) -> None:
-    """Sums the registry of these days of the study's zone anew; all days without. Two statements; the caller commits.
+    """Recomputes the sums of these days in the study's zone, by default of all days. The caller commits.
 
-    The participant's study is loaded, and its processing claim is ours.
+    Two statements. The participant's study must be loaded, and the caller must hold the processing claim.
     """
     if days is not None and not days:
         return

@@ -1,4 +1,4 @@
-"""Raw files out of the store, several at once."""
+"""Reads raw files from the store, several at once."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The processing claim of one named participant, for maintenance: no worker meets its chunks meanwhile (PROC-51)."""
+"""Holds the processing claim of a given participant for maintenance, so that no worker changes its chunks (PROC-51)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ _LOCK_NOT_AVAILABLE = "55P03"
 def held_participant(engine: sa.Engine, participant_id: int) -> Iterator[tuple[Session, Participant] | None]:
     """A session that holds the claim, and the participant with its study.
 
-    Waits a minute for a worker to end its batch; None where it does not, or where a purge was asked for (STORE-9).
+    Waits a minute for a worker to end its batch. Yields None if it does not, or if a purge was asked for (STORE-9).
     Raises ClockLooksWrong.
     """
     key = lock_key(LockSpace.PARTICIPANT, participant_id)

@@ -1,4 +1,4 @@
-"""Whether the store is the right one, asked when files are missing in it (PROC-52, CLAR-13)."""
+"""Checks whether the store is the right one when files are missing (PROC-52, CLAR-13)."""
 
 from contextlib import suppress
 
@@ -17,7 +17,7 @@ MOST_TRIED = 5
 
 
 def check_missing(session: Session, participant: Participant, store: SealedStore, fetched: Fetched) -> None:
-    """Returns where nothing is missing, or where something else of the study could be read, so that the store is right.
+    """Returns if nothing is missing, or if another object of the study can be read, which shows the right store.
 
     Raises StoreLooksWrong otherwise: a wrong bucket, an unmounted folder. Raises StoreUnavailable.
     """

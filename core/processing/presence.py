@@ -1,6 +1,6 @@
-"""Which processing is going on, known from locks that vanish with their process, wherever it runs.
+"""Tells which processing is running on any machine, by database locks that end with their process.
 
-A workflow engine goes on believing in a run whose process was killed; the database does not.
+Prefect may still list a run whose process was killed; the lock of that process is gone.
 """
 
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ _HOLDERS = sa.text(
 
 
 def sole_dispatcher(engine: sa.Engine) -> AbstractContextManager[bool]:
-    """Whether this is the only dispatcher; it stays so until the block is left."""
+    """Takes the dispatcher's lock for the block; yields False if another process holds it."""
     return held_alone(engine, _DISPATCHER)
 
 
 @contextmanager
 def counted_run(engine: sa.Engine) -> Iterator[None]:
-    """Makes this process count as a processing run until the block is left."""
+    """Counts this process as a processing run during the block."""
     with engine.connect() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_lock_shared(_RUN)))
         connection.commit()

@@ -1,4 +1,4 @@
-"""The rows that a batch leaves: registry, stored objects, upload log, queue. The caller commits them as one."""
+"""Writes the rows of a batch: registry, stored objects, upload log, queue. The caller commits them together."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ MISSING_PAUSE = timedelta(hours=1)
 
 
 def put_back_missing(session: Session) -> int:
-    """Lets files wait again that were missing an hour ago; how many (CLAR-13). The caller commits."""
+    """Requeues files that were missing an hour ago; returns their number (CLAR-13). The caller commits."""
     is_due = (QueuedUpload.reason == MISSING, QueuedUpload.next_try_at <= sa.func.now())
     due = sa.update(QueuedUpload).where(QueuedUpload.state == QueueState.FAILED.value, *is_due)
     count: int = session.execute(due.values(state=QueueState.WAITING.value)).rowcount  # type: ignore[attr-defined]
@@ -42,7 +42,7 @@ class Recorder:
         self._surveys: dict[str, int] = {}
 
     def known_chunks(self, keys: Iterable[ChunkKey]) -> dict[ChunkKey, KnownChunk]:
-        """What registry and stored-object rows say of these chunks; three queries whatever their number."""
+        """These chunks as the registry and `stored_objects` know them; three queries, whatever their number."""
         keys = list(keys)
         if not keys:
             return {}
@@ -90,7 +90,7 @@ class Recorder:
         upsert(self.session, StoredObject, objects, conflict="(path)", replaced=sizes_and_seal)
 
     def record_unchunked(self, files: Sequence[StoredFile]) -> dict[str, str]:
-        """Registers files at their raw paths (PROC-39); gives those without a usable time in their name, and why."""
+        """Registers files at their raw paths (PROC-39). Returns paths without a usable time in the name, and why."""
         now = datetime.now(UTC)
         failures: dict[str, str] = {}
         rows: list[dict[str, Any]] = []

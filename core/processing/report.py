@@ -1,4 +1,4 @@
-"""What processing did, in counts: of one batch, or of many added up (OPS-21)."""
+"""Counts of what processing did, for one batch or the sum of many (OPS-21)."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ class ProcessingReport:
             )
 
     def counts(self) -> dict[str, int]:
-        """The totals as one flat table, for an operator's first question."""
+        """The totals as one flat table, for operators."""
         totals = {name: getattr(self, name) for name in SUMMED}
         return {
             "participants": len(self.participants),
@@ -62,7 +62,7 @@ class ProcessingReport:
         }
 
     def tallies(self) -> Numbers:
-        """What the site's totals grow by (OPS-32)."""
+        """The numbers to add to the site's totals (OPS-32)."""
         return {
             Counted.CHUNKS_WRITTEN: {"": self.chunks_written},
             Counted.FILES_PROCESSED: {"": self.files - len(self.failures)},

@@ -1,4 +1,4 @@
-"""Processing as a whole: batch after batch until nothing waits. What the flow and the command call."""
+"""Processes batch after batch until nothing is queued. The flow and the command call this."""
 
 import logging
 import time
@@ -64,7 +64,7 @@ def process_next(engine: sa.Engine, store: ObjectStore, settings: Settings, scop
 def process_for(
     engine: sa.Engine, store: ObjectStore, settings: Settings, scope: Scope, seconds: float
 ) -> ProcessingReport | None:
-    """Turn after turn until the time is over or nothing waits; None when nothing waited at all.
+    """Processes turns until the time is over or nothing is queued. Returns None if nothing was queued at all.
 
     Raises what the first turn raises.
     """
@@ -76,10 +76,10 @@ def process_for(
 def _several(
     work: Callable[[], ProcessingReport | None], is_enough: Callable[[ProcessingReport], bool]
 ) -> ProcessingReport | None:
-    """Reports added up, until one is None or all together are enough; None when the first is.
+    """Adds up reports of `work` until it returns None or the sum is enough. Returns None if the first is None.
 
-    What goes wrong at first is raised. What goes wrong later ends the work with what was done: the same comes up again
-    at the next call, and no count is lost.
+    An error of the first call is raised. A later error ends the work and returns the sum so far: the error comes up
+    again at the next call, and no count is lost.
     """
     report = work()
     while report is not None and not is_enough(report):
@@ -95,7 +95,7 @@ def _several(
 
 
 def process_everything(engine: sa.Engine, store: ObjectStore, settings: Settings, scope: Scope) -> ProcessingReport:
-    """Works until nothing waits, on PROCESSING_TASKS participants at once (OPS-23).
+    """Processes until nothing is queued, PROCESSING_TASKS participants at once (OPS-23).
 
     Raises StoreLooksWrong when files of three participants are missing, and what `process_next` raises.
     """
@@ -125,7 +125,7 @@ def look_for_missing(engine: sa.Engine) -> None:
 
 
 def mark_run(engine: sa.Engine) -> None:
-    """Notes that processing has ended a run (OPS-31)."""
+    """Records the end of a processing run (OPS-31)."""
     with Session(engine) as session:
         now = datetime.now(UTC)
         row = insert(ProcessingStatus).values(id=1, last_run_at=now)

@@ -1,1 +1,1 @@
-"""Chunks made anew from raw files, compared with those in the store, and put right."""
+"""Rebuilds chunks from raw files, compares them with those in the store, and corrects these."""

@@ -1,4 +1,4 @@
-"""A chunk made anew beside the one in the store: which of them is right, and making it so (STORE-11)."""
+"""Compares a rebuilt chunk with the one in the store, and corrects the latter (STORE-11)."""
 
 import hashlib
 import logging
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class Outcome(StrEnum):
-    """What became of a chunk, or, in a dry run, what would."""
+    """The result for a chunk; in a dry run, the result that it would have."""
 
     EQUAL = "equal"
     CHANGED = "changed"
@@ -45,7 +45,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Registered:
-    """Hash and size of a chunk as the registry has them."""
+    """Hash and size of a chunk in the registry."""
 
     md5: bytes | None
     size_bytes: int | None
@@ -132,7 +132,7 @@ def _body(contents: bytes) -> bytes:
 
 
 def _rows_only_in(contents: bytes, others: bytes) -> int:
-    """How many rows of `contents` are not among those of `others`."""
+    """The number of rows in `contents` that are not in `others`."""
     if _body(contents) == _body(others):
         return 0
     return len(set(_body(contents).split(b"\n")) - set(_body(others).split(b"\n")) - {b""})

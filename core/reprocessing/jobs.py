@@ -1,4 +1,4 @@
-"""Jobs that make chunks anew: asked for, gone on with, ended, and what they found (OPS-20, OPS-24)."""
+"""Jobs that rebuild chunks: creating, continuing and ending them, and their findings (OPS-20, OPS-24)."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from core.streams import SPECS, DataStream, stream_by_number
 
 
 class JobRefused(ValueError):
-    """What was asked for cannot be; the message says why."""
+    """The order is not possible; the message says why."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for. Ids as people know them; hours from `start` (included) to `end` (not included)."""
+    """An order for a job. Ids are public ones; hours run from `start` (included) to `end` (not included)."""
 
     study_id: str
     patient_id: str | None = None
@@ -33,7 +33,7 @@ class Order:
 
 
 def open_job(session: Session, order: Order) -> ReprocessingJob:
-    """The job of this order that was begun and not ended, else a new one; commits. Raises JobRefused."""
+    """The open job of an equal order, or else a new job; commits. Raises JobRefused."""
     columns = _columns(session, order)
     query = sa.select(ReprocessingJob).where(ReprocessingJob.ended_at.is_(None))
     for name, value in columns.items():
@@ -46,7 +46,7 @@ def open_job(session: Session, order: Order) -> ReprocessingJob:
 
 
 def participants_left(session: Session, job: ReprocessingJob) -> dict[int, str]:
-    """Participants whom the job is not done with: their patient ids by id, in order. None who waits for a purge."""
+    """Participants that the job has still to do: patient ids by id, in order; none that waits for a purge."""
     done = (
         sa.select(ReprocessingProgress.participant_id)
         .where(ReprocessingProgress.job_id == job.id)
@@ -67,7 +67,7 @@ def participants_left(session: Session, job: ReprocessingJob) -> dict[int, str]:
 
 
 def end_job(session: Session, job: ReprocessingJob) -> bool:
-    """Ends the job where nobody is left, commits, and says so."""
+    """Ends the job if no participant is left, and commits. Returns whether it has ended."""
     if participants_left(session, job):
         return False
     ended = sa.update(ReprocessingJob).where(ReprocessingJob.id == job.id, ReprocessingJob.ended_at.is_(None))
@@ -93,7 +93,7 @@ def totals(session: Session, job: ReprocessingJob) -> list[dict[str, Any]]:
 
 
 def findings(session: Session, job: ReprocessingJob, most: int) -> list[dict[str, Any]]:
-    """The first things that are worth a look, each {path, what, rows}, by participant."""
+    """The first `most` findings, each {path, what, rows}, by participant."""
     has_some = sa.func.jsonb_array_length(ReprocessingProgress.findings) > 0
     query = sa.select(ReprocessingProgress.findings).where(ReprocessingProgress.job_id == job.id, has_some)
     query = query.order_by(ReprocessingProgress.participant_id, ReprocessingProgress.stream).limit(most)

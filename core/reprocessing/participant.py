@@ -1,4 +1,4 @@
-"""Chunks made anew from raw files, compared and replaced, participant by participant under its claim (OPS-20).
+"""Rebuilds, compares and replaces the chunks of one participant under its processing claim (OPS-20).
 
 Uploads that still wait are read like all others: their own processing, which this holds off for the time being, finds
 their rows there and changes nothing. Killed anywhere and run again, it ends in the same chunks and rows: a chunk that
@@ -54,9 +54,9 @@ COUNTS = (
 def reprocess_participant(
     engine: sa.Engine, store: ObjectStore, settings: Settings, job: ReprocessingJob, participant_id: int
 ) -> bool:
-    """Works on every stream of the participant that the job is not done with; commits after each.
+    """Rebuilds every stream of the participant that the job has still to do; commits after each.
 
-    False where somebody else held the claim, or was faster with a chunk: what is left is for another run. Raises
+    Returns False if another process held the claim, or replaced a chunk first: another run must do the rest. Raises
     StoreUnavailable and the database's errors.
     """
     for stream in streams_of(job):
@@ -155,7 +155,7 @@ class _Work:
         return Platform(self.participant.os_type or Platform.ANDROID)
 
     def compare(self, page: dict[ChunkKey, bytes], threads: Threads, drops_rows: bool) -> None:
-        """Puts these chunks right; registry, stored objects and daily quantities in one transaction."""
+        """Corrects these chunks; registry, stored objects and daily quantities change in one transaction."""
         recorder = Recorder(self.session, self.participant)
         known = recorder.known_chunks(page)
         self.session.commit()

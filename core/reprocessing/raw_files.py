@@ -1,4 +1,4 @@
-"""All raw files of one participant and stream: found in the store and its rows, read in batches in order of path."""
+"""Finds all raw files of one participant and stream in the store and its rows, and reads them in batches by path."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,9 +1,9 @@
 """The contents of all chunks of a participant and stream, from raw files alone, in bounded memory.
 
-Any raw file may hold rows of any hour, so which files an hour needs is known only after all were read. What fits in
-`WINDOW_BYTES` is kept while they are read, and that is it for most streams. Else they are read once to learn who feeds
-which hour, then window by window of hours, each time only those that feed it: about twice in all. The upload log's
-hours are not used for that: they are what processing found at the time, and that may be what is to be put right.
+Any raw file may hold rows of any hour, so the files of an hour are known only after all files were read. If all rows
+fit in `WINDOW_BYTES`, as for most streams, one read is enough. Otherwise the first read finds the hours of each file;
+then the files of each window of hours are read again: about two reads in all. The hours in the upload log are not
+used: they are results of earlier processing, which may be what has to be corrected.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ Contents = dict[ChunkKey, bytes]
 def rebuild(reader: RawReader, paths: Sequence[str], platform: Platform) -> Iterator[Contents]:
     """Contents by chunk, window after window; each chunk comes once and whole. Raises StoreUnavailable.
 
-    What is given belongs to the caller, who does well to take out of it what is done with.
+    The caller may empty each yielded dictionary, to free memory early.
 
     Rows of equal times stand in the order of their files' paths, which are given in ascending order.
     """

@@ -1,4 +1,4 @@
-"""The store against its rows (OPS-20): objects that no row knows, and rows whose object is gone.
+"""Compares the store with its rows (OPS-20): finds objects without a row, and rows without an object.
 
 Both are read in the order of their keys, in pages, so that memory is bounded whatever the size of the bucket (OPS-60).
 """
@@ -19,7 +19,7 @@ NOT_DATA = ("LOGS/", "CUSTOM_ONDEPLOY_SCRIPT/")
 
 
 class Mismatch(StrEnum):
-    """What an audit finds."""
+    """The kinds of mismatch that an audit finds."""
 
     OBJECT_WITHOUT_ROW = "object without row"
     ROW_WITHOUT_OBJECT = "row without object"
@@ -34,7 +34,7 @@ class Seen:
 
 
 def sweep(session: Session, store: ObjectStore, prefix: str = "", after: str = "") -> Iterator[Seen]:
-    """Every key with this prefix behind `after`, in order. Work that goes on meanwhile is looked at a second time.
+    """Every key with this prefix after `after`, in order. Mismatches are checked twice, in case of concurrent work.
 
     Raises StoreUnavailable. No transaction stays open between pages.
     """

@@ -18,7 +18,7 @@ PIECE_BYTES = 1 << 20
 DRAFTS = ".drafts"
 DRAFT_SECONDS = 24 * 3600
 NO_PART = {"", ".", ".."}
-# A disk with less is full; on a small one, with less than a hundredth of it.
+# A disk with less free space counts as full; a small disk, with less than a hundredth of its size.
 LEAST_FREE_BYTES = 256 << 20
 
 
@@ -95,7 +95,7 @@ class FolderStore:
         yield from (ObjectVersion(key, None, is_live=True) for key in self.keys(prefix))
 
     def delete_versions(self, versions: Sequence[ObjectVersion]) -> None:
-        """Also durable: what was purged does not come back after a power failure."""
+        """Deletes durably: purged objects do not come back after a power failure."""
         for version in versions:
             self.delete(version.key)
         for folder in {self._path(version.key).parent for version in versions}:
@@ -140,7 +140,7 @@ class FolderStore:
         return f"{self.root}/{key}"
 
     def _make_once(self) -> None:
-        """Makes the folder, and a mark beside it: once made, it is not made anew where its disk is not mounted."""
+        """Creates the folder, and a mark beside it, so that it is not created again while its disk is unmounted."""
         mark = self.root.with_name(self.root.name + ".made")
         if mark.exists():
             self._require_root()
@@ -159,7 +159,7 @@ class FolderStore:
         self._synced.update(new)  # not before: another thread relies on it
 
     def _sweep_drafts(self) -> None:
-        """Drafts that a killed process left long ago."""
+        """Deletes drafts that a killed process left long ago."""
         for draft in self.drafts.iterdir():
             with suppress(FileNotFoundError):
                 if draft.stat().st_mtime < time.time() - DRAFT_SECONDS:

@@ -1,4 +1,4 @@
-"""Objects of the existing platform under our seal, compressed, in place (STORE-2, STORE-4).
+"""Seals objects of the existing platform anew with our seal, compressed, in place (STORE-2, STORE-4).
 
 For each object: its contents are read; sealed anew, and what was sealed opened again; written under the key with
 `.zst`, only where nobody else has written there meanwhile; read back; noted in its row of `stored_objects`; and only
@@ -36,7 +36,7 @@ PAGE_KEYS = 1_000
 
 
 class Outcome(StrEnum):
-    """What became of one key. Those in `TROUBLES` need a look or another run."""
+    """The outcome for one key. Those in `TROUBLES` need attention or another run."""
 
     OURS = "carries our seal"
     RESEALED = "sealed anew"
@@ -57,7 +57,7 @@ class ResealingRefused(Exception):
 
 
 class Resealed(NamedTuple):
-    """One key, what became of it, and why where that is not plain."""
+    """One key, its outcome, and the reason if there is more to say."""
 
     key: str
     outcome: Outcome
@@ -77,10 +77,10 @@ def reseal(
     *,
     is_dry_run: bool = False,
 ) -> Iterator[Resealed]:
-    """Every key with this prefix behind `after`, in order, with what became of it.
+    """Seals anew every object with this prefix after `after`; yields each key with its outcome, in order.
 
-    Raises ResealingRefused, StoreUnavailable and the database's errors: what is done is done, and the last key that
-    was given is where to go on.
+    Raises ResealingRefused, StoreUnavailable and the database's errors. Finished objects stay finished: continue with
+    the last yielded key as `after`.
     """
     if settings.seal != "ours":
         raise ResealingRefused("SEAL=legacy: nothing may be written under our seal")
@@ -91,18 +91,18 @@ def reseal(
 
 
 def prefixes_of(study_id: str) -> list[str]:
-    """Where a study's objects are, in the order of keys."""
+    """The prefixes of a study's objects, in the order of keys."""
     return sorted((f"{study_id}/", *(f"{shared}/{study_id}/" for shared in SHARED_PREFIXES)))
 
 
 def study_of(key: str) -> str:
-    """The object id of the study whose key it may be."""
+    """The study's object id in a key of that study."""
     first, _, rest = key.partition("/")
     return rest.partition("/")[0] if first in SHARED_PREFIXES else first
 
 
 def patient_of(path: str) -> str:
-    """The patient id of the participant whose object it may be."""
+    """The patient id in an object's path, or "" if it has none."""
     parts = path.split("/")
     if parts[0] in SHARED_PREFIXES:
         parts = parts[1:]
@@ -143,7 +143,7 @@ def _reseal_page(
 
 @contextmanager
 def _claimed(engine: sa.Engine, participant_id: int | None) -> Iterator[Session | Outcome]:
-    """A session that holds the participant's processing claim, or why there is none. Objects of nobody need none."""
+    """A session with the participant's processing claim, or why there is none. Other objects need no claim."""
     with ExitStack() as stack:
         connection = stack.enter_context(engine.connect())
         if participant_id is not None:
@@ -174,7 +174,7 @@ class _Work:
     expected_seal: str | None
 
     def done(self, key: str, level: int, is_dry_run: bool) -> Resealed:
-        """Seals the object anew, and says what became of it."""
+        """Seals the object anew and returns its outcome."""
         try:
             return self._reseal(key, level, is_dry_run)
         except SealBroken as error:

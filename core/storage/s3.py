@@ -25,7 +25,7 @@ LARGE_BYTES = 16 << 20
 MISSING = {"NoSuchKey", "404", "NotFound"}
 CONDITION_FAILED = {"PreconditionFailed", "412"}
 IS_NEW = {"IfNoneMatch": "*"}
-# Each request, download or task asks with so many threads of its own and the one that it runs in.
+# Each request, download or task uses so many threads besides the one that it runs in.
 THREADS_EACH = 4 + 1
 PROBES = 1
 CONTINUE_SECONDS = 1  # botocore asks whether to send a body, and after so long without an answer sends it
@@ -33,7 +33,7 @@ CONTINUE_SECONDS = 1  # botocore asks whether to send a body, and after so long 
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds for a connection, and then for an answer, or the next piece of one; tries of each request."""
+    """Time-outs in seconds, for a connection and for an answer or its next piece, and tries per request."""
 
     connect_seconds: float
     read_seconds: float
@@ -41,7 +41,7 @@ class Patience:
 
     @property
     def try_seconds(self) -> float:
-        """The longest that a try takes whose bytes flow."""
+        """The longest time of one try, in seconds, if data flows."""
         return self.connect_seconds + CONTINUE_SECONDS + self.read_seconds
 
 
@@ -113,7 +113,7 @@ class S3Store:
             return self._write(key, data, {"IfMatch": etag})
 
     def _write(self, key: str, data: bytes, condition: dict[str, str]) -> str:
-        """In parts where it is large: a slow link repeats a part, not the whole, and no part's answer takes long."""
+        """Writes a large object in parts, so that a slow connection repeats a part only, and each is answered soon."""
         if len(data) >= LARGE_BYTES and self.keeps_at_completion.issuperset(condition):
             return write_in_parts(self.client, self.bucket, key, data, condition, self.patience.try_seconds)
         body = Body(data, self.patience.try_seconds)
@@ -141,7 +141,7 @@ class S3Store:
                 yield from (item["Key"] for item in page.get("Contents", ()))
 
     def versions(self, prefix: str) -> Iterator[ObjectVersion]:
-        """Also parts of objects that were never joined: what a killed process had sent is somebody's data as well."""
+        """Includes parts of unfinished uploads: what a killed process had sent is participants' data too."""
         with _translated(prefix):
             for key, upload_id in unfinished(self.client, self.bucket, prefix):
                 yield ObjectVersion(key, None, is_live=False, upload_id=upload_id)
@@ -234,7 +234,7 @@ class S3Store:
 
 @contextmanager
 def _advising() -> Iterator[None]:
-    """Where a refusal is due to a setting, the error names it."""
+    """Adds the name of the setting to the error if a setting caused the refusal."""
     try:
         yield
     except (StoreError, KeyError) as error:

@@ -1,4 +1,4 @@
-"""What a refusal of an S3-compatible store says of our settings: which one to look at, and the store's own words."""
+"""Explains refusals of S3-compatible stores: names the setting to check, and quotes the store's message."""
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -30,13 +30,13 @@ CREDENTIAL_CODES = {
 }
 PERMISSION_CODES = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403", "Forbidden"}
 BUCKET_CODES = {"NoSuchBucket", "InvalidBucketName"}
-# What something answers that speaks no S3, as a web server; its own pages are not quoted.
+# Answers of servers that are not S3, such as a web server, whose pages are not quoted.
 NO_S3_CODES = {"404", "405", "400", "501", "MethodNotAllowed", "NotFound", "NotImplemented"}
 CREDENTIALS = "S3_ACCESS_CREDENTIALS_USER and S3_ACCESS_CREDENTIALS_KEY"
 
 
 def advice(error: BaseException) -> str | None:
-    """One line that names the setting to look at, or None where the refusal says nothing of the settings."""
+    """One line that names the setting to check, or None if the error does not point to a setting."""
     if isinstance(error, ClientError):
         return _of_refusal(error)
     if isinstance(error, NoCredentialsError | PartialCredentialsError):

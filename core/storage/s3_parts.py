@@ -1,4 +1,4 @@
-"""Large objects in S3: written in parts, so that an error repeats a part; read on from where a connection broke."""
+"""Large objects in S3: writes in parts, so that an error repeats a part only; resumes reads that broke off."""
 
 import io
 import logging
@@ -23,7 +23,7 @@ NO_UPLOADS = {"NoSuchUpload", "NotImplemented"}  # what stores say that have non
 
 
 class Body(io.BytesIO):
-    """Bytes on their way, stopped where the time for them is over. A whole object is not copied, a part is."""
+    """A request body that stops when the time budget is used up. Copies a part, but not a whole object."""
 
     def __init__(self, data: bytes | memoryview, least_seconds: float) -> None:
         super().__init__(data)

@@ -105,7 +105,7 @@ class SealedStore:
         return b"".join(self._unsealed(iter((whole,)), path, expected_seal, is_plain_key=is_plain_key)), etag
 
     def open(self, path: str, expected_seal: str | None = None) -> tuple[Iterator[bytes], str | None]:
-        """As `read`, with the contents in pieces: memory stays bounded whatever the object's size."""
+        """Like `read`, but yields the contents in pieces, so that memory stays bounded whatever the object's size."""
         sealed, etag, is_plain_key = self._fetched(path)
         return self._unsealed(sealed, path, expected_seal, is_plain_key=is_plain_key), etag
 

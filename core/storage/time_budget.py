@@ -1,7 +1,6 @@
-"""How long the store may keep somebody waiting: all its answers to one request of a phone together (STORE-8).
+"""Limits the total time that the store may take during one request of a phone (STORE-8).
 
-Only time that a store takes counts, not what is done between two questions. Threads that the one with the budget
-starts have none.
+Only time inside calls of the store counts. The budget belongs to one thread; threads that it starts have no limit.
 """
 
 import math
@@ -15,12 +14,12 @@ from core.storage.errors import StoreUnavailable
 
 
 class TimeIsUp(StoreUnavailable):
-    """What was asked of the store might not end in the time that was left."""
+    """The next call of the store might take longer than the remaining time."""
 
 
 @dataclass
 class _Budget:
-    """Seconds that are left, and when they will be over while a question is asked."""
+    """Remaining seconds, and during a call of the store the time at which they end."""
 
     seconds: float
     end: float = math.inf
@@ -31,7 +30,7 @@ _budget: ContextVar[_Budget | None] = ContextVar("store_time_budget", default=No
 
 @contextmanager
 def store_time_limited_to(seconds: float) -> Iterator[None]:
-    """What this thread asks of an S3 store inside takes no longer than that altogether, else it raises TimeIsUp."""
+    """Limits the total time of this thread's S3 calls in the block; a call beyond it raises TimeIsUp."""
     token = _budget.set(_Budget(seconds))
     try:
         yield
@@ -41,7 +40,7 @@ def store_time_limited_to(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def spending() -> Iterator[None]:
-    """The time inside is the store's."""
+    """Counts the time of the block against the budget."""
     budget = _budget.get()
     if budget is None or budget.end < math.inf:
         yield
@@ -61,7 +60,7 @@ def is_limited() -> bool:
 
 
 def require(seconds: float) -> None:
-    """Raises TimeIsUp where fewer seconds are left than what comes next may take."""
+    """Raises TimeIsUp if fewer than so many seconds are left."""
     budget = _budget.get()
     if budget is not None and time.monotonic() + seconds > budget.end:
         raise TimeIsUp(f"no answer from the store within the time for this request ({seconds:.0f} s are not left)")

@@ -1,4 +1,4 @@
-"""Data streams: their table, and what the names of raw files and chunks say about them."""
+"""Data streams: their table, and the parsing of names of raw files and chunks."""
 
 from core.streams.paths import BadFileTime, UnknownStream, chunk_path, stream_of_path
 from core.streams.table import SPECS, DataStream, Fix, Platform, StreamSpec, stream_by_number

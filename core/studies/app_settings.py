@@ -1,4 +1,4 @@
-"""What study staff need to know of each app setting, and which values it takes (SURVEY-40, SURVEY-50).
+"""Labels, help texts and permitted values of each app setting (SURVEY-40, SURVEY-50).
 
 One table, `SETTING_RULES`, in the order of a form. The columns and their defaults are those of `AppSettings`.
 """

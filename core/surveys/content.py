@@ -1,4 +1,4 @@
-"""Content and settings of a survey: read from whatever shape they come in, and made fit for phones.
+"""Decodes content and settings of a survey from all stored forms, and prepares them for phones.
 
 Pure, without the database.
 """
@@ -24,7 +24,7 @@ _TYPED_KEYS = frozenset(key for keys in KEYS_OF_TYPES.values() for key in keys)
 
 
 class ContentRefused(Exception):
-    """Content or settings of another shape than a survey's; the message says what is expected."""
+    """Content or settings do not have a survey's form; the message says what is expected."""
 
 
 def decoded_content(value: Any, *, is_null_empty: bool = False) -> list[Any]:
@@ -41,7 +41,7 @@ def decoded_content(value: Any, *, is_null_empty: bool = False) -> list[Any]:
 
 
 def decoded_settings(value: Any, *, is_null_empty: bool = False) -> dict[str, Any]:
-    """The settings, in the same way an object. Raises ContentRefused."""
+    """The settings as an object, however often it is encoded as a text. Raises ContentRefused."""
     value = _unwrapped(value)
     if value == "" or (is_null_empty and value is None):
         return {}

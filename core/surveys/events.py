@@ -1,4 +1,4 @@
-"""Keeping the scheduled events in step with surveys, schedules, intervention dates, participants and zones (NOTIF-7).
+"""Updates scheduled events after changes of surveys, schedules, intervention dates, participants and zones (NOTIF-7).
 
 What should exist is compared with what does in two statements, whatever the number of participants: the moments are
 computed here, once for each schedule and date, and multiplied by the participants in the database.
@@ -47,7 +47,7 @@ class Rebuilt:
 
 @dataclass
 class _Moments:
-    """When the schedules want events: for everybody, or for those whose intervention has that date."""
+    """Times of scheduled events: for all participants, or for those whose intervention has a given date."""
 
     for_all: list[tuple[int, int, datetime, bool]] = field(default_factory=list)
     by_date: list[tuple[int, int, datetime, bool, int, date]] = field(default_factory=list)

@@ -13,7 +13,7 @@ from core.surveys.content import (
 
 
 class UnreadableSurvey(Exception):
-    """What is stored of a survey is not JSON of its shape; the message names the survey."""
+    """The stored content or settings are not valid; the message names the survey."""
 
 
 def content_for_phones(survey: Survey) -> list[Any]:

@@ -66,7 +66,7 @@ def _ask_for_rebuild(session: Session, study: Study) -> None:
 
 
 def is_rebuild_waiting(session: Session) -> bool:
-    """Whether a change has left a rebuild that nobody has ended."""
+    """Whether a change has asked for a rebuild that is not done yet."""
     return bool(session.scalar(sa.select(sa.exists().select_from(EventRebuild))))
 
 
@@ -79,7 +79,7 @@ def studies_to_rebuild(session: Session, *, only_asked: bool) -> list[int]:
 
 
 def sole_rebuilder(engine: sa.Engine) -> AbstractContextManager[bool]:
-    """Whether this process is the only one that rebuilds; it stays so while the block lasts."""
+    """Takes the lock to rebuild events for the block; yields False if another process holds it."""
     return held_alone(engine, _SOLE)
 
 
