@@ -169,7 +169,7 @@ def test_an_answer_is_kept_so_that_asking_often_costs_nothing(fails: bool):
             raise ValueError("no")
         return "yes"
 
-    watched = readiness.Watched(question, kept_seconds=60)
+    watched = readiness.CachedCheck(question, kept_seconds=60)
     for _ in range(3):
         _answer_of(watched.answer)
     assert len(calls) == 1

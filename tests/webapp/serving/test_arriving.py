@@ -12,7 +12,7 @@ from webapp.serving.arriving import (
     BODY_SECONDS,
     HEAD_SECONDS,
     LEAST_BYTES_PER_SECOND,
-    UNSEEN_BYTES,
+    UNCHECKED_BYTES,
     Arriving,
     Parser,
     Progress,
@@ -48,7 +48,9 @@ def test_slowness_is_judged_by_bytes_that_arrived(tmp_path: Path):
     now = 0.0
     for _ in range(60):  # twice the least rate
         now += 10
-        arriving.add(b"x" * 10 * 2 * LEAST_BYTES_PER_SECOND if arriving.received < UNSEEN_BYTES else b"x" * 20_480, now)
+        arriving.add(
+            b"x" * 10 * 2 * LEAST_BYTES_PER_SECOND if arriving.received < UNCHECKED_BYTES else b"x" * 20_480, now
+        )
         arriving.go_on(now)
         assert not arriving.is_too_slow(now)
         if arriving.received == arriving.length:
@@ -66,10 +68,10 @@ def test_a_body_is_whole_at_its_last_byte_and_not_before(tmp_path: Path):
 
 def test_large_bodies_wait_for_a_look_at_who_sends(tmp_path: Path):
     """Report row 29: beyond what anybody may send, nothing is taken before."""
-    arriving = arriving_body(2 * UNSEEN_BYTES, tmp_path)
-    assert arriving.add(b"x" * UNSEEN_BYTES, 1.0) is Progress.LOOK
+    arriving = arriving_body(2 * UNCHECKED_BYTES, tmp_path)
+    assert arriving.add(b"x" * UNCHECKED_BYTES, 1.0) is Progress.CHECK_SENDER
     arriving.go_on(1.0)
-    assert arriving.add(b"x" * UNSEEN_BYTES, 2.0) is Progress.COMPLETE
+    assert arriving.add(b"x" * UNCHECKED_BYTES, 2.0) is Progress.COMPLETE
 
 
 @pytest.mark.parametrize(

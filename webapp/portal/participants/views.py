@@ -1,4 +1,4 @@
-"""A study's page: its figures and its participants."""
+"""The page of a study: its figures and the list of its participants."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from webapp.portal.participants.shown_states import FILTER_LABELS, shown_state
 @participants.get("/view_study/<number:study_number>", endpoint="list")
 @requires(Capability.STUDY_VIEW, is_return_page=True)
 def participant_list(study_number: int) -> ResponseReturnValue:
-    """The page, or only its list for a swap. With `find`, straight to the participant of that id."""
+    """The page, or for HTMX only its list. With the argument `find`, redirects to the participant with that id."""
     if found := request.args.get("find", "").strip().lower():
         return redirect(_address_of_found(found))
     listed = list_participants(db.session(), study_number, parse_list_address(request.args), g.now)
@@ -43,7 +43,7 @@ def participant_list(study_number: int) -> ResponseReturnValue:
 @participants.get("/view_study/<number:study_number>/figures")
 @requires(Capability.STUDY_VIEW, is_polled=True)
 def figures(study_number: int) -> ResponseReturnValue:
-    """The figures alone; the page asks for them again and again."""
+    """The figures only; the page polls them."""
     return fragment_or_redirect(
         "portal/participants/_figures.html",
         url_for("participants.list", study_number=study_number),
@@ -52,7 +52,7 @@ def figures(study_number: int) -> ResponseReturnValue:
 
 
 def _address_of_found(patient_id: str) -> str:
-    """The participant's page if an id was typed in full, else the list of ids that begin so."""
+    """The address of the participant if `patient_id` is a complete id, else of the list of ids that begin with it."""
     listed = list_participants(db.session(), g.study.id, ListQuery(search=patient_id[:8]), g.now)
     if len(listed.rows) == 1 and listed.rows[0].patient_id == patient_id:
         return url_for("participants.detail", study_number=g.study.id, patient_id=patient_id)
