@@ -1,4 +1,4 @@
-"""The data door (DATA-1 to DATA-26, DATA-40)."""
+"""The data API (DATA-1 to DATA-26, DATA-40)."""
 
 import io
 import json
