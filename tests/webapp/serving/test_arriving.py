@@ -1,4 +1,4 @@
-"""Requests while they arrive, turns of downloads, and who waits: rules that need no server."""
+"""Arriving requests, the queue of downloads, and delays: rules that need no server."""
 
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -67,7 +67,7 @@ def test_a_body_is_whole_at_its_last_byte_and_not_before(tmp_path: Path):
 
 
 def test_large_bodies_wait_for_a_look_at_who_sends(tmp_path: Path):
-    """Report row 29: beyond what anybody may send, nothing is taken before."""
+    """Report row 29: nothing more is read before the check."""
     arriving = arriving_body(2 * UNCHECKED_BYTES, tmp_path)
     assert arriving.add(b"x" * UNCHECKED_BYTES, 1.0) is Progress.CHECK_SENDER
     arriving.go_on(1.0)
@@ -95,7 +95,7 @@ def test_each_kind_of_request_has_its_threads(path: str, lane: Lane):
 
 
 def test_downloads_take_turns_by_owner():
-    """CLAR-73: nobody has all threads, and who asked once does not wait behind who asked often."""
+    """CLAR-73: no owner gets all threads, and an owner with one job does not wait for one with many."""
     queue: FairQueue[int] = FairQueue(most=3, most_each=2)
     for job in range(5):
         queue.add("often", job)

@@ -1,4 +1,4 @@
-"""Large batches of participants: asked for on a page, made by another process, their passwords made by the download."""
+"""Large batches of participants: ordered on a page, created by another process; the download makes the passwords."""
 
 import csv
 import io
