@@ -39,27 +39,8 @@ def complete_application(app: Flask, settings: Settings | None = None) -> Flask:
     """
     settings = settings or _settings_or_exit()
     set_up_logging(is_production=settings.is_production)
-    app.extensions["beiwe_settings"] = settings
-    app.extensions["beiwe_body_rules"] = BodyRules(app, settings)
-    app.config.update(
-        SECRET_KEY=settings.secret_key,
-        SQLALCHEMY_DATABASE_URI=URL,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings, threads_of_a_process(settings.web_threads)),
-        MAX_CONTENT_LENGTH=settings.upload_max_bytes,
-        MAX_FORM_MEMORY_SIZE=MOST_FORM_MEMORY_BYTES,
-        PERMANENT_SESSION_LIFETIME=timedelta(minutes=settings.session_idle_minutes),
-        SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=settings.is_production,
-    )
-    # Phones are never redirected: both forms of a path are answered directly (PHONE-2).
-    app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False
-
-    app.wsgi_app = CheckContentLength(OneLeadingSlash(app.wsgi_app))  # type: ignore[method-assign]
-    if hops := settings.trusted_proxy_hops:  # proxies keep the Host header (PHONE-3, CLAR-4)
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
-
+    _configure(app, settings)
+    _add_middleware(app, settings)
     init_request_log(app)  # first, so that answers of the hooks below carry a request id too
     init_bodies(app)
     init_downtime(app)
@@ -81,6 +62,32 @@ def complete_application(app: Flask, settings: Settings | None = None) -> Flask:
         app.before_request(insist_on_host_and_tls)
         app.after_request(set_transport_security)
     return app
+
+
+def _configure(app: Flask, settings: Settings) -> None:
+    """Sets Flask's and Flask-SQLAlchemy's configuration, and how URLs are matched."""
+    app.extensions["beiwe_settings"] = settings
+    app.extensions["beiwe_body_rules"] = BodyRules(app, settings)
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SQLALCHEMY_DATABASE_URI=URL,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings, threads_of_a_process(settings.web_threads)),
+        MAX_CONTENT_LENGTH=settings.upload_max_bytes,
+        MAX_FORM_MEMORY_SIZE=MOST_FORM_MEMORY_BYTES,
+        PERMANENT_SESSION_LIFETIME=timedelta(minutes=settings.session_idle_minutes),
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.is_production,
+    )
+    # Phones are never redirected: both forms of a path are answered directly (PHONE-2).
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+
+
+def _add_middleware(app: Flask, settings: Settings) -> None:
+    app.wsgi_app = CheckContentLength(OneLeadingSlash(app.wsgi_app))  # type: ignore[method-assign]
+    if hops := settings.trusted_proxy_hops:  # proxies keep the Host header (PHONE-3, CLAR-4)
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
 
 
 def _settings_or_exit() -> Settings:

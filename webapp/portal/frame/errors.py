@@ -20,9 +20,9 @@ from webapp.portal.frame.section import is_portal_page
 # For each status: what happened, and what to do.
 SENTENCES = {
     400: ("This request cannot be read", "Something in it is missing or malformed. Nothing was changed."),
-    403: ("Not yours to open", "Your account has no access to this. An administrator of the study can give it."),
-    404: ("No such page", "The address is wrong, or what was here is gone."),
-    405: ("Not that way", "This address does not answer to a request of this kind. Nothing was changed."),
+    403: ("No access", "Your account has no access to this. An administrator of the study can give it."),
+    404: ("No such page", "The address is wrong, or the page no longer exists."),
+    405: ("Method not allowed", "This address does not take requests of this kind. Nothing was changed."),
     413: ("Too large", "More was sent than this page takes. Nothing was changed."),
     429: ("Too many attempts", "Wait a minute, then try again."),
     500: ("Something broke here", "The server failed on this request, and nothing was changed. Trying again may help."),
