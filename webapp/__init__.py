@@ -14,10 +14,10 @@ TEMPLATES = str(Path(__file__).parents[1] / "templates")
 
 
 def create_app(settings: "Settings | None" = None) -> Flask:
-    """The application. Ends the process with one line on settings that cannot be used.
+    """Builds and returns the application. Ends the process with one line when the settings are invalid.
 
-    While `flask` or `beiwe` looks for a command, it is an application that completes itself for the first command which
-    needs more than files.
+    While `flask` or `beiwe` looks up a command, the returned application is empty: it is completed only when a command
+    needs more than files, so that commands over files start fast.
     """
     app = Flask("webapp", template_folder=TEMPLATES)
     if settings is None and _is_command_looked_for():
@@ -29,7 +29,7 @@ def create_app(settings: "Settings | None" = None) -> Flask:
 
 
 def _is_command_looked_for() -> bool:
-    """A command that runs, such as Flask's own `run`, has a context of its own below the group's."""
+    """Whether click is still at the command group. A running command, such as Flask's `run`, has its own context."""
     context = click.get_current_context(silent=True)
     return context is not None and isinstance(context.command, FlaskGroup)
 

@@ -1,7 +1,7 @@
-"""What holds for the body of every request: it is whole, of a known length, and no longer than its path takes.
+"""Checks on the body of every request: it is complete, its length is known, and it is within the limit of its path.
 
-Behind `webapp.serving` the body has arrived whole before a request gets here. Elsewhere, as with Flask's own server,
-Werkzeug compares what it reads with `Content-Length` and raises ClientDisconnected (400) for less.
+`webapp.serving` passes a request on only when its body is complete. Under other servers, such as Flask's own, Werkzeug
+compares the bytes read with `Content-Length` and raises ClientDisconnected (400) when some are missing.
 """
 
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ from webapp.stores import settings
 RETRY_AFTER_SECONDS = 60
 
 
-class LengthsCount:
-    """WSGI middleware: a body that says how long it is ends there, and nowhere before (PHONE-18).
+class CheckContentLength:
+    """WSGI middleware that makes Werkzeug compare each body with its `Content-Length` (PHONE-18).
 
-    Gunicorn's `wsgi.input_terminated` would keep Werkzeug from comparing.
+    It removes gunicorn's `wsgi.input_terminated`, which would switch this comparison off.
     """
 
     def __init__(self, application: Any) -> None:
@@ -32,12 +32,15 @@ class LengthsCount:
 
 
 def init_bodies(app: Flask) -> None:
-    """Puts the limits before every request."""
+    """Applies `limit_body` before every request."""
     app.before_request(limit_body)
 
 
 def limit_body() -> None:
-    """411 without a length: where such a body broke off cannot be told from its end. The limits are those of OPS-4."""
+    """Sets the length limit of the path (OPS-4). Raises 411 for a chunked body, 503 where the disk had no room for it.
+
+    A chunked body has no length: a broken connection would look like its end.
+    """
     if "Transfer-Encoding" in request.headers:
         abort(411)
     request.max_content_length = request.max_form_memory_size = most_body_bytes(request.path, settings())
@@ -46,6 +49,6 @@ def limit_body() -> None:
 
 
 def not_taken() -> NotTaken | None:
-    """Why the server stopped reading the body of this request; None where it has all of it."""
+    """Why the server stopped reading this request's body; None if it read all of it."""
     reason: NotTaken | None = getattr(request.environ.get("wsgi.input"), "not_taken", None)
     return reason

@@ -1,4 +1,4 @@
-"""A database that cannot be reached is no defect: 503, and the client comes back (report row 34)."""
+"""Answers 503 with `Retry-After` when the database cannot be reached, instead of 500."""
 
 from flask import Flask, current_app
 from flask.typing import ResponseReturnValue
@@ -11,13 +11,13 @@ RETRY_AFTER_SECONDS = 60
 
 
 def init_database_errors(app: Flask) -> None:
-    """Answers for all parts of the application that have none of their own."""
+    """Registers the error handlers for every blueprint that has none of its own."""
     app.register_error_handler(DBAPIError, not_reached)
     app.register_error_handler(TimeoutError, not_reached)
 
 
 def not_reached(error: DBAPIError | TimeoutError) -> ResponseReturnValue:
-    """The answer to a lost connection, a full pool or a statement that took too long. Raises any other error again."""
+    """503 for a lost connection, an exhausted pool or a statement timeout. Raises any other database error again."""
     if isinstance(error, DBAPIError) and not is_lost(error):
         raise error
     current_app.logger.error("the database cannot be reached: %s", type(error).__name__, exc_info=error)
@@ -25,6 +25,6 @@ def not_reached(error: DBAPIError | TimeoutError) -> ResponseReturnValue:
 
 
 def is_lost(error: DBAPIError) -> bool:
-    """Whether the connection is to blame. psycopg2 raises a plain DatabaseError for some connections that broke."""
+    """Whether the connection caused the error. psycopg2 raises a plain DatabaseError for some broken connections."""
     kinds = (OperationalError, InterfaceError)
     return error.connection_invalidated or isinstance(error, kinds) or type(error) is DatabaseError

@@ -1,4 +1,4 @@
-"""Downtime (OPS-30, PHONE-16): while the switch is on, all but a few requests hear 503; phones keep their data then."""
+"""Downtime (OPS-30, PHONE-16): while the switch is on, most endpoints answer 503, and phones keep their data."""
 
 import logging
 import time
@@ -14,7 +14,7 @@ from core.operations.switches import is_on
 CACHE_SECONDS = 20
 log = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = 300
-# Load balancers, and what a site administrator needs to turn the switch off again.
+# For load balancers, and for a site administrator who turns the switch off.
 ALWAYS_SERVED = frozenset(
     {
         "health.healthz",
@@ -33,7 +33,7 @@ ALWAYS_SERVED = frozenset(
 
 
 class DowntimeSwitch:
-    """The switch as this process last saw it, looked at every 20 seconds."""
+    """The state of the switch, read from the database at most every 20 seconds in each process."""
 
     def __init__(self) -> None:
         self._is_on = False
@@ -41,31 +41,31 @@ class DowntimeSwitch:
         self._lock = Lock()
 
     def is_on(self) -> bool:
-        """As it was a moment ago, also while the database cannot tell."""
-        if time.monotonic() >= self._look_at and self._lock.acquire(blocking=False):  # one looks, nobody waits
+        """Whether downtime is on, as last read; the old value stays while the database cannot be reached."""
+        if time.monotonic() >= self._look_at and self._lock.acquire(blocking=False):  # one thread reads, none waits
             try:
                 with db.engine.connect() as connection:  # apart from the request's own transaction
                     self._is_on = is_on(connection, SwitchName.DOWNTIME)
             except SQLAlchemyError as error:
-                log.warning("the switch for downtime cannot be seen: %s", type(error).__name__)
+                log.warning("the downtime switch cannot be read: %s", type(error).__name__)
             finally:
                 self._look_at = time.monotonic() + CACHE_SECONDS
                 self._lock.release()
         return self._is_on
 
     def forget(self) -> None:
-        """Looks anew at the next request."""
+        """Makes the next request read the switch from the database."""
         self._look_at = 0.0
 
 
 def is_down() -> bool:
-    """Whether downtime is on, as this process last saw it."""
+    """Whether downtime is on, as this process last read it."""
     switch: DowntimeSwitch = current_app.extensions["beiwe_downtime"]
     return switch.is_on()
 
 
 def init_downtime(app: Flask) -> None:
-    """Puts the switch before every request."""
+    """Checks the switch before every request."""
     switch = DowntimeSwitch()
     app.extensions["beiwe_downtime"] = switch
 

@@ -1,6 +1,6 @@
-"""Asking the Prefect server for a run of a deployment, by its name.
+"""Starts a run of a deployment by name, through two requests to the Prefect server's REST API.
 
-Two requests to its REST API: its own client would cost each web process a hundred megabytes.
+Prefect's own client would cost each web process a hundred megabytes of memory.
 """
 
 import logging
@@ -19,9 +19,9 @@ TIMEOUT = urllib3.Timeout(connect=2, read=5)
 
 
 def start_run(deployment: str, **parameters: Any) -> bool:
-    """Asks for a run that begins at once, and does not wait for it. False where no server took the request.
+    """Requests a run that begins at once, without waiting for it. Returns False if no server accepted the request.
 
-    What the run is to do must stand in a row already: the dispatcher starts a run for rows that nobody works on.
+    Commit the row that describes the work first: the dispatcher later starts a run for rows that none works on.
     """
     if settings().prefect_api_url is None:
         return False
@@ -35,7 +35,7 @@ def start_run(deployment: str, **parameters: Any) -> bool:
 
 
 def _call(method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The JSON object of an answer. Raises urllib3's errors, and ValueError for an answer that is no success."""
+    """Sends a request and returns the answer's JSON object. Raises urllib3's errors, ValueError for status >= 400."""
     auth = settings().prefect_api_auth_string
     headers = make_headers(basic_auth=auth.get_secret_value()) if auth else {}
     address = f"{settings().prefect_api_url}".rstrip("/") + path

@@ -1,4 +1,4 @@
-"""Form bodies of any client, read within bounds: the number of fields, and the memory that decoding takes (OPS-4)."""
+"""Parses form bodies with limits on the number of fields and on the memory that decoding takes (OPS-4)."""
 
 from typing import IO, Any
 from urllib.parse import unquote_to_bytes
@@ -11,7 +11,7 @@ from werkzeug.formparser import FormDataParser
 from webapp.multipart import parse_multipart
 
 MOST_FIELDS = 10_000
-# The standard library's decoder makes an object for each escape, so it is given a piece at a time.
+# The standard library's decoder makes an object for each escape, so the value is decoded in pieces.
 PIECE_BYTES = 64 << 10
 
 
@@ -20,7 +20,7 @@ class TooManyFields(RequestEntityTooLarge):
 
 
 def decode_percent(value: bytes) -> bytes:
-    """A form's value with `+` as a blank and `%XX` as a byte, in memory of about twice its size."""
+    """Decodes an urlencoded value: `+` to a space, `%XX` to a byte. Needs memory of about twice its size."""
     value = value.replace(b"+", b" ")
     if b"%" not in value:
         return value
@@ -28,7 +28,7 @@ def decode_percent(value: bytes) -> bytes:
     start = 0
     while start < len(value):
         end = start + PIECE_BYTES
-        cut = value.find(b"%", end - 2, end)  # an escape that the piece's end would cut in two
+        cut = value.find(b"%", end - 2, end)  # an escape that the end of the piece would split
         end = cut if cut > start else end
         decoded += unquote_to_bytes(value[start:end])
         start = end
@@ -48,7 +48,7 @@ def split_fields(body: bytes, most: int) -> list[tuple[bytes, bytes]]:
 
 
 def fields_at_the_start(first: bytes, media_type: str, boundary: str) -> dict[str, str]:
-    """The fields that stand whole in the beginning of a body, as text."""
+    """The fields that are complete in `first`, the beginning of a body, as text."""
     if media_type == "multipart/form-data":
         form = parse_multipart(first + f"\r\n--{boundary}--\r\n".encode(), boundary)
         return form[0] if form else {}
@@ -61,7 +61,7 @@ def fields_at_the_start(first: bytes, media_type: str, boundary: str) -> dict[st
 
 
 class BoundedFormParser(FormDataParser):
-    """Werkzeug's parser with a bound on the number of fields, and on the memory that escapes take."""
+    """Werkzeug's parser with limits on the number of fields and on the memory that escapes take."""
 
     def _parse_urlencoded(
         self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str]
@@ -72,6 +72,6 @@ class BoundedFormParser(FormDataParser):
 
 
 class BoundedRequest(HtmxAwareRequest):
-    """A request that knows HTMX, and whose forms are read within bounds."""
+    """A request with `htmx` attributes, whose forms are parsed within limits."""
 
     form_data_parser_class = BoundedFormParser

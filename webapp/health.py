@@ -1,4 +1,4 @@
-"""Whether the process is up, whether it can serve, and whether processing keeps up; no credentials (OPS-31, OPS-32)."""
+"""Health endpoints without credentials: is the process up, can it serve, does processing run (OPS-31, OPS-32)."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -17,13 +17,13 @@ MOST_SILENT = timedelta(minutes=20)
 
 @health.get("/healthz")
 def healthz() -> Response:
-    """The process answers; looks at nothing else."""
+    """200 if the process answers. Checks nothing else."""
     return Response("ok", content_type="text/plain; charset=utf-8")
 
 
 @health.get("/readyz")
 def readyz() -> ResponseReturnValue:
-    """200 if database, store and migrations are `ok`, else 503 with a short reason for each that is not."""
+    """200 if database, store and migrations are `ok`; else 503 with a short reason for each that is not. JSON."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     readiness: Readiness = app.extensions.setdefault("beiwe_readiness", Readiness(app, settings()))
     report = readiness.report()
@@ -32,7 +32,7 @@ def readyz() -> ResponseReturnValue:
 
 @health.get("/background_processing_status")
 def background_processing_status() -> Response:
-    """200 if processing ended a run within 20 minutes, else 500; empty body."""
+    """200 if a processing run ended within the last 20 minutes, else 500. Empty body."""
     last_run = db.session.scalar(db.select(ProcessingStatus.last_run_at))
     is_fresh = last_run is not None and datetime.now(UTC) - last_run < MOST_SILENT
     return Response(status=200 if is_fresh else 500)

@@ -1,6 +1,6 @@
-"""Multipart bodies as iOS writes them (PHONE-7), read in one pass over the bytes.
+"""Parses multipart bodies as iOS writes them (PHONE-7), in one pass over the bytes.
 
-A general parser takes several milliseconds for such a body, as long as everything else that an upload needs together.
+A general parser takes several milliseconds for such a body, as long as all other work of an upload together.
 """
 
 import re
@@ -13,9 +13,9 @@ _HEAD = re.compile(
 
 
 def parse_multipart(body: bytes, boundary: str) -> tuple[dict[str, str], bytes | None] | None:
-    """The fields and the file in a body of parts with the heads that apps write; None where there is more to it.
+    """The fields and the file's bytes. None for a body whose part headers differ from those of the apps.
 
-    The last of a repeated field counts, the first of several files.
+    Of a repeated field the last counts, of several files the first.
     """
     if not boundary.isascii():
         return None

@@ -1,11 +1,14 @@
-"""Paths as phones build them: the address that the participant typed, and behind it the endpoint's (PHONE-4)."""
+"""Corrects paths as phones build them: the address that the participant typed, followed by the endpoint (PHONE-4)."""
 
 from collections.abc import Iterable
 from typing import Any
 
 
 class OneLeadingSlash:
-    """WSGI middleware that treats a run of leading slashes as one, without a redirect: a typed slash at the end."""
+    """WSGI middleware that treats several leading slashes as one, without a redirect.
+
+    They appear when the participant typed a slash at the end of the address.
+    """
 
     def __init__(self, application: Any) -> None:
         self.application = application

@@ -1,6 +1,6 @@
 """Whether this process can serve: database, store, migrations (OPS-32).
 
-Each is asked in a thread of its own, so that nobody waits longer than two seconds, whatever hangs.
+Each check runs in its own thread, so that a caller waits at most two seconds even if a check hangs.
 """
 
 import logging
@@ -30,42 +30,42 @@ OK = "ok"
 Answer = TypeVar("Answer")
 
 
-class Watched(Generic[Answer]):
-    """A question that may hang or fail; one thread asks, everybody gets its answer for so many seconds."""
+class CachedCheck(Generic[Answer]):
+    """A check that may hang or fail. One thread runs it; all callers get its answer for `kept_seconds`."""
 
-    def __init__(self, ask: Callable[[], Answer], kept_seconds: float) -> None:
-        self._ask = ask
+    def __init__(self, run: Callable[[], Answer], kept_seconds: float) -> None:
+        self._check = run
         self._kept_seconds = kept_seconds
         self._lock = Lock()
-        self._asked: Future[Answer] | None = None
+        self._latest: Future[Answer] | None = None
         self._answered_at = 0.0
 
     def answer(self) -> Answer:
-        """The answer. Raises TimeoutError after two seconds without one, and what the question raises."""
+        """The check's answer. Raises TimeoutError after two seconds without one, and what the check raises."""
         with self._lock:
             is_stale = time.monotonic() - self._answered_at > self._kept_seconds
-            if self._asked is None or (self._asked.done() and is_stale):
-                self._asked = Future()
-                Thread(target=self._run, args=(self._asked,), daemon=True).start()
-            asked = self._asked
-        return asked.result(MOST_SECONDS)
+            if self._latest is None or (self._latest.done() and is_stale):
+                self._latest = Future()
+                Thread(target=self._run, args=(self._latest,), daemon=True).start()
+            latest = self._latest
+        return latest.result(MOST_SECONDS)
 
-    def _run(self, asked: "Future[Answer]") -> None:
+    def _run(self, future: "Future[Answer]") -> None:
         try:
-            answer = self._ask()
+            answer = self._check()
         except Exception as error:
             why = error.__cause__ or error
             log.warning("not ready: %s: %s", type(why).__name__, str(why).partition("\n")[0])
             self._answered_at = time.monotonic()
-            asked.set_exception(error)
+            future.set_exception(error)
         else:
             self._answered_at = time.monotonic()
-            asked.set_result(answer)
+            future.set_result(answer)
 
 
 @dataclass(frozen=True)
 class ReadinessReport:
-    """`ok` or a short reason of each; whole seconds since processing last ended a run, None where it never did."""
+    """For each part `ok` or a short reason; whole seconds since a processing run last ended, None if none ever did."""
 
     database: str
     store: str
@@ -74,7 +74,7 @@ class ReadinessReport:
 
     @property
     def is_ready(self) -> bool:
-        """Processing that lags is for an alarm, and no reason to take phones' uploads elsewhere."""
+        """Whether all parts are `ok`. Late processing does not count: the process can still take uploads."""
         return self.database == self.store == self.migrations == OK
 
 
@@ -83,12 +83,12 @@ class Readiness:
 
     def __init__(self, app: Flask, settings: Settings) -> None:
         self._app = app
-        self._database = Watched(lambda: database_state(settings), DATABASE_KEPT_SECONDS)
-        self._store = Watched(self._probe_store, STORE_KEPT_SECONDS)
+        self._database = CachedCheck(lambda: database_state(settings), DATABASE_KEPT_SECONDS)
+        self._store = CachedCheck(self._probe_store, STORE_KEPT_SECONDS)
         self._was_at_head = False
 
     def report(self) -> ReadinessReport:
-        """Raises nothing; reasons hold no names or addresses, which are in the log."""
+        """Runs or reuses all checks. Raises nothing. Reasons contain no names or addresses; the log has these."""
         try:
             state = self._database.answer()
         except TimeoutError:
@@ -101,7 +101,11 @@ class Readiness:
         return ReadinessReport(OK, self._of_store(), self._of_migrations(state), seconds)
 
     def _of_migrations(self, state: DatabaseState) -> str:
-        """Tables newer than the code are no failure of a process that has served: migrations run first (OPS-43)."""
+        """`ok`, or at which revision the tables are.
+
+        Once a process was `ok`, newer tables are accepted: an update migrates the database before it restarts the
+        processes (OPS-43).
+        """
         if state.revision is None:
             return "no tables yet"
         head, known = self._revisions

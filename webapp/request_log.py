@@ -1,4 +1,4 @@
-"""The id of each request, and its line in the log (OPS-33)."""
+"""Gives each request an id and writes its line in the log (OPS-33)."""
 
 import logging
 import re
@@ -18,14 +18,14 @@ TAKEN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def init_request_log(app: Flask) -> None:
-    """Must come before whatever else looks at requests, so that every answer and line has its id."""
+    """Registers the hooks. Call it before other hooks are registered, so that every answer and log line has the id."""
     app.before_request(begin_request)
     app.after_request(end_request)
     app.log_exception = log_failure  # type: ignore[method-assign]
 
 
 def begin_request() -> None:
-    """`g.request_id` is that of production's proxy, where of a usable form, else made; `g.started` is in seconds."""
+    """Sets `g.started` (seconds, monotonic) and `g.request_id`: in production the proxy's if well-formed, else new."""
     g.started = time.perf_counter()
     given = request.headers.get(HEADER, "") if settings().is_production else ""
     g.request_id = given if TAKEN.fullmatch(given) else secrets.token_hex(8)
@@ -33,7 +33,7 @@ def begin_request() -> None:
 
 
 def end_request(response: Response) -> Response:
-    """Names the id in the answer; in production writes the request's line, with the time until the answer began."""
+    """Adds the id to the answer's headers. In production also logs the request and the time until the answer began."""
     response.headers[HEADER] = g.request_id
     if settings().is_production:
         duration_ms = round((time.perf_counter() - g.started) * 1000, 1)
@@ -45,12 +45,12 @@ def end_request(response: Response) -> Response:
 def log_failure(
     exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
 ) -> None:
-    """In place of Flask's own line, which holds the path as the client sent it."""
+    """Logs a failed request. Replaces Flask's own log line, which contains the path as the client sent it."""
     log.error("request failed", exc_info=exc_info, extra=_request())
 
 
 def _request() -> dict[str, Any]:
-    """What is known of the request without asking the database, which may be what failed."""
+    """Fields for the log line. Reads no column from the database, which may be what failed."""
     return {
         "method": request.method,
         "endpoint": request.endpoint,

@@ -1,4 +1,4 @@
-"""What holds for every request and answer: headers, host, transport. Pages hold nothing inline (PORTAL-8)."""
+"""Security of every request and answer: headers, host name, HTTPS. Pages have no inline script or style (PORTAL-8)."""
 
 from flask import Response, abort, redirect, request
 from flask.typing import ResponseReturnValue
@@ -21,7 +21,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 
 def set_security_headers(response: Response) -> Response:
-    """Adds them; pages of signed-in people are kept by no cache."""
+    """Sets security headers, and forbids caching of everything but static files."""
     headers = response.headers
     headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     headers["X-Content-Type-Options"] = "nosniff"
@@ -33,13 +33,13 @@ def set_security_headers(response: Response) -> Response:
     return response
 
 
-# Load balancers ask these by address and in plain HTTP (OPS-3).
+# Load balancers request these by IP address and over plain HTTP (OPS-3).
 FOR_LOAD_BALANCERS = ("/healthz", "/readyz", "/metrics")
 A_YEAR = 365 * 24 * 3600
 
 
 def insist_on_host_and_tls() -> ResponseReturnValue | None:
-    """In production: another Host is refused, plain HTTP is sent to HTTPS (OPS-3)."""
+    """In production, answers 400 for another host name and redirects plain HTTP to HTTPS (OPS-3)."""
     if request.path.rstrip("/") in FOR_LOAD_BALANCERS:
         return None
     if request.host.partition(":")[0].lower() != settings().domain_name.lower():
@@ -50,12 +50,12 @@ def insist_on_host_and_tls() -> ResponseReturnValue | None:
 
 
 def set_transport_security(response: Response) -> Response:
-    """Browsers that have come by HTTPS once come back by nothing else."""
+    """Tells browsers to use only HTTPS from now on (HSTS)."""
     response.headers["Strict-Transport-Security"] = f"max-age={A_YEAR}; includeSubDomains"
     return response
 
 
 def refuse_nul() -> None:
-    """No text column takes a NUL, and no browser or program sends one: 400 (MODEL-7)."""
+    """Answers 400 if a field contains a NUL character, which PostgreSQL's text columns cannot store (MODEL-7)."""
     if any("\0" in value for values in (request.form, request.args) for _, value in values.items(multi=True)):
         abort(400, "A field holds a NUL character.")

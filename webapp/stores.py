@@ -1,4 +1,4 @@
-"""The process's object store and key cache, opened on first use."""
+"""The application's settings, and the process's object store and key cache, opened on first use."""
 
 from threading import Lock
 
@@ -13,15 +13,15 @@ _opening = Lock()
 
 
 def settings() -> Settings:
-    """The settings this application was made with."""
+    """The settings that this application was created with."""
     value: Settings = current_app.extensions["beiwe_settings"]
     return value
 
 
 def object_store() -> ObjectStore:
-    """The store that the settings ask for, opened once per process.
+    """The configured object store, opened once per process.
 
-    Raises StoreUnavailable, also where the store cannot keep its promises (STORE-11).
+    Raises StoreUnavailable, also if the store lacks a property that we rely on (STORE-11).
     """
     if "beiwe_store" not in current_app.extensions:
         with _opening:
@@ -34,7 +34,7 @@ def object_store() -> ObjectStore:
 
 
 def sealed_store(study: Study) -> SealedStore:
-    """The study's own view of the store."""
+    """The object store with the encryption of this study."""
     return SealedStore(object_store(), study, settings())
 
 

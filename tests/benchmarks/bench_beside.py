@@ -1,8 +1,8 @@
-"""Uploads beside others who take more than their share: `python -m tests.benchmarks.bench_beside`.
+"""Uploads beside clients that make very many requests: `python -m tests.benchmarks.bench_beside`.
 
-Prints a JSON line for uploads alone and one for each kind of others: time from the request to its answer (p50, p95,
-longest, ms), how many were sent, and what the others heard. Eight phones send a file of 94 KB each second; every
-acknowledged upload is looked for in the queue at the end (CLAR-9).
+Prints a JSON line for uploads alone and one for each kind of other clients: time from the request to its answer (p50,
+p95, longest, ms), how many were sent, and which answers the others got. Eight phones send a file of 94 KB each second;
+at the end it checks that every acknowledged upload is in the queue (CLAR-9).
 """
 
 import json

@@ -1,8 +1,8 @@
 """Sealed raw objects to sealed chunks and registry rows: `python -m tests.benchmarks.bench_end_to_end`.
 
 A day of two participants, all streams, in a local store and a PostgreSQL that syncs as in production. Prints JSON
-lines: plaintext MB per second of one worker on one core, two yardsticks from the same run, and memory above the idle
-process; the same with two workers; with ten times the backlog; and where the time of one thread goes.
+lines: plaintext MB per second of one worker on one core, two reference times from the same run, and memory above the
+idle process; then the speed of two workers; of ten times the backlog; and where the time of one thread goes.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ def main() -> None:
         work(core=int(sys.argv[-1]))
         return
     with migrated():
-        loop_seconds, floor_seconds = yardsticks()
+        loop_seconds, floor_seconds = reference_seconds()
         with workers(1) as one:
             size_mb, files = fill()
             (alone,) = run(one)
@@ -86,11 +86,11 @@ def main() -> None:
             )
 
 
-def yardsticks() -> tuple[float, float]:
-    """Seconds that the day's files take where there is no store and no registry.
+def reference_seconds() -> tuple[float, float]:
+    """Seconds that the day's files take without store and registry.
 
-    First a plain loop that makes the chunks from the rows, in memory. Then what libraries do to bytes whatever our code
-    is like: opening the raw objects, and hashing, compressing and encrypting the chunks.
+    First: a plain loop that makes the chunks from the rows, in memory. Second: the libraries' work alone, which is
+    opening the raw objects, and hashing, compressing and encrypting the chunks.
     """
     files = [(path, data, platform) for platform in PLATFORMS for path, data in day_of(platform) if is_chunked(path)]
     begin = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What a researcher does in the portal, so that a test reads as a story."""
+"""Actions of a researcher in the portal, one class for each page."""
 
 from playwright.sync_api import Locator, Page, expect
 

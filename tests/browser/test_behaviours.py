@@ -26,7 +26,7 @@ def test_a_copy_button_that_was_swapped_in_copies(portal: Portal, factory: Facto
 
 
 def test_polling_and_scrolling_begin_in_what_was_swapped_in_and_end_with_it(portal: Portal, factory: Factory):
-    """A part that a swap brings is polled and scrolled like one of the page, until it is gone."""
+    """A part that HTMX swaps in is polled and scrolled like one of the page, until it is removed."""
     study = factory.study("Sleep")
     factory.researcher("anna", study=study)
     portal.page.clock.install()

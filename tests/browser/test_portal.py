@@ -1,4 +1,4 @@
-"""Stories in a real browser: one researcher, one study, and what they look like on any screen."""
+"""A researcher's work in a real browser, and how pages look on small and large screens."""
 
 import re
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The randomness of a case, from its number alone: any case can be made again by itself, and two never depend."""
+"""Random choices of one case, derived from its number only, so that each case can be repeated alone."""
 
 import random
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which answers the specification allows to a request, from what the request plainly says and who it says it is."""
+"""The answers that the specification allows to a request, by its content and its sender."""
 
 import base64
 import hashlib

@@ -1,4 +1,6 @@
-"""What a device file holds, by plain loops: the reference's reading with its key operation made quick (PHONE-104)."""
+"""A second, plain decryption of device files to compare with: the reference's loops, with a faster key operation
+(PHONE-104).
+"""
 
 from functools import lru_cache
 
@@ -36,7 +38,7 @@ def plaintexts(file: bytes) -> list[tuple[bytes, bool]]:
 
 
 def plaintexts_or_none(file: bytes) -> list[tuple[bytes, bool]]:
-    """The same, none at all for a file without a key."""
+    """The results of `plaintexts`; empty for a file without lines or without a usable key."""
     try:
         return plaintexts(file)
     except (Nothing, NoKey):

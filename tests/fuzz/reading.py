@@ -1,4 +1,4 @@
-"""The forms in request bodies, read plainly and strictly: what a fuzzed request says, as far as that is certain."""
+"""A simple, strict parser of request bodies: the form of a fuzzed request, if it can be read in one way only."""
 
 import re
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Form:
 
 
 def read_form(content_type: str, body: bytes) -> Form | None:
-    """The form; None where it is a matter of taste what the body says, or whether it says anything."""
+    """The form; None if the body is ambiguous or malformed."""
     if content_type.partition(";")[0] == "application/x-www-form-urlencoded":
         return _urlencoded(body)
     boundary = _boundary(content_type)

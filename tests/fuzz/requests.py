@@ -1,4 +1,4 @@
-"""Requests to the phones' endpoints: from those that the apps make to those that nobody should, as data."""
+"""Makes requests to the phones' endpoints, from those of the apps to nonsense, as data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -190,7 +190,7 @@ class Request:
 
 
 def request_of(dice: Dice, patient_ids: Sequence[str]) -> Request:
-    """Half of all are uploads. The odder something is the rarer it comes, so that most requests get somewhere."""
+    """The request of a case. Half are uploads. Unusual parts are rare, so that most requests pass the first checks."""
     endpoint = dice.pick(("upload",), ENDPOINTS)
     spelling, leads = dice.choice(SPELLINGS if dice.one_in(10) else SPELLINGS[:6])
     patient_id = dice.choice(patient_ids)

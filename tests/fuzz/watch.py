@@ -1,4 +1,4 @@
-"""Sends one request after the other to an application, and looks after each whether all is as it must be."""
+"""Sends requests to an application one after the other, and checks answer, rows and objects after each."""
 
 import contextvars
 import hashlib
@@ -165,7 +165,7 @@ class Watch:
             self._check_one_of(request, [path for path, _ in new["queue"]])
 
     def _check_stored(self, kind: str, path: str, owner: int) -> None:
-        """In the owner's own folder, with a row that tells the truth."""
+        """Checks that the object is in its owner's folder and that its row is right."""
         person = next(id for id, number in self.numbers.items() if number == owner)
         folder = f"{self.folders[person]}/{person}/"
         assert path.startswith(f"PROBLEM_UPLOADS/{folder}" if kind == "problem" else folder), (path, folder)

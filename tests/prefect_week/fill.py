@@ -91,7 +91,7 @@ def write(engine: sa.Engine, runs: Sequence[Run], deployments: dict[str, Deploye
 
 
 def make_ready(engine: sa.Engine, now: datetime) -> None:
-    """The pool has a worker and its queues are asked for runs, as far as pages show it."""
+    """Makes the pool and its queues appear ready, as if a worker polled them."""
     with engine.begin() as connection:
         pool = connection.scalar(sa.select(tables.WorkPool.id))
         for table in (tables.WorkPool, tables.WorkQueue, tables.Deployment):
@@ -102,7 +102,7 @@ def make_ready(engine: sa.Engine, now: datetime) -> None:
 
 
 def drop_overdue(engine: sa.Engine) -> None:
-    """The server schedules runs that nobody will come to: they go when their time has come."""
+    """Deletes overdue scheduled runs: the server keeps scheduling runs, and no worker executes them."""
     late = sa.and_(
         tables.FlowRun.state_type == StateType.SCHEDULED, tables.FlowRun.expected_start_time < datetime.now(UTC)
     )

@@ -93,7 +93,7 @@ class Phones:
         return seconds, self._report(files)
 
     def forget(self, at: datetime) -> None:
-        """What was not done by then never was: its process is gone."""
+        """Drops work that was not finished at that time: its process was killed."""
         self.taken = [task for task in self.taken if task[1] <= at]
 
     def _after_outage(self, at: datetime) -> datetime:

@@ -1,6 +1,6 @@
-"""Plays the flows' own code in made-up time; what they ask of clock, database, store and server is answered here.
+"""Runs the flows' own code in simulated time, with simulated clock, database, store and server.
 
-Names that a flow's module has are replaced while the stage is open, so nothing here can do anything to a real system.
+The names that a flow's module imports are replaced while `Stage.open` is active, so that nothing reaches a real system.
 """
 
 import inspect
@@ -45,7 +45,7 @@ class Promise:
 
 
 class Stage:
-    """One flow is played at a time. `now` is the time on stage, and only what is played moves it.
+    """A simulation that runs one flow at a time. `now` is the simulated time, which only the simulated work moves.
 
     It stands for the modules `time` and `prefect.runtime.flow_run` too, as far as flows use them.
     """

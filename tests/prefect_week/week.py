@@ -265,4 +265,4 @@ class Week:
 
 
 BATCHES = process_participants.process_batches
-"""As it is before the stage opens."""
+"""As it is before the simulation begins."""

@@ -1,1 +1,1 @@
-"""What several tests stand on: real servers, sockets that break, proxies."""
+"""Support code of several tests: real servers, broken connections, proxies, factories."""

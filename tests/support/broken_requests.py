@@ -47,10 +47,7 @@ class RawRequest:
 
 
 def send(port: int, request: RawRequest, way: Way = Way.WHOLE, at: int = 0, pause: float = 0.1) -> bytes:
-    """What is answered to a request of which `at` bytes of the body are sent before it goes on in this way.
-
-    Empty where nothing is: that is no answer, and not an error here.
-    """
+    """Sends `at` bytes of the body, then continues in this way. Returns the answer's bytes, empty without an answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS) as connection:
         try:
             if way is Way.WHOLE:

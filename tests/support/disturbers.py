@@ -1,4 +1,4 @@
-"""Clients that take more than their share: `python -m tests.support.disturbers KIND PORT SECONDS JSON`.
+"""Clients that put load on a server: `python -m tests.support.disturbers KIND PORT SECONDS JSON`.
 
 In a process of their own, so that they do not slow down the measuring. Prints a count of what they heard.
 """

@@ -1,4 +1,4 @@
-"""Makes what tests need, with sensible values where a test does not care."""
+"""Creates studies, participants and other rows for tests, with sensible defaults."""
 
 import itertools
 from datetime import UTC, date, datetime

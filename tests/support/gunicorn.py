@@ -20,7 +20,7 @@ STOP_SECONDS = 20
 
 @contextmanager
 def gunicorn_on(settings: Settings, **environment: str) -> Iterator[tuple[int, psutil.Process]]:
-    """Port and master process of a server on the database and VAR_DIR of these settings; one worker unless told."""
+    """Port and master process of a server on the database and VAR_DIR of these settings; one worker by default."""
     own = {
         "PATH": "/usr/bin:/bin",
         "VAR_DIR": str(settings.var_dir),
@@ -33,7 +33,7 @@ def gunicorn_on(settings: Settings, **environment: str) -> Iterator[tuple[int, p
 
 @contextmanager
 def gunicorn(**environment: str) -> Iterator[str]:
-    """The address of a server with the settings of the test's environment; one worker unless told."""
+    """The address of a server with the settings of the test's environment; one worker by default."""
     with _running(os.environ | environment) as (port, _):
         yield f"http://127.0.0.1:{port}"
 

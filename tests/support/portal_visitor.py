@@ -1,4 +1,4 @@
-"""A researcher's browser without a browser: signed in at once, because hashing a password takes a tenth of a second."""
+"""A client that is signed in as a researcher without a password, because hashing one takes a tenth of a second."""
 
 import re
 from datetime import UTC, datetime, timedelta

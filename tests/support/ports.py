@@ -15,7 +15,7 @@ def free_port() -> int:
 
 
 def is_listening(port: int) -> bool:
-    """Whether somebody takes connections there."""
+    """Whether a server accepts connections at that port."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
@@ -24,7 +24,7 @@ def is_listening(port: int) -> bool:
 
 
 def wait_until(is_so: Callable[[], object], seconds: float = READY_SECONDS) -> None:
-    """Returns when the condition holds; fails the test when it does not within the time."""
+    """Waits until the condition holds. Fails the test if it does not within the time."""
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end, "waited in vain"

@@ -1,4 +1,4 @@
-"""What load balancers and operators ask."""
+"""The health endpoints for load balancers and operators."""
 
 from datetime import UTC, datetime, timedelta
 

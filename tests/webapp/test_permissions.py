@@ -1,4 +1,4 @@
-"""Who may go where (PERM-4, PERM-10 to PERM-19, PERM-30). A route that is not listed here fails the first test."""
+"""The permission matrix (PERM-4, PERM-10 to PERM-19, PERM-30). The first test fails for a route that is not in it."""
 
 from dataclasses import dataclass
 
@@ -183,7 +183,7 @@ def test_each_kind_of_route_is_where_it_belongs(app: Flask):
 
 
 def test_each_page_asks_for_the_capability_of_its_row(app: Flask):
-    """PERM-4, PERM-93: and every capability that is asked for says here who has it."""
+    """PERM-4, PERM-93: for every capability of a route the matrix says who has it."""
     for endpoint, page in PORTAL.items():
         rule = access_rule_of(endpoint)
         assert rule is not None

@@ -28,7 +28,7 @@ from webapp import create_app, readiness
 
 @pytest.fixture(autouse=True)
 def nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every question is asked anew."""
+    """Every check runs anew."""
     monkeypatch.setattr(readiness, "DATABASE_KEPT_SECONDS", 0.0)
     monkeypatch.setattr(readiness, "STORE_KEPT_SECONDS", 0.0)
 
@@ -60,7 +60,7 @@ def test_a_database_that_is_down_is_told_without_its_address(settings: Settings)
 
 
 def test_nobody_waits_longer_than_two_seconds_for_what_hangs(app: Flask, monkeypatch: pytest.MonkeyPatch):
-    """OPS-32: and one thread hangs, however many ask."""
+    """OPS-32: only one thread hangs, however many requests wait for it."""
     hangs, calls = Event(), []
 
     def hang(_: object) -> None:
@@ -169,7 +169,7 @@ def test_an_answer_is_kept_so_that_asking_often_costs_nothing(fails: bool):
             raise ValueError("no")
         return "yes"
 
-    watched = readiness.Watched(question, kept_seconds=60)
+    watched = readiness.CachedCheck(question, kept_seconds=60)
     for _ in range(3):
         _answer_of(watched.answer)
     assert len(calls) == 1

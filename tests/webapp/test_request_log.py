@@ -45,7 +45,7 @@ def test_the_proxys_id_is_taken_and_returned(production: Flask):
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 65, 'a"}', "ä"])
 def test_an_id_of_another_form_is_replaced(production: Flask, given: str):
-    """OPS-33: nothing gets into the log by it."""
+    """OPS-33: it cannot inject text into the log."""
     answer = production.test_client().get("/healthz", headers={"X-Request-ID": given})
     assert MADE.fullmatch(answer.headers["X-Request-ID"])
 
@@ -142,7 +142,7 @@ def test_an_upload_leaves_no_password_key_or_body_in_the_log(
 
 
 def test_in_development_lines_are_for_people(app: Flask, capsys: pytest.CaptureFixture[str]):
-    """OPS-33: and a request is none of them."""
+    """OPS-33: requests are not among them."""
     with app.test_client().get("/healthz") as answer:
         assert answer.status_code == 200
     logging.getLogger("core.somewhere").warning("a disk is full", extra={"study": "abc"})

@@ -1,6 +1,7 @@
 """Management commands: `beiwe …`, the same as `flask --app webapp …`.
 
-JSON with `--json`; bad input is one line and exit status 1. A command's module is imported when it is asked for.
+They print JSON with `--json`. Bad input gives one line on standard error and exit status 1. The module of a command is
+imported when the command is looked up.
 """
 
 from collections.abc import Callable
@@ -27,12 +28,12 @@ COMMANDS = {
     "study": ("studies", "study_commands"),
     "upload": ("store", "upload_commands"),
 }
-# These work over files alone. Models and pages would double the time that they take to start.
-OVER_FILES = frozenset({"chunks", "device", "schedules"})
+# These commands need files only. Importing models and pages would double their start-up time.
+FILES_ONLY = frozenset({"chunks", "device", "schedules"})
 
 
 class LazyCommands(AppGroup):
-    """The commands of an application. `complete` is called before the first that is not over files alone."""
+    """The commands of an application. `complete` is called once, before the first command not in `FILES_ONLY`."""
 
     def __init__(self, complete: Callable[[], object] | None = None) -> None:
         super().__init__()
@@ -44,7 +45,7 @@ class LazyCommands(AppGroup):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name, or None."""
-        if cmd_name not in OVER_FILES and self._complete is not None:
+        if cmd_name not in FILES_ONLY and self._complete is not None:
             complete, self._complete = self._complete, None
             complete()
         if cmd_name not in COMMANDS:

@@ -1,4 +1,4 @@
-"""`admin` and `api-key`: researchers' accounts and their programs' keys."""
+"""`admin` and `api-key`: accounts of researchers, and the API keys of their programs."""
 
 import click
 from sqlalchemy.exc import IntegrityError

@@ -1,4 +1,4 @@
-"""`flask chunks …`: raw files to chunks, without database or server."""
+"""`chunks build`: makes chunks from raw files in folders, without a database or server."""
 
 from pathlib import Path
 

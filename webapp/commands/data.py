@@ -1,4 +1,4 @@
-"""`reprocess-study` and `audit-data`: chunks made anew from raw files, and what is odd in the data (OPS-20)."""
+"""`reprocess-study` makes chunks anew from raw files; `audit-data` lists implausible data (OPS-20)."""
 
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ MOST_LISTED = 10_000
 
 
 class IsoTime(click.ParamType[datetime]):
-    """A time as ISO 8601; UTC where it names no zone."""
+    """An ISO 8601 time, converted to an aware datetime; UTC if it names no zone."""
 
     name = "ISO time"
 
@@ -32,10 +32,10 @@ class IsoTime(click.ParamType[datetime]):
 @click.argument("object_id")
 @click.option("--participant", "patient_id", help="Only this participant.")
 @click.option("--stream", help="Only this stream.")
-@click.option("--start", type=IsoTime(), help="Only hours from this one on; UTC where no zone is named.")
+@click.option("--start", type=IsoTime(), help="Only hours from this one on; UTC if no zone is given.")
 @click.option("--end", type=IsoTime(), help="Only hours before this one.")
-@click.option("--dry-run", is_flag=True, help="Say what would change.")
-@click.option("--drop-rows-without-source", "drops_rows", is_flag=True, help="Give up rows that no raw file has.")
+@click.option("--dry-run", is_flag=True, help="Report what would change, and change nothing.")
+@click.option("--drop-rows-without-source", "drops_rows", is_flag=True, help="Remove rows that no raw file contains.")
 @as_json
 @with_appcontext
 def reprocess_study_command(
@@ -48,7 +48,7 @@ def reprocess_study_command(
     drops_rows: bool,
     is_json: bool,
 ) -> None:
-    """Make the chunks of study OBJECT_ID anew from raw files. Goes on where it was stopped."""
+    """Make the chunks of study OBJECT_ID anew from raw files. Resumes where an earlier run stopped."""
     from core.reprocessing.jobs import (
         JobRefused,
         Order,
@@ -81,12 +81,12 @@ def reprocess_study_command(
 
 @click.command("audit-data", cls=OneLineCommand)
 @click.option("--study", "object_id", help="Only this study.")
-@click.option("--after", default="", help="Go on behind this patient id.")
-@click.option("--fix", is_flag=True, help="Remove rows from impossible times; never objects.")
+@click.option("--after", default="", help="Continue after this patient id.")
+@click.option("--fix", is_flag=True, help="Remove rows with impossible times; objects are never removed.")
 @as_json
 @with_appcontext
 def audit_data_command(object_id: str | None, after: str, fix: bool, is_json: bool) -> None:
-    """List what is odd in the data: impossible times, empty uploads, files set aside, rows without objects."""
+    """List implausible data: impossible times, empty uploads, files set aside, rows without objects."""
     from core.operations.data_audit import Oddities, audit_participants, audit_queue  # numpy takes its time to load
 
     study_id = the_study(object_id).id if object_id else None

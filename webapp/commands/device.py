@@ -1,4 +1,4 @@
-"""`flask device …`: phones' files, without database or server."""
+"""`device decrypt`: reads files as phones upload them, without a database or server."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ import click
 
 from webapp.commands.output import CommandGroup, fail
 
-device_commands = CommandGroup("device", help="Look into files as phones upload them.")
+device_commands = CommandGroup("device", help="Read files as phones upload them.")
 
 
 @device_commands.command("decrypt")
@@ -23,7 +23,8 @@ device_commands = CommandGroup("device", help="Look into files as phones upload 
 def decrypt(key_file: Path, file: Path) -> None:
     """Decrypt one device FILE to standard output.
 
-    A file that would be set aside gives nothing, and exit status 1. Lines left out are counted on standard error.
+    A file that processing would set aside prints nothing and gives exit status 1. Standard error says how many lines
+    could not be decrypted and were left out.
     """
     from core.crypto.device_file import NothingInFile, NoUsableKey, decrypt_device_file
     from core.crypto.participant_keys import DevicePrivateKey, UnreadableKey

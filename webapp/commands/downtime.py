@@ -1,4 +1,4 @@
-"""`downtime`: the switch that lets phones and researchers wait while the site is worked on (OPS-30)."""
+"""`downtime`: the switch that makes the server answer 503 during maintenance (OPS-30)."""
 
 from core.audit import COMMAND_LINE
 from core.database import db
@@ -6,13 +6,13 @@ from core.models import SwitchName
 from core.operations.switches import switch_of, turn_off, turn_on
 from webapp.commands.output import CommandGroup, as_json, show
 
-downtime_commands = CommandGroup("downtime", help="Let phones and researchers wait; phones keep their data.")
+downtime_commands = CommandGroup("downtime", help="Answer 503 during maintenance; phones keep their data.")
 
 
 @downtime_commands.command("on")
 @as_json
 def on(is_json: bool) -> None:
-    """Every process answers 503 within a minute."""
+    """Turn downtime on. Every process answers 503 within a minute."""
     turn_on(db.session(), SwitchName.DOWNTIME, actor=COMMAND_LINE)
     db.session.commit()
     _show(is_json)
@@ -21,7 +21,7 @@ def on(is_json: bool) -> None:
 @downtime_commands.command("off")
 @as_json
 def off(is_json: bool) -> None:
-    """Serve everybody again."""
+    """Turn downtime off."""
     turn_off(db.session(), SwitchName.DOWNTIME, actor=COMMAND_LINE)
     db.session.commit()
     _show(is_json)
@@ -30,7 +30,7 @@ def off(is_json: bool) -> None:
 @downtime_commands.command("show")
 @as_json
 def show_state(is_json: bool) -> None:
-    """Whether the switch is on, since when, and who turned it on."""
+    """Show whether downtime is on, since when, and who turned it on."""
     _show(is_json)
 
 

@@ -1,4 +1,4 @@
-"""The console script `beiwe`: the management commands from any folder, and Flask's own (`run`, `routes`, `db`)."""
+"""The console script `beiwe`: our management commands and Flask's own (`run`, `routes`, `db`), from any folder."""
 
 from flask.cli import FlaskGroup
 

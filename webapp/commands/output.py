@@ -1,4 +1,4 @@
-"""How commands answer: JSON or lines on standard output, one clear line on standard error when something is wrong."""
+"""Output of commands: JSON or text on standard output, and one line on standard error for an error."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 
 
 def show(value: Any, *, is_json: bool) -> None:
-    """Prints an object as `name: value` lines, a list of objects as one line each, or all of it as JSON."""
+    """Prints an object, or each object of a list, as one line of `name: value` pairs; with `is_json`, prints JSON."""
     if is_json:
         click.echo(json.dumps(value))
         return
@@ -25,14 +25,14 @@ def show(value: Any, *, is_json: bool) -> None:
 
 
 def fail(message: str) -> NoReturn:
-    """Ends the command with status 1 and this line."""
+    """Prints the message on standard error and ends the command with exit status 1 (raises SystemExit)."""
     click.echo(f"Error: {message}", err=True)
     raise SystemExit(1)
 
 
 @contextmanager
 def one_line() -> Iterator[None]:
-    """Turns what can go wrong with a command's options, or with the database, into one line and exit status 1."""
+    """Turns invalid options, a wrong clock and a database that cannot be used into one line and exit status 1."""
     try:
         yield
     except click.UsageError as error:
@@ -48,7 +48,7 @@ def one_line() -> Iterator[None]:
 
 
 class CommandGroup(AppGroup):
-    """A group whose commands say in one line what is wrong."""
+    """A command group whose commands report an error in one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         with one_line():
@@ -56,7 +56,7 @@ class CommandGroup(AppGroup):
 
 
 class OneLineCommand(click.Command):
-    """A command outside any group that says in one line what is wrong."""
+    """A command outside any group that reports an error in one line."""
 
     def make_context(self, *arguments: Any, **more: Any) -> click.Context:
         with one_line():

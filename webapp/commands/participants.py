@@ -1,4 +1,4 @@
-"""`participant`: creating and changing participants."""
+"""`participant`: creates, changes and purges participants."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -39,9 +39,9 @@ def create(object_id: str, count: int, patient_id: str | None, password: str | N
 
 @participant_commands.command("update")
 @click.argument("patient_id")
-@click.option("--retire", is_flag=True, help="Uploads are no longer kept, for good.")
+@click.option("--retire", is_flag=True, help="Stop keeping uploads. This cannot be undone.")
 @click.option(
-    "--reset-device", "is_device_reset", is_flag=True, help="Forget which phone this is, until its next request."
+    "--reset-device", "is_device_reset", is_flag=True, help="Forget the registered phone, until its next request."
 )
 @click.option("--reset-password", "is_password_reset", is_flag=True, help="Make a new temporary password.")
 @as_json
@@ -64,12 +64,12 @@ def update(patient_id: str, retire: bool, is_device_reset: bool, is_password_res
 @participant_commands.command("create-batches")
 @as_json
 def create_batches(is_json: bool) -> None:
-    """Make the participants of batches that the portal asked for, where no Prefect worker does."""
+    """Create the participants of batches ordered in the portal, on servers without a Prefect worker."""
     made: dict[int, dict[str, Any]] = {}
     try:
         with sole_maker(db.engine) as is_sole:
             if not is_sole:
-                fail("another process is making them")
+                fail("another process is creating these participants")
             while (batch := make_next(db.engine, object_store(), settings())) is not None:
                 made[batch.id] = {"batch": batch.id, "wanted": batch.wanted, "made": batch.made}
     except (ParticipantRefused, StoreUnavailable) as error:
@@ -79,10 +79,10 @@ def create_batches(is_json: bool) -> None:
 
 @participant_commands.command("purge")
 @click.argument("patient_id")
-@click.option("--yes-delete-everything", "confirmed_id", metavar="PATIENT_ID", help="The id once more, typed.")
+@click.option("--yes-delete-everything", "confirmed_id", metavar="PATIENT_ID", help="The patient id again, to confirm.")
 @as_json
 def purge(patient_id: str, confirmed_id: str | None, is_json: bool) -> None:
-    """Ask that everything of a participant be deleted; from half an hour from now, for good."""
+    """Schedule the deletion of all data of a participant. It begins in half an hour and cannot be undone."""
     from core.participants.purging import PAUSE, ask_for_purge  # numpy takes its time to load
 
     participant = participant_with_study(db.session(), patient_id)

@@ -1,4 +1,4 @@
-"""`process-uploads`: the processing once, in this process, with or without a Prefect server (OPS-23)."""
+"""`process-uploads`: runs processing once, in this process, with or without a Prefect server (OPS-23)."""
 
 import click
 from flask.cli import with_appcontext
@@ -15,11 +15,11 @@ from webapp.stores import object_store, settings
 @click.command("process-uploads", cls=OneLineCommand)
 @click.option("--study", "object_id", help="Only this study's uploads.")
 @click.option("--participant", "patient_id", help="Only this participant's uploads.")
-@click.option("--retry-failed", is_flag=True, help="Put files that were set aside back into the queue first.")
+@click.option("--retry-failed", is_flag=True, help="First put files that were set aside back into the queue.")
 @as_json
 @with_appcontext
 def process_uploads_command(object_id: str | None, patient_id: str | None, retry_failed: bool, is_json: bool) -> None:
-    """Turn waiting uploads into chunks, until nothing waits."""
+    """Turn all waiting uploads into chunks."""
     from core.processing.report import StoreLooksWrong  # numpy takes its time to load
     from core.processing.run import Scope, process_everything
 
@@ -41,7 +41,10 @@ def process_uploads_command(object_id: str | None, patient_id: str | None, retry
 
 
 def put_back(study_id: int | None, participant_id: int | None) -> None:
-    """Files that were set aside wait again, with all their tries (PROC-53)."""
+    """Puts files that were set aside back into the queue with their attempts reset to 0 (PROC-53).
+
+    Either id limits it to a study or a participant. The caller commits.
+    """
     failed = db.update(QueuedUpload).where(QueuedUpload.state == QueueState.FAILED.value)
     if study_id:
         failed = failed.where(QueuedUpload.study_id == study_id)

@@ -1,4 +1,4 @@
-"""`rebuild-schedules`: scheduled events brought into step, with or without a Prefect server (NOTIF-7)."""
+"""`rebuild-schedules`: updates scheduled events, with or without a Prefect server (NOTIF-7)."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from webapp.commands.studies import the_study
 @as_json
 @with_appcontext
 def rebuild_schedules_command(object_id: str | None, is_json: bool) -> None:
-    """Bring all scheduled events into step with surveys, dates, zones and states."""
+    """Update all scheduled events to the current surveys, intervention dates, time zones and states."""
     numbers = [the_study(object_id).id] if object_id else studies_to_rebuild(db.session(), only_asked=False)
     db.session.commit()
     with sole_rebuilder(db.engine) as is_sole:

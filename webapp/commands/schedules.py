@@ -1,4 +1,4 @@
-"""`flask schedules …`: from schedules to moments, without database or server."""
+"""`schedules expand`: turns survey schedules into times, without a database or server."""
 
 import json
 from collections.abc import Mapping
@@ -19,18 +19,18 @@ KINDS = (*ScheduleKind, DUE)
 
 
 class CaseRefused(Exception):
-    """Something in the file is not as it should be; the message says what."""
+    """The file's content is invalid; the message says what is wrong."""
 
 
 @schedules_commands.command("expand")
 @click.option("--json", "_is_json", is_flag=True, help="No effect: the answer is always JSON.")
 @click.argument("file", type=click.Path(path_type=Path))
 def expand(file: Path, _is_json: bool) -> None:
-    """Print the moments (UTC) of the schedules in FILE, or when an event counts and whether it is due.
+    """Print the times (UTC) of the schedules in FILE, or the time at which one event counts and whether it is due.
 
-    FILE holds an object with `study_zone`, `now`, `kind`. Kinds weekly, absolute, relative: `timings`, and for relative
-    ones `intervention_dates`, date or null by name. Kind due: `scheduled_time`, `participant_zone`,
-    `participant_zone_unknown`.
+    FILE is a JSON object with `study_zone`, `now` and `kind`. The kinds weekly, absolute and relative also need
+    `timings`; relative also needs `intervention_dates`, an object of name to date or null. The kind due needs
+    `scheduled_time`, and `participant_zone` or `participant_zone_unknown`.
     """
     try:
         case = json.loads(file.read_bytes())
@@ -46,9 +46,9 @@ def expand(file: Path, _is_json: bool) -> None:
 
 
 def answer_to(case: Any) -> dict[str, Any]:
-    """`wanted` and `created_if_none` (NOTIF-4), or `counts_as` and `due` (NOTIF-21).
+    """Returns `wanted` and `created_if_none` (NOTIF-4), or for kind due `counts_as` and `due` (NOTIF-21).
 
-    Raises CaseRefused, TimingRefused.
+    Raises CaseRefused or TimingRefused for invalid content.
     """
     if not isinstance(case, dict):
         raise CaseRefused("an object is expected")
@@ -94,7 +94,7 @@ def _zone(case: Mapping[str, Any], key: str) -> ZoneInfo:
 
 
 def _moment(case: Mapping[str, Any], key: str) -> datetime:
-    """A moment within the years that every zone can show."""
+    """The time under `key`, in UTC. Only years 1900 to 2999: those can be converted to every zone."""
     try:
         moment = datetime.fromisoformat(case[key])
         if moment.tzinfo is None or not 1900 <= moment.year < 3000:

@@ -1,4 +1,4 @@
-"""`audit-store`, `compress-store` and `upload find`: whether store and rows agree, and where an upload's data is."""
+"""`audit-store`, `compress-store` and `upload find`: compare store and database, reseal objects, find an upload."""
 
 from collections import Counter
 from typing import Any
@@ -24,7 +24,7 @@ upload_commands = CommandGroup("upload", help="Uploads.")
 @click.argument("name")
 @as_json
 def find(name: str, is_json: bool) -> None:
-    """Follow an upload by the NAME that the phone gave it, or by its path in the store."""
+    """Show what happened to an upload. NAME is the file name that the phone gave it, or its path in the store."""
     steps = whereabouts(db.session(), name)
     if not steps:
         fail(f"{name}: nothing is known of an upload with that name")
@@ -34,12 +34,12 @@ def find(name: str, is_json: bool) -> None:
 
 @click.command("audit-store", cls=OneLineCommand)
 @click.option("--study", "object_id", help="Only this study's raw uploads, keys and outputs.")
-@click.option("--after", default="", help="Go on behind this key, where an earlier audit ended.")
-@click.option("--requeue", is_flag=True, help="Raw uploads that no row knows are accepted and queued.")
+@click.option("--after", default="", help="Continue after this key, where an earlier audit ended.")
+@click.option("--requeue", is_flag=True, help="Accept and queue raw uploads that have no row.")
 @as_json
 @with_appcontext
 def audit_store_command(object_id: str | None, after: str, requeue: bool, is_json: bool) -> None:
-    """Compare the object store with its rows. Lists what does not agree; nothing is ever deleted."""
+    """Compare the object store with the database and list the differences. Deletes nothing."""
     prefix = f"{the_study(object_id).object_id}/" if object_id else ""
     counts: Counter[str] = Counter(objects_and_rows=0, **{m.name.lower(): 0 for m in Mismatch})
     found: list[dict[str, Any]] = []
@@ -68,12 +68,15 @@ def audit_store_command(object_id: str | None, after: str, requeue: bool, is_jso
 
 @click.command("compress-store", cls=OneLineCommand)
 @click.option("--study", "object_id", help="Only this study's objects.")
-@click.option("--after", default="", help="Go on behind this key, where an earlier run ended.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done.")
+@click.option("--after", default="", help="Continue after this key, where an earlier run ended.")
+@click.option("--dry-run", is_flag=True, help="Report what would be done, and change nothing.")
 @as_json
 @with_appcontext
 def compress_store_command(object_id: str | None, after: str, dry_run: bool, is_json: bool) -> None:
-    """Put objects of the existing platform under our seal, compressed. Lists what could not be; nothing is lost."""
+    """Compress objects of the existing platform and encrypt them in our format. Lists those that could not be changed.
+
+    An object that could not be changed stays as it was.
+    """
     from core.storage.resealing import TROUBLES, Outcome, ResealingRefused, prefixes_of, reseal  # numpy takes its time
 
     prefixes = prefixes_of(the_study(object_id).object_id) if object_id else [""]

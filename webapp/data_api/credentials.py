@@ -1,4 +1,4 @@
-"""Who asks: API keys and the study they ask for (DATA-1 to DATA-4)."""
+"""Checks a request's API key and its right to the study that it names (DATA-1 to DATA-4)."""
 
 import hashlib
 import hmac
@@ -25,30 +25,30 @@ from core.models.study import study_by_object_id
 WELL_FORMED = re.compile(r"[A-Za-z0-9+/]+")
 STUDY_ID = re.compile(r"[A-Za-z0-9]{24}")
 LONGEST_STUDY_NUMBER = 18  # digits of a 64-bit number
-# Wrong secrets for one key from one address, beyond which they are told to wait. A right one never is (CLAR-11).
+# Wrong secrets for one key from one address; beyond this the answer is 429. A right secret is never refused (CLAR-11).
 FAILURES = RateLimitItemPerMinute(30)
 _failures = FixedWindowRateLimiter(MemoryStorage())
 
 
-class WrongLately:
-    """How often each address had wrong credentials within the last minute or two."""
+class RecentFailures:
+    """Counts the wrong credentials that each address sent recently."""
 
     def __init__(self) -> None:
         self._times: TTLCache[str, int] = TTLCache(100_000, 120)
         self._lock = Lock()
 
     def add(self, address: str) -> None:
-        """Counts one more; the count is forgotten two minutes after the last."""
+        """Counts one more for the address. The count expires two minutes after the last one."""
         with self._lock:
             self._times[address] = self._times.get(address, 0) + 1
 
     def times(self, address: str) -> int:
-        """The count."""
+        """How many wrong credentials the address sent; 0 once the count has expired."""
         with self._lock:
             return self._times.get(address, 0)
 
 
-wrong_lately = WrongLately()
+recent_failures = RecentFailures()
 
 
 class ApiRefused(Exception):
@@ -60,10 +60,10 @@ class ApiRefused(Exception):
 
 
 class CheckedSecrets:
-    """Secrets that were lately right, or wrong, as fast keyed hashes: a slow hash is computed once for each (DATA-4).
+    """Remembers which secrets were right or wrong, so that the slow hash is computed once per secret (DATA-4).
 
-    An entry counts only while the key's stored hash is the one it was checked against. Slow hashes are computed one at
-    a time; a secret that was right does not wait for them.
+    Entries are fast keyed hashes over the secret and the key's stored hash: a changed stored hash makes them useless.
+    Slow hashes are computed one at a time; a secret already known to be right does not wait for them.
     """
 
     def __init__(self, most: int = 1_000, wrong_seconds: int = 600) -> None:
@@ -73,7 +73,7 @@ class CheckedSecrets:
         self._lock = Lock()
 
     def matches(self, secret: str, stored: str) -> bool:
-        """True when `secret` is the one behind the stored hash."""
+        """Whether `secret` matches the stored slow hash."""
         mark = hmac.digest(self._seed, f"{secret}\n{stored}".encode(), hashlib.sha256)
         with self._lock:
             known = self._right.get(mark, self._wrong.get(mark))
@@ -89,9 +89,10 @@ checked_secrets = CheckedSecrets()
 
 
 def researcher_of(form: Mapping[str, str]) -> Researcher:
-    """The owner of the key in the form; notes the use of the key, and commits.
+    """The owner of the API key in the form. Stores the time of use and commits.
 
-    Raises ApiRefused: 400 missing or malformed, 403 unknown, disabled or wrong, 429 wrong for too many times.
+    Raises ApiRefused: 400 for missing or malformed credentials, 403 for an unknown or disabled key or a wrong secret,
+    429 after too many wrong secrets.
     """
     key = _well_formed_key(form)
     if key is None or key.researcher is None or not _is_right(key, form):
@@ -102,7 +103,7 @@ def researcher_of(form: Mapping[str, str]) -> Researcher:
 
 
 def are_credentials_right(form: Mapping[str, str]) -> bool:
-    """Whether `researcher_of` would give somebody. Only reads."""
+    """Whether the form holds a usable API key and its right secret. Writes nothing."""
     try:
         key = _well_formed_key(form)
     except ApiRefused:
@@ -120,13 +121,17 @@ def _well_formed_key(form: Mapping[str, str]) -> ApiKey | None:
 
 
 def _is_right(key: ApiKey, form: Mapping[str, str]) -> bool:
-    """An unknown key is refused at once: to learn that one of 64 random characters exists, it must be known."""
+    """Whether the key is usable and the secret right.
+
+    An unusable key is refused without the slow hash. The shorter time reveals only whether an access key is usable, and
+    access keys, 64 random characters, cannot be guessed.
+    """
     is_usable = key.is_active and key.researcher is not None and not key.researcher.is_disabled
     return is_usable and checked_secrets.matches(form["secret_key"], key.secret_hash)
 
 
 def _refusal_of(access_key: str) -> ApiRefused:
-    wrong_lately.add(request.remote_addr or "")
+    recent_failures.add(request.remote_addr or "")
     if _failures.hit(FAILURES, request.remote_addr or "", access_key[:64]):
         return ApiRefused(403, "these credentials are not valid")
     return ApiRefused(429, "these credentials were not valid many times; wait a minute before other ones are tried")

@@ -21,7 +21,7 @@ from webapp.serving.arriving import NotTaken
 from webapp.stores import object_store, settings
 
 data_api = Blueprint("data_api", __name__)
-# Nothing else is kept: a misspelt field may hold a secret (DATA-26).
+# The fields that the access log stores. Others are left out: a misspelt field may hold a secret (DATA-26).
 RECORDED = (
     "study_id",
     "study_pk",
@@ -35,13 +35,13 @@ RECORDED = (
 
 
 def api_route(path: str, *, methods: Sequence[str] = ("POST",)) -> Callable[..., Any]:
-    """Registers an endpoint; other methods are refused with 405."""
+    """Registers an endpoint for these methods; others get 405."""
     return data_api.route(path, methods=methods)
 
 
 @data_api.before_request
 def refuse_early() -> None:
-    """What was decided before the body was whole; MODEL-7."""
+    """Refuses a sender who was unknown while the body arrived (403), and NUL characters in fields (400, MODEL-7)."""
     if not_taken() is NotTaken.SENDER_UNKNOWN:
         raise ApiRefused(403, "access_key and secret_key must be right, and stand first where a request is large")
     refuse_nul()
@@ -55,7 +55,7 @@ def check_my_credentials() -> Response:
 
 @api_route("/get-studies/v1")
 def get_studies() -> Response:
-    """Study id -> name: all that are not hidden for site administrators, their own for others."""
+    """A JSON object of study id to name. Site administrators get all studies that are not hidden, others their own."""
     researcher = researcher_of(request.form.to_dict())
     return _json({study.object_id: study.name for study in studies_of(db.session(), researcher)})
 
@@ -63,7 +63,7 @@ def get_studies() -> Response:
 @api_route("/get-participant-ids/v1")
 @api_route("/get-users/v1")
 def get_participant_ids() -> Response:
-    """Patient ids of a study's participants."""
+    """A JSON list of the patient ids of a study's participants, sorted."""
     form = request.form.to_dict()
     require_well_formed_study(form)
     study = study_for(researcher_of(form), form, Capability.STUDY_VIEW)
@@ -73,7 +73,7 @@ def get_participant_ids() -> Response:
     return _json(list(ids))
 
 
-@api_route("/get-data/v1", methods=["GET", "POST"])  # a GET carries no fields, hence 400: clients know that
+@api_route("/get-data/v1", methods=["GET", "POST"])  # a GET has no fields and gets 400, which clients know
 def get_data() -> Response:
     """A streamed zip of chunks and a registry (DATA-20 to DATA-26)."""
     form = request.form.to_dict()

@@ -1,4 +1,4 @@
-"""The zip of a get-data request, made while it is sent: memory does not grow with its size (DATA-21)."""
+"""The zip file of a get-data request, made while it is sent, so that memory does not grow with its size (DATA-21)."""
 
 import json
 import logging
@@ -24,7 +24,7 @@ from core.storage import ObjectMissing, ObjectStore, SealedStore
 FETCHERS = 4
 MOST_AHEAD = 16
 MOST_BYTES_AHEAD = 4 << 20
-SPOOL_BYTES = 1 << 20  # kept in memory, of what is larger only in a file
+SPOOL_BYTES = 1 << 20  # of one file in memory; larger ones go to disk
 log = logging.getLogger(__name__)
 
 
@@ -33,7 +33,7 @@ Contents = bytes | Iterable[bytes] | Exception
 
 @dataclass(frozen=True)
 class ZipDownload:
-    """One request's download. `record_id` is its row in `data_access_records`, completed at the end."""
+    """One download. `record_id` is its row in `data_access_records`, which gets the size and end time at the end."""
 
     engine: sa.Engine
     store: ObjectStore
@@ -46,13 +46,13 @@ class ZipDownload:
     sealed: SealedStore = field(init=False)
 
     def __post_init__(self) -> None:
-        """Reads the study's key while the request's session is there: the stream outlives it."""
+        """Reads the study's key now: the stream goes on after the request's database session is closed."""
         object.__setattr__(self, "sealed", SealedStore(self.store, self.study, self.settings))
 
     def stream(self) -> Iterator[bytes]:
-        """The zip's bytes: stored members, then `problems.json` if there is need, then `registry`.
+        """The bytes of the zip: its uncompressed members, `problems.json` if objects were missing, then `registry`.
 
-        When the client goes away the generator is closed: fetchers end, the connection goes back.
+        If the client disconnects, the generator is closed, which stops the threads and returns the connection.
         """
         sent = 0
         try:
@@ -93,10 +93,10 @@ class ZipDownload:
             yield from archive.finalize()
 
     def _fetched(self, found: Iterator[Member]) -> Iterator[tuple[Member, Contents]]:
-        """Members in order with their contents: small ones fetched a few ahead by threads, large ones at their turn."""
+        """Members with their contents, in order. Threads read small members ahead; large ones are read when needed."""
         sealed = self.sealed
         waiting: deque[tuple[Member, Future[Contents] | None]] = deque()
-        most = 1  # the first member is on its way before the others are begun (DATA-21)
+        most = 1  # send the first member before reading ahead (DATA-21)
         with ThreadPoolExecutor(FETCHERS) as pool:
             try:
                 for member in found:
@@ -136,7 +136,7 @@ def _read(store: SealedStore, member: Member) -> Contents:
 
 
 def _open(store: SealedStore, member: Member) -> Contents:
-    """A large member's contents, read through to the end before the zip takes them: a damaged one must not break it."""
+    """Reads a large member to its end before the zip takes it: a damaged object must not break the zip."""
     file = SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115  closed at the end of reading
     try:
         for piece in store.open(member.path, member.seal)[0]:

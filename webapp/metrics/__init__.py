@@ -1,4 +1,4 @@
-"""`/metrics` for Prometheus: what the web's processes count, and what the database knows of all others (OPS-32)."""
+"""`/metrics` for Prometheus: counts of the web processes, and figures of all work from the database (OPS-32)."""
 
 from webapp.metrics.views import init_metrics
 

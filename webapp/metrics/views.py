@@ -1,4 +1,4 @@
-"""`/metrics`: off unless a token or a network is configured, and open to these alone (OPS-32)."""
+"""`/metrics`: served only if a token or networks are configured, and only to requests from these (OPS-32)."""
 
 import fcntl
 import hmac
@@ -22,7 +22,7 @@ metrics_views = Blueprint("metrics", __name__)
 
 
 def init_metrics(app: Flask) -> None:
-    """Adds the endpoint, and counts what this application does from now on; needs its database."""
+    """Adds the endpoint and the hooks that count requests and connections. Call it after `db.init_app`."""
     app.register_blueprint(metrics_views)
     app.after_request(count_phone_request)
     with app.app_context():
@@ -31,7 +31,7 @@ def init_metrics(app: Flask) -> None:
 
 @metrics_views.get("/metrics")
 def metrics() -> Response:
-    """All figures as text; 404 where nothing is configured, 401 or 403 without the right to read them."""
+    """All figures in Prometheus' text format. 404 if nothing is configured, 401 or 403 without the right to read."""
     configured = settings()
     if not (configured.metrics_token or configured.networks_of_metrics):
         abort(404)
@@ -43,7 +43,7 @@ def metrics() -> Response:
 
 
 def has_token(configured: Settings) -> bool:
-    """Whether the request carries the token."""
+    """Whether the request carries the configured token."""
     if not configured.metrics_token:
         return False
     kind, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -52,7 +52,7 @@ def has_token(configured: Settings) -> bool:
 
 
 def is_in_network(configured: Settings) -> bool:
-    """Whether the request comes from a configured network: from the proxy's client, not from the proxy."""
+    """Whether the client's address is in a configured network. A proxy's own address does not count."""
     try:
         address = ip_address(request.remote_addr or "")
     except ValueError:
@@ -63,20 +63,20 @@ def is_in_network(configured: Settings) -> bool:
 
 
 def all_figures(folder: Path) -> bytes:
-    """The text. Where several processes serve, of all of them together, from the files under this folder."""
+    """All figures in Prometheus' text format. With several web processes: their sums, from the files in this folder."""
     registry = CollectorRegistry()
     registry.register(WorkFigures())
     if values.ValueClass is values.MutexValue:
         registry.register(OWN_COUNTS)
         return generate_latest(registry)
     registry.register(MultiProcessCollector(None, str(folder)))
-    with _files_kept_as_they_are(folder):
+    with _merging_forbidden(folder):
         return generate_latest(registry)
 
 
 @contextmanager
-def _files_kept_as_they_are(folder: Path) -> Iterator[None]:
-    """While files are read, none of an ended process moves to another: its counts would be missed, or read twice."""
+def _merging_forbidden(folder: Path) -> Iterator[None]:
+    """Holds a shared lock: if files of ended processes were merged while read, counts would be lost or doubled."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)

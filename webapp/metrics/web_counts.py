@@ -1,6 +1,6 @@
-"""What the web server's processes count, in memory, or in files that all of them share (`ops/shared_counts.py`).
+"""Counts of the web processes, in memory or in files that all processes share (`ops/shared_counts.py`).
 
-Counting is a few additions: the time of a phone's request is not spent here.
+Counting costs a few additions, so it does not slow down phones' requests.
 """
 
 import time
@@ -48,7 +48,7 @@ pool_checked_out = Gauge(
 
 
 def count_phone_request(response: Response) -> Response:
-    """Counts the answer to a phone; requests of other blueprints are not counted."""
+    """Counts an answer to a phone and returns it. Requests of other blueprints are not counted."""
     if request.blueprint == "phone":
         status = str(response.status_code)
         phone_requests.labels((request.endpoint or "").removeprefix("phone."), status).inc()
@@ -61,16 +61,16 @@ def count_phone_request(response: Response) -> Response:
 
 
 def kind_of(response: Response) -> str:
-    """What an upload came to, in a few words; by its status where it did not come to an outcome."""
+    """The label of an upload: its outcome, or a text for its status if it ended before it had an outcome."""
     outcome: str | None = g.pop("upload_outcome", None)
     return outcome or ANSWERS_BY_STATUS.get(response.status_code, "other")
 
 
 def watch_pool(engine: sa.Engine) -> None:
-    """Keeps the figures of the engine's pool true."""
+    """Updates the gauges of the engine's connection pool at every checkout and check-in."""
 
     def checked_out(*, is_coming_back: bool) -> None:
-        if isinstance(engine.pool, sa.QueuePool):  # a connection that comes back is still counted by the pool
+        if isinstance(engine.pool, sa.QueuePool):  # at check-in the pool still counts the returning connection
             pool_checked_out.set(max(0, engine.pool.checkedout() - is_coming_back))
 
     if isinstance(engine.pool, sa.QueuePool):

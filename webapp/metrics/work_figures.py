@@ -1,4 +1,4 @@
-"""What the database knows of the work of all processes: queue, totals of work done, last run."""
+"""Figures about the work of all processes, from the database: queue, totals of work done, last run."""
 
 import logging
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ MOST_MS = 2000
 
 @dataclass(frozen=True)
 class Shown:
-    """How a tally is shown; its label holds the values of `labels`, separated by slashes.
+    """How a tally appears in `/metrics`. The tally's stored label holds the values of `labels`, separated by slashes.
 
-    Those in `always` are shown before any was counted, so that an alarm sees the first one.
+    Values in `always` are shown as 0 before the first count, so that an alarm notices the first one.
     """
 
     name: str
@@ -47,7 +47,7 @@ SHOWN = {
 
 
 class WorkFigures(Collector):
-    """Asks the database at each collection. One that does not answer in time leaves `beiwe_database_up` 0 alone."""
+    """Reads the database at each collection. If it does not answer in time, yields only `beiwe_database_up` 0."""
 
     def collect(self) -> Iterator[Metric]:
         try:
@@ -62,7 +62,7 @@ class WorkFigures(Collector):
 
 
 def read_figures() -> list[Metric]:
-    """All of them. Raises the database's errors, also where it takes longer than two seconds."""
+    """Reads all figures. Raises SQLAlchemyError, also if a statement takes longer than two seconds."""
     session = db.session()
     session.execute(sa.text(f"SET LOCAL statement_timeout = {MOST_MS}"))
     counts = sa.select(QueuedUpload.state, sa.func.count()).group_by(QueuedUpload.state)

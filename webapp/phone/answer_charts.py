@@ -1,4 +1,4 @@
-"""Drawing answers: where points and lines of a small chart go, in the units of its view box, 320 by 140 (PHONE-62)."""
+"""Charts of survey answers: coordinates of points and lines in an SVG view box of 320 by 140 units (PHONE-62)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,12 +8,12 @@ from itertools import groupby
 from core.phones.survey_answers import Answer, AnswerFile
 
 LEFT, RIGHT, TOP, BOTTOM = 50, 300, 20, 100
-ABOVE, BELOW = -8, 16  # where the number stands, from its point
+ABOVE, BELOW = -8, 16  # distance of a number's text from its point
 
 
 @dataclass(frozen=True)
 class Point:
-    """One answering of a question; all but `at` and `x` is None where no number was answered."""
+    """One answer to a question. `y`, `value` and `value_y` are None if it was not a number."""
 
     at: datetime
     x: float
@@ -24,7 +24,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Chart:
-    """A question over time. `lines` are runs of neighbouring points that have numbers; `low`, `high` its scale."""
+    """The answers to one question over time. `low` and `high` are the ends of its scale, as texts."""
 
     question: str
     points: list[Point]
@@ -37,14 +37,14 @@ class Chart:
 
     @property
     def lines(self) -> list[str]:
-        """Each run as the `points` of a polyline."""
+        """One `points` attribute of an SVG polyline for each run of neighbouring points that have numbers."""
         runs = (list(run) for has_number, run in groupby(self.points, lambda p: p.y is not None) if has_number)
         return [" ".join(f"{p.x:g},{p.y:g}" for p in run) for run in runs if len(run) > 1]
 
 
 @dataclass(frozen=True)
 class SurveyCharts:
-    """The charts of a survey: one for each question that was ever answered with a number."""
+    """The charts of one survey: one for each question with at least one number as answer."""
 
     name: str
     times_answered: int
@@ -52,7 +52,7 @@ class SurveyCharts:
 
 
 def charts_of(files: Sequence[AnswerFile]) -> list[SurveyCharts]:
-    """Charts by survey, in the order in which surveys come; files that were not read take no part."""
+    """Charts by survey, in the order of `files`, which are grouped by survey. Files that were not read are left out."""
     readable = [file for file in files if file.answers is not None]
     return [_survey(list(group)) for _, group in groupby(readable, lambda file: file.survey_id)]
 
@@ -60,7 +60,7 @@ def charts_of(files: Sequence[AnswerFile]) -> list[SurveyCharts]:
 def _survey(files: list[AnswerFile]) -> SurveyCharts:
     files.sort(key=lambda file: file.answered_at)
     answers = [{answer.question_id: answer for answer in file.answers or ()} for file in files]
-    # In the order of the newest file, which asks what the survey asks now.
+    # The newest file has the current order of the questions.
     questions = dict.fromkeys(question for row in reversed(answers) for question in row)
     charts = []
     for question in questions:
@@ -84,7 +84,7 @@ def _chart(row: list[Answer | None], times: list[datetime]) -> Chart:
 
 
 def _value_y(points: list[Point], place: int) -> float | None:
-    """Above the point; below it in a valley, where the lines to its neighbours would run through the number."""
+    """Where the number's text goes: above the point, or below it in a valley, where lines would cross the text."""
     y = points[place].y
     if y is None:
         return None
@@ -94,7 +94,7 @@ def _value_y(points: list[Point], place: int) -> float | None:
 
 
 def _scale(row: list[Answer | None]) -> tuple[float, float]:
-    """From the slider's limits where it has some, else from the numbers; never empty."""
+    """The lowest and highest value of the axis, which differ: from the slider's limits and the numbers."""
     numbers = [answer.number for answer in row if answer and answer.number is not None]
     limits = [limit for answer in row if answer and answer.limits for limit in answer.limits]
     low, high = min(numbers + limits), max(numbers + limits)

@@ -1,4 +1,4 @@
-"""Answers to phones: JSON in ASCII, or a short text (PHONE-11)."""
+"""Answers to phones: ASCII JSON, or a short text (PHONE-11)."""
 
 import json
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ class Answer:
 
 
 def json_answer(value: Any) -> Response:
-    """ASCII with a charset: iOS decodes by the header, and Latin-1 without one (PHONE-11)."""
+    """ASCII JSON with a charset: iOS decodes by that header, and as Latin-1 if it is missing (PHONE-11)."""
     return Response(json.dumps(value, ensure_ascii=True), content_type="application/json; charset=utf-8")
 
 
 def text_answer(answer: Answer) -> Response:
-    """The answer; a 503 says when to come back."""
+    """A plain-text response; a 503 gets `Retry-After`."""
     response = Response(answer.text, status=answer.status, content_type="text/plain; charset=utf-8")
     if answer.status == 503:
         response.headers["Retry-After"] = RETRY_AFTER_SECONDS

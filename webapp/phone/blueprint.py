@@ -1,4 +1,4 @@
-"""The blueprint of the phones' endpoints: routes, authentication, and the answers to errors (PHONE-1 to PHONE-20)."""
+"""The blueprint of the phones' endpoints: routes, authentication and error handlers (PHONE-1 to PHONE-20)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,25 +29,25 @@ from webapp.serving.arriving import NotTaken
 from webapp.stores import private_keys, sealed_store
 
 phone = Blueprint("phone", __name__)
-METHODS = ["GET", "POST"]  # a GET has no form, and is refused as such (PHONE-6)
-STORE_SECONDS = 12  # of a request, whatever it asks of the store: a phone waits 15 s for its answer (STORE-8, PHONE-13)
+METHODS = ["GET", "POST"]  # a GET has no form, so authentication refuses it (PHONE-6)
+STORE_SECONDS = 12  # for all store calls of a request: a phone waits 15 s for its answer (STORE-8, PHONE-13)
 
 
 class TooMuchAtOnce(Exception):
-    """More large uploads at once than the server has room for; the phone keeps its file and comes back."""
+    """The server handles too many large uploads already. The phone keeps its file and tries again."""
 
 
 def phone_route(path: str, *, methods: Sequence[str] = METHODS) -> Callable[..., Any]:
-    """Registers an endpoint under `path` and, for iOS, under `path/ios` (PHONE-2); slashes are left to the URL map."""
+    """Registers an endpoint under `path` and, for iOS, `path/ios` (PHONE-2). Its store calls share a time limit."""
 
     def register(view: Callable[[], Any]) -> Callable[[], Any]:
         @wraps(view)
-        def in_time() -> Any:
+        def view_with_time_limit() -> Any:
             with store_time_limited_to(STORE_SECONDS):
                 return view()
 
         for rule in (path, f"{path}/ios"):
-            phone.add_url_rule(rule, view_func=in_time, methods=methods)
+            phone.add_url_rule(rule, view_func=view_with_time_limit, methods=methods)
         return view
 
     return register
@@ -55,7 +55,10 @@ def phone_route(path: str, *, methods: Sequence[str] = METHODS) -> Callable[...,
 
 @phone.before_request
 def refuse_early() -> None:
-    """405 for what no app sends, `HEAD` and `OPTIONS` included; and what was decided before the body was whole."""
+    """Raises MethodNotAllowed (405), also for `HEAD` and `OPTIONS`, and what the server decided while the body arrived.
+
+    Raises Refused for an unknown sender, TooMuchAtOnce where there was no room for the body.
+    """
     if request.method not in METHODS:
         raise MethodNotAllowed(METHODS)
     match not_taken():
@@ -66,25 +69,35 @@ def refuse_early() -> None:
 
 
 def admitted(activity: str) -> tuple[Participant, PhoneForm]:
-    """Who asks at the minimal level, with the moment noted in this column of the activity; the caller commits."""
+    """The participant and the form of this request, authenticated at the minimal level.
+
+    `activity` names the column of the participant's activity that gets the time. Raises Refused, TooManyRequests. The
+    caller commits.
+    """
     form = read_phone_form(request)
     return admitted_with(form.fields, activity), form
 
 
 def admitted_with(fields: Mapping[str, str], activity: str) -> Participant:
-    """The participant that these form fields name, at the minimal level; the caller commits."""
+    """The participant that these form fields name, authenticated at the minimal level.
+
+    Raises Refused, TooManyRequests. The caller commits.
+    """
     if not is_within(REQUESTS, fields.get("patient_id", "")):
         if not has_right_password(known_participant(db.session(), fields), fields):
             raise TooManyRequests
         db.session.commit()
     at = now()
     participant = admit(db.session(), fields, activity, at)
-    _note(participant, fields, at)
+    _record_request(participant, fields, at)
     return participant
 
 
 def authenticated(level: Level) -> tuple[Participant, PhoneForm]:
-    """Who asks at a level where the password counts; the caller commits."""
+    """The participant and the form of this request, authenticated at a level that checks the password.
+
+    Raises Refused, TooManyRequests after too many wrong passwords. The caller commits.
+    """
     form, at = read_phone_form(request), now()
     try:
         participant = authenticate(db.session(), form.fields, level, at)
@@ -92,11 +105,11 @@ def authenticated(level: Level) -> tuple[Participant, PhoneForm]:
         if not is_within(WRONG_PASSWORDS, form.fields.get("patient_id", "")):
             raise TooManyRequests from None
         raise
-    _note(participant, form.fields, at)
+    _record_request(participant, form.fields, at)
     return participant, form
 
 
-def _note(participant: Participant, fields: Mapping[str, str], at: datetime) -> None:
+def _record_request(participant: Participant, fields: Mapping[str, str], at: datetime) -> None:
     g.participant, g.study = participant, participant.study  # for the log
     remember_reports(db.session(), participant, fields, request.path, at)
 
@@ -106,7 +119,7 @@ def upload_context(participant: Participant) -> UploadContext:
 
 
 def request_platform() -> Platform:
-    """The platform of the request: iOS if the path's last four characters hold `ios` (PHONE-5)."""
+    """The platform of the request: iOS if the last four characters of the path contain `ios` (PHONE-5)."""
     return Platform.IOS if "ios" in request.path[-4:].lower() else Platform.ANDROID
 
 
@@ -116,7 +129,7 @@ def now() -> datetime:
 
 @phone.errorhandler(Refused)
 def refused(_: Refused) -> Response:
-    """403, and 401 to iOS (PHONE-20); what authentication changed is rolled back."""
+    """403, or 401 to iOS (PHONE-20). Changes made during authentication are rolled back."""
     db.session.rollback()
     return Response(status=401 if request_platform() is Platform.IOS else 403)
 
@@ -131,7 +144,7 @@ def too_many_requests(_: TooManyRequests) -> Response:
 
 @phone.errorhandler(BodyTooLarge)
 def too_large(_: BodyTooLarge) -> Response:
-    """No app sends so much but in an upload, which answers by itself."""
+    """413. Not used for uploads, whose view handles this error itself."""
     return text_answer(ANSWERS[UploadOutcome.TOO_LARGE])
 
 
@@ -143,7 +156,7 @@ def too_large(_: BodyTooLarge) -> Response:
 @phone.errorhandler(InterfaceError)
 @phone.errorhandler(TimeoutError)
 def keep_your_file(error: Exception) -> Response:
-    """Store, database or disk fail, or have no room: the phone keeps its file and comes back (PHONE-64 row 12)."""
+    """503 if store, database or disk fail or are full: the phone keeps its file and tries again (PHONE-64 row 12)."""
     db.session.rollback()
     current_app.logger.error("phone request not served: %s", type(error).__name__, exc_info=error)
     if isinstance(error, SealBroken):

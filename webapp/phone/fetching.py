@@ -13,7 +13,7 @@ from webapp.phone.blueprint import admitted, now, phone, phone_route
 
 @phone_route("/get_latest_device_settings")
 def get_latest_device_settings() -> Response:
-    """PHONE-41, PHONE-42: every key, always."""
+    """All app settings of the study as JSON; every key is always present (PHONE-41, PHONE-42)."""
     participant, _ = admitted("last_settings_at")
     settings = settings_of(participant).for_phones()
     db.session.commit()
@@ -22,9 +22,9 @@ def get_latest_device_settings() -> Response:
 
 @phone_route("/download_surveys")
 def download_surveys() -> Response:
-    """PHONE-44 to PHONE-57. A survey that is left out is deleted on the phone, so all or nothing (PHONE-45).
+    """The study's surveys as JSON (PHONE-44 to PHONE-57), always all: phones delete a missing survey (PHONE-45).
 
-    That the phone asked is noted also when a survey turns out to be unreadable.
+    The time of the request is committed before the surveys are read, so it is kept if one is unreadable (503).
     """
     participant, _ = admitted("last_surveys_at")
     surveys = surveys_for_phones(db.session(), participant.study_id)
@@ -54,6 +54,6 @@ def settings_of(participant: Participant) -> AppSettings:
 
 @phone.errorhandler(UnreadableSurvey)
 def keep_your_surveys(error: UnreadableSurvey) -> Response:
-    """503: the phone keeps the surveys that it has and asks again (PHONE-45)."""
+    """503: the phone keeps its surveys and asks again later (PHONE-45)."""
     current_app.logger.error("surveys not served: %s", error)
     return Response(status=503, headers={"Retry-After": RETRY_AFTER_SECONDS})

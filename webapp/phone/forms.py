@@ -1,4 +1,4 @@
-"""Reading what phones post (PHONE-7 to PHONE-10): iOS percent-encodes or sends parts, Android encodes nothing."""
+"""Parses form bodies of phones (PHONE-7 to PHONE-10). iOS encodes them or uses multipart; Android encodes nothing."""
 
 import mmap
 import re
@@ -17,19 +17,19 @@ from webapp.form_bodies import TooManyFields, decode_percent, split_fields
 from webapp.multipart import parse_multipart
 from webapp.phone.spool import PIECE_BYTES, contents_of, pieces_of, spool_file, spooled
 
-# Larger bodies go to disk while they come in, so that a slow phone holds no memory.
+# Larger bodies go to disk while they arrive, so that a slow phone uses no memory.
 MOST_BYTES_IN_MEMORY = 4 << 20
-# A large body's fields stand in front of its file, within this.
+# The fields of a large body come before its file, within this many bytes.
 HEAD_BYTES = 1 << 20
-# What no app sends is read too, within bounds: a percent-encoded file, and parts of any sort.
+# Limits for bodies that no app sends but that are read too: a percent-encoded file, and any kind of multipart body.
 MOST_ENCODED_BYTES = 128 << 20
 MOST_FIELDS, MOST_PARTS, MOST_PART_BYTES = 200, 50, 2 << 20
-# A field `file` at the very start or behind another; in an Android upload it is the last one.
+# A field `file` at the start of the body or after another field. In an Android upload it is the last field.
 _FILE_FIELD = re.compile(rb"(?:^|&)file=")
 
 
 class BodyTooLarge(Exception):
-    """A body beyond the limit, of which only the head was read; `fields` are those that stand in front of the file."""
+    """A body above the limit, of which only the beginning was read. `fields` are those before the file."""
 
     def __init__(self, fields: dict[str, str], size_bytes: int) -> None:
         super().__init__()
@@ -39,9 +39,9 @@ class BodyTooLarge(Exception):
 
 @dataclass(frozen=True)
 class PhoneForm:
-    """A phone's fields as text (the last of a repeated name wins), and the uploaded file's bytes or None.
+    """A phone's fields as text (of a repeated name the last), and the bytes of the uploaded file, or None.
 
-    No field holds a NUL, which no text column can take (MODEL-7).
+    NUL characters are removed from fields, since PostgreSQL cannot store them (MODEL-7).
     """
 
     fields: dict[str, str]
@@ -49,10 +49,10 @@ class PhoneForm:
 
 
 def read_phone_form(request: Request) -> PhoneForm:
-    """The form of a phone's request, whatever its shape. A file part wins over a field `file`.
+    """Parses the form of a phone's request, of any content type. A file part wins over a field `file`.
 
-    Raises BodyTooLarge where the body says that it is, what Werkzeug raises for one that turns out to be (413) or that
-    broke off (400), and OSError where the disk cannot take it.
+    Raises BodyTooLarge if `Content-Length` is above the limit, Werkzeug's errors for a body that is larger than it says
+    (413) or incomplete (400), and OSError if the disk is full.
     """
     length, limit = request.content_length or 0, request.max_content_length
     if limit is not None and length > limit:
@@ -104,14 +104,14 @@ def _spooled_form(request: Request) -> PhoneForm:
 
 
 class _Parts(MultiPartParser):
-    """Reads texts as Latin-1, from which their bytes can be had back whatever they are."""
+    """Decodes texts as Latin-1, so that `encode("latin-1")` gives back the original bytes."""
 
     def get_part_charset(self, headers: Headers) -> str:
         return "latin-1"
 
 
 def _parts(request: Request, stream: IO[bytes], make_file: Callable[[], IO[bytes]]) -> PhoneForm:
-    """A body of parts of any sort, whose file goes to where `make_file` says as it comes in."""
+    """Parses any multipart body. The file part is written to the file that `make_file` returns."""
     made: list[IO[bytes]] = []
 
     def new_file(*_: Any, **__: Any) -> IO[bytes]:
@@ -127,7 +127,7 @@ def _parts(request: Request, stream: IO[bytes], make_file: Callable[[], IO[bytes
         text = texts.pop("file", None)
         fields = {name: value.decode("utf-8", "replace") for name, value in texts.items()}
         return PhoneForm(fields, contents_of(made[0]) if "file" in files else text)
-    except ValueError:  # no parts in it that could be told apart
+    except ValueError:  # not a valid multipart body
         return PhoneForm({}, None)
     finally:
         for file in made:
@@ -135,7 +135,7 @@ def _parts(request: Request, stream: IO[bytes], make_file: Callable[[], IO[bytes
 
 
 def _form_of_head(request: Request, head: bytes) -> PhoneForm:
-    """What the beginning of a body tells."""
+    """The fields that the beginning of a body contains."""
     if not _is_multipart(request):
         return parse_urlencoded(head)
     closed = head + f"\r\n--{_boundary(request)}--\r\n".encode()
@@ -144,9 +144,9 @@ def _form_of_head(request: Request, head: bytes) -> PhoneForm:
 
 
 def parse_urlencoded(body: bytes) -> PhoneForm:
-    """Fields of a form body as bytes, so that damage inside the file harms nothing else (PHONE-8, PHONE-9).
+    """Parses an urlencoded body. It works on bytes, so that damage in the file does not harm the fields (PHONE-8, 9).
 
-    The file reaches to the body's end, as Android writes it, unless it is percent-encoded, as form libraries do.
+    The file reaches to the end of the body, as Android writes it, unless it is percent-encoded, as form libraries do.
     """
     match = _FILE_FIELD.search(body)
     if match is None:

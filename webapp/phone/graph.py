@@ -17,7 +17,10 @@ READING_SECONDS = 6
 
 @phone_route("/graph")
 def graph() -> ResponseReturnValue:
-    """PHONE-62. Stands alone: no sign-in, no cookie, no script. No transaction is open while files are read."""
+    """A page of charts of the participant's own answers (PHONE-62), without sign-in, cookie or script.
+
+    No transaction is open while files are read.
+    """
     participant, _ = authenticated(Level.FULL)
     files = newest_answer_files(db.session(), participant.id, now())
     db.session.commit()

@@ -1,4 +1,4 @@
-"""Signs of life (PHONE-59)."""
+"""Heartbeats: requests by which a phone shows that the app still runs (PHONE-59)."""
 
 from flask import Response
 from sqlalchemy.dialects.postgresql import insert
@@ -12,7 +12,7 @@ MOST_MESSAGE_CHARACTERS = 10_000
 
 @phone_route("/mobile-heartbeat")
 def mobile_heartbeat() -> Response:
-    """PHONE-59."""
+    """Stores a heartbeat and its message, cut to 10,000 characters (PHONE-59)."""
     participant, form = admitted("last_heartbeat_at")
     db.session.execute(
         insert(Heartbeat).values(

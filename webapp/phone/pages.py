@@ -1,4 +1,4 @@
-"""Addresses that study staff hand out: the Android app and the privacy policy (PORTAL-280). Open to everybody."""
+"""Public addresses that study staff give to participants: the Android app and the privacy policy (PORTAL-280)."""
 
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -13,7 +13,7 @@ phone_pages = Blueprint("phone_pages", __name__)
 
 @phone_pages.get("/download")
 def download() -> ResponseReturnValue:
-    """To DOWNLOADABLE_APK_URL, each time under another address, so that no cache gives an old app (PORTAL-280)."""
+    """Redirects to DOWNLOADABLE_APK_URL with a new query each time, so that caches return no old app (PORTAL-280)."""
     address = settings().downloadable_apk_url
     if not address:
         return _not_set("There is no app to download here", "Where to find the app, your study staff can tell.")
@@ -24,7 +24,7 @@ def download() -> ResponseReturnValue:
 
 @phone_pages.get("/privacy_policy")
 def privacy_policy() -> ResponseReturnValue:
-    """To PRIVACY_POLICY_URL (PORTAL-280)."""
+    """Redirects to PRIVACY_POLICY_URL (PORTAL-280)."""
     address = settings().privacy_policy_url
     if not address:
         return _not_set("There is no privacy policy here", "Your study staff can give you the one that holds for you.")

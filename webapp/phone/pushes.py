@@ -1,4 +1,4 @@
-"""Push tokens, and pushes that a phone asks for itself (PHONE-60, PHONE-61)."""
+"""Push tokens, and push notifications that a phone requests for itself (PHONE-60, PHONE-61)."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ from webapp.phone.answers import RETRY_AFTER_SECONDS, Answer, text_answer
 from webapp.phone.blueprint import admitted, authenticated, now, phone_route
 from webapp.stores import settings
 
-# What can be mended at this end is 400, a service that refuses 502, one that may accept later 503; never a 500.
+# 400: phone or server must be set up first. 502: the push service refuses. 503: it may accept later. Never 500.
 STATUSES = {
     Fate.NO_TOKEN: 400,
     Fate.NOT_CONFIGURED: 400,
@@ -30,12 +30,12 @@ STATUSES = {
 
 
 class NothingToSend(Exception):
-    """There is nothing to push, or nobody knows in which form; the message says why."""
+    """There is nothing to push; the message says why."""
 
 
 @phone_route("/set_fcm_token", methods=["POST"])
 def set_fcm_token() -> Response:
-    """PHONE-60: 204 whatever the token."""
+    """Stores the phone's push token; 204 for any token (PHONE-60)."""
     participant, form = admitted("last_set_push_token_at")
     take_push_tokens(db.session(), participant, form.fields, now())
     db.session.commit()
@@ -44,13 +44,13 @@ def set_fcm_token() -> Response:
 
 @phone_route("/test_notification", methods=["POST"])
 def test_notification() -> Response:
-    """PHONE-61: a greeting."""
+    """Sends a test notification to the phone (PHONE-61)."""
     return _push(lambda participant, platform: fake_message(platform))
 
 
 @phone_route("/send_survey_notification", methods=["POST"])
 def send_survey_notification() -> Response:
-    """PHONE-61: up to four of the study's surveys, as if they were due."""
+    """Sends notifications of up to four of the study's surveys, as if they were due (PHONE-61)."""
     return _push(_surveys_now)
 
 
@@ -62,7 +62,10 @@ def _surveys_now(participant: Participant, platform: Platform) -> Message:
 
 
 def _push(message_for: Callable[[Participant, Platform], Message]) -> Response:
-    """Sends the message to the phone that asks; no transaction is open meanwhile (PHONE-17). 204, or a reason."""
+    """Sends the message to the requesting phone; 204, or another status with a reason.
+
+    No transaction is open while it is sent (PHONE-17).
+    """
     participant, _ = authenticated(Level.FULL)
     db.session.commit()
     route = route_to(db.session(), participant.id, settings().fcm_url)

@@ -1,4 +1,4 @@
-"""Registering a phone, and new passwords (PHONE-31 to PHONE-39, PHONE-58)."""
+"""Registration of phones, and new passwords (PHONE-31 to PHONE-39, PHONE-58)."""
 
 from flask import Response
 
@@ -18,9 +18,9 @@ from webapp.stores import sealed_store
 
 @phone_route("/register_user")
 def register_user() -> Response:
-    """PHONE-31 to PHONE-38."""
+    """Registers the phone; JSON with its public key, app settings, Firebase files and study (PHONE-31 to PHONE-38)."""
     participant, form = authenticated(Level.REGISTRATION)
-    # What can fail comes first: a phone that has registered has a new password, and must hear of it.
+    # Everything that can fail comes first: registering changes the password, so the phone must get the answer.
     key = sealed_store(participant.study).read(public_key_path(participant.study.object_id, participant.patient_id))[0]
     answer = {
         "client_public_key": client_public_key(key),
@@ -35,7 +35,7 @@ def register_user() -> Response:
 
 @phone_route("/set_password")
 def set_password() -> Response:
-    """PHONE-58: the new password comes in plain and is hashed here (PHONE-27)."""
+    """Stores a new password (PHONE-58), which arrives in plain text and is hashed here (PHONE-27). 400 without one."""
     participant, form = authenticated(Level.FULL)
     participant.activity.last_set_password_at = at = now()
     if "new_password" not in form.fields:

@@ -1,4 +1,7 @@
-"""Large bodies on disk instead of in memory (PHONE-10): files as phones encrypted them, gone when they are closed."""
+"""Keeps large bodies on disk instead of in memory (PHONE-10), in nameless files that vanish when they are closed.
+
+The files hold what phones sent, which the phones encrypted.
+"""
 
 import mmap
 import tempfile
@@ -12,14 +15,14 @@ PIECE_BYTES = 1 << 18
 
 
 def spool_file() -> IO[bytes]:
-    """A nameless file under VAR_DIR, which a crash does not leave behind."""
+    """A new nameless file under VAR_DIR. The system deletes it when it is closed, also after a crash."""
     folder = settings().var_dir / "spool"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return tempfile.TemporaryFile(dir=folder)
 
 
 def spooled(pieces: Iterator[bytes]) -> mmap.mmap | bytes:
-    """The bytes of all pieces, as memory that the disk holds."""
+    """Writes all pieces to disk and returns their bytes, mapped from there into memory."""
     with spool_file() as file:
         for piece in pieces:
             file.write(piece)
@@ -27,7 +30,7 @@ def spooled(pieces: Iterator[bytes]) -> mmap.mmap | bytes:
 
 
 def contents_of(file: IO[bytes]) -> mmap.mmap | bytes:
-    """What is in a file, which may be closed and deleted meanwhile."""
+    """The bytes of a file. They stay readable after the file is closed."""
     if isinstance(file, BytesIO):
         return file.getvalue()
     file.flush()

@@ -1,7 +1,7 @@
-"""What a phone is told of its upload (PHONE-63, PHONE-64).
+"""The answer to each outcome of an upload (PHONE-63, PHONE-64).
 
-A 200 lets it delete its copy; anything else makes it keep the file and come back. Only developers read the texts, which
-are those of the existing platform where it has one.
+After a 200 the phone deletes its file; after any other status it keeps the file and tries again. Only developers read
+the texts. They are the existing platform's where it has one.
 """
 
 from core.phones.upload_outcomes import UploadOutcome

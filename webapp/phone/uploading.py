@@ -18,15 +18,15 @@ from webapp.phone.blueprint import TooMuchAtOnce, admitted, now, phone_route, re
 from webapp.phone.forms import BodyTooLarge
 from webapp.phone.upload_answers import ANSWERS
 
-# A large file is in memory several times over while it is decrypted and sealed; here it is about its encrypted size.
+# Decrypting and sealing a large file needs several times its size in memory.
 LARGE_FILE_BYTES = 32 << 20
-LARGE_FILES_AT_ONCE = BoundedSemaphore(2)  # of this process
+LARGE_FILES_AT_ONCE = BoundedSemaphore(2)  # in each process
 WAIT_SECONDS = 5
 
 
 @phone_route("/upload")
 def upload() -> Response:
-    """PHONE-63 to PHONE-85. The first transaction ends before the file is looked at (PHONE-17)."""
+    """Accepts an uploaded file (PHONE-63 to PHONE-85). No transaction is open while it is decrypted (PHONE-17)."""
     try:
         participant, form = admitted("last_upload_at")
     except BodyTooLarge as body:
@@ -46,7 +46,7 @@ def upload() -> Response:
 
 
 def _answered(participant: Participant, file_name: str, size_bytes: int, outcome: UploadOutcome) -> Response:
-    """What the phone is told. A refusal is noted for the study, and the outcome for `/metrics`."""
+    """The answer for this outcome. Stores a refusal for the study's staff, and the outcome for `/metrics`."""
     g.upload_outcome, answer = outcome, ANSWERS[outcome]
     if outcome.refusal:
         note_refusal(db.session(), participant, file_name, size_bytes, outcome, answer.status, now())
@@ -54,9 +54,9 @@ def _answered(participant: Participant, file_name: str, size_bytes: int, outcome
 
 
 def _too_large(body: BodyTooLarge) -> Response:
-    """413, which the study gets to see: the phone will repeat it for ever (PHONE-10).
+    """413. The refusal is stored for the study's staff, because the phone repeats the upload for ever (PHONE-10).
 
-    Nothing else is written: the request has not come to its end (CLAR-10).
+    Nothing else is written, because the body was not read to its end (CLAR-10).
     """
     participant = known_participant(db.session(), body.fields)
     file_name = body.fields.get("file_name", "")
@@ -66,7 +66,7 @@ def _too_large(body: BodyTooLarge) -> Response:
 
 @contextmanager
 def _room_for(file: bytes | mmap.mmap | None) -> Iterator[None]:
-    """Lets a few large files at a time through. Raises TooMuchAtOnce."""
+    """Limits how many large files are handled at once. Raises TooMuchAtOnce after 5 seconds of waiting."""
     if file is None or len(file) < LARGE_FILE_BYTES:
         yield
         return

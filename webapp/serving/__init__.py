@@ -1,6 +1,6 @@
-"""How requests reach the application: gunicorn's worker, and what it asks of a body before it reads on.
+"""Our gunicorn worker, and its checks on bodies before it reads them whole.
 
-A thread is given a request only when the whole of it has arrived, so that a slow or silent client holds no thread, and
-the application never sees a body that broke off (PHONE-18). Threads are shared out by kind of request, so that nothing
-that researchers or strangers do takes the phones' share (CLAR-9, CLAR-73).
+A thread gets a request only when its whole body has arrived. A slow or silent client therefore blocks no thread, and
+the application never sees an incomplete body (PHONE-18). Each kind of request has its own threads, so that requests of
+researchers and strangers do not slow down phones (CLAR-9, CLAR-73).
 """

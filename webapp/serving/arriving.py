@@ -1,6 +1,6 @@
 """A request while it arrives: its head, then its body, in memory or on disk (PHONE-10, PHONE-18).
 
-Nothing here waits: the worker's event loop brings the bytes that are there.
+Nothing here blocks: the worker's event loop passes in the bytes that have arrived.
 """
 
 import io
@@ -14,18 +14,19 @@ from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 
 MOST_HEAD_BYTES = 64 << 10
-# So much of a body is taken from anybody; more only after a look at who sends (report row 29).
-UNSEEN_BYTES = 128 << 10
-# So much of a body that is not wanted is read, to tell whose it is (PHONE-10).
+# Bytes of a body that are read from any client; the rest is read only after the sender was checked.
+UNCHECKED_BYTES = 128 << 10
+# Bytes that are read of a body that is too large, to find out who sends it (PHONE-10).
 PROBED_BYTES = 1 << 20
-MEMORY_BYTES = UNSEEN_BYTES  # of one body; more is on disk, or strangers could fill the memory
+MEMORY_BYTES = UNCHECKED_BYTES  # of one body; the rest is on disk, so that strangers cannot fill the memory
 HEAD_SECONDS = 20.0
-BODY_SECONDS = 60.0  # to begin with, then LEAST_BYTES_PER_SECOND on average, and no silence that is as long
+# A body may take this long, plus the time it needs at LEAST_BYTES_PER_SECOND. A pause may be as long as this too.
+BODY_SECONDS = 60.0
 LEAST_BYTES_PER_SECOND = 1_024
 
 
 class NotTaken(Enum):
-    """Why the server reads no further in a body."""
+    """Why the server stopped reading a body."""
 
     TOO_LARGE = auto()
     SENDER_UNKNOWN = auto()
@@ -33,7 +34,7 @@ class NotTaken(Enum):
 
 
 class ArrivedBody:
-    """A request's body as WSGI input: a file of all its bytes, or, with `not_taken`, of its first ones only."""
+    """A request's body as WSGI input. With `not_taken` set, it holds only the first bytes."""
 
     def __init__(self, file: IO[bytes], length: int, not_taken: NotTaken | None) -> None:
         self.file = file
@@ -49,14 +50,14 @@ class ArrivedBody:
 
 
 class Parser(RequestParser):
-    """Gunicorn's parser over bytes that have arrived; it never waits for more."""
+    """Gunicorn's parser, applied to bytes that have arrived; it never waits for more."""
 
     def __init__(self, cfg: Any, address: Any) -> None:
         super().__init__(cfg, iter(()), address)
         self.parsed: Request | None = None
 
     def parse_head(self, head: bytes) -> Request:
-        """Parses a whole head. Raises gunicorn's errors for a malformed one, StopIteration after the last request."""
+        """Parses a complete head. Raises gunicorn's errors if it is malformed, StopIteration after the last request."""
         self.unreader.unread(head)
         request: Request = super().__next__()
         self.parsed = request
@@ -66,22 +67,22 @@ class Parser(RequestParser):
         return self.parsed
 
     def take_rest(self) -> bytes:
-        """Bytes behind what has been parsed."""
+        """The bytes that arrived after the parsed head."""
         rest: bytes = self.unreader.take_buffered()
         return rest
 
 
 class Progress(Enum):
-    """What an arriving request needs next."""
+    """What an arriving request needs next: more bytes, its head parsed, its sender checked, or nothing."""
 
     MORE = auto()
     HEAD_IS_THERE = auto()
-    LOOK = auto()
+    CHECK_SENDER = auto()
     COMPLETE = auto()
 
 
 class Arriving:
-    """One request. Feed it bytes with `add`; the moments are of a monotonic clock, in seconds."""
+    """One request that arrives through `add`. `now` is always the monotonic clock, in seconds."""
 
     def __init__(self, spool_folder: Path, now: float) -> None:
         self._spool_folder = spool_folder
@@ -91,12 +92,12 @@ class Arriving:
         self.length = self.received = 0
         self.not_taken: NotTaken | None = None
         self.rest = b""  # bytes of the next request
-        self.is_looked_at = False
+        self.is_sender_known = False
         self._wanted = 0
         self._body: IO[bytes] = io.BytesIO()
 
     def add(self, data: bytes, now: float) -> Progress:
-        """Takes bytes. Raises OSError where the disk has no room for a body."""
+        """Adds bytes of head or body and returns what is needed next. Raises OSError if the disk is full."""
         self.heard_at = now
         if self.request is None:
             searched = max(0, len(self.head) - 3)
@@ -106,14 +107,18 @@ class Arriving:
         return self._take(data)
 
     def begin_body(self, request: Request, first: bytes, most_bytes: int, now: float) -> Progress:
-        """Turns to the body of a parsed head, of which `first` has come with it; at most `most_bytes` are wanted."""
+        """Begins the body that belongs to a parsed head and returns what is needed next.
+
+        `first` are the bytes that arrived with the head. A body longer than `most_bytes` is marked TOO_LARGE, and only
+        its beginning is read. Raises OSError if the disk is full.
+        """
         self.request, self.began_at = request, now
         reader = request.body.reader
         self.length = reader.length if isinstance(reader, LengthReader) else 0
         self._wanted = self.length
         if self.length > most_bytes:
             self.not_taken, self._wanted = NotTaken.TOO_LARGE, min(self.length, PROBED_BYTES)
-        if self.length > UNSEEN_BYTES:
+        if self.length > UNCHECKED_BYTES:
             self._body = SpooledTemporaryFile(MEMORY_BYTES, dir=str(self._spool_folder))  # noqa: SIM115  closed with the request
         return self._take(first)
 
@@ -125,37 +130,37 @@ class Arriving:
         self.received += len(data)
         if self.received == self._wanted:
             return Progress.COMPLETE
-        if self.received >= UNSEEN_BYTES and not self.is_looked_at and self.not_taken is None:
-            return Progress.LOOK
+        if self.received >= UNCHECKED_BYTES and not self.is_sender_known and self.not_taken is None:
+            return Progress.CHECK_SENDER
         return Progress.MORE
 
     def first_bytes(self) -> bytes:
-        """The beginning of the body, to look at who sends."""
+        """The beginning of the body, which names the sender."""
         self._body.seek(0)
-        first = self._body.read(UNSEEN_BYTES)
+        first = self._body.read(UNCHECKED_BYTES)
         self._body.seek(0, io.SEEK_END)
         return first
 
     def go_on(self, now: float) -> None:
-        """Who sends may send the rest; the time of the look does not count."""
-        self.is_looked_at, self.heard_at = True, now
+        """Allows the sender to send the rest. The time of the check does not count as a pause."""
+        self.is_sender_known, self.heard_at = True, now
 
     def stop(self, reason: NotTaken) -> None:
-        """Nothing more of the body is taken."""
+        """Stops reading the body, for this reason."""
         self.not_taken = reason
 
     def is_too_slow(self, now: float) -> bool:
-        """Judged by the bytes that arrived."""
+        """Whether the head or the body took too long, or the client paused too long."""
         if self.request is None:
             return now - self.began_at > HEAD_SECONDS
         allowed = BODY_SECONDS + self.received / LEAST_BYTES_PER_SECOND
         return now - self.began_at > allowed or now - self.heard_at > BODY_SECONDS
 
     def body(self) -> ArrivedBody:
-        """What has arrived of the body, from its beginning."""
+        """The bytes of the body that have arrived, as WSGI input."""
         self._body.seek(0)
         return ArrivedBody(self._body, self.length, self.not_taken)
 
     def close(self) -> None:
-        """Lets go of the body."""
+        """Deletes the body from memory and disk."""
         self._body.close()

@@ -1,4 +1,4 @@
-"""What the worker asks before it reads a body: how much is wanted, and whether who sends may send it (OPS-4)."""
+"""Rules of the worker for bodies: how long they may be, and whether the sender may send a large one (OPS-4)."""
 
 import random
 import re
@@ -15,7 +15,7 @@ from werkzeug.http import parse_options_header
 from core.config import Settings
 from core.database import db
 from core.phones.authentication import is_known_phone
-from webapp.data_api.credentials import are_credentials_right, wrong_lately
+from webapp.data_api.credentials import are_credentials_right, recent_failures
 from webapp.form_bodies import fields_at_the_start
 from webapp.serving.lanes import Lane, lane_of, path_of
 from webapp.serving.limits import MOST_BYTES, most_body_bytes
@@ -26,7 +26,7 @@ _ACCESS_KEY = re.compile(rb"access_key\"?=?(?:\r\n\r\n)?([A-Za-z0-9+/%]{64,192})
 
 
 class BodyRules:
-    """The rules of one application, for the worker of `webapp.serving`."""
+    """The rules of one application, for `WholeRequestWorker`."""
 
     def __init__(self, app: Flask, settings: Settings) -> None:
         self._app = app
@@ -37,15 +37,18 @@ class BodyRules:
         self.spool_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def most_body_bytes(self, path: str) -> int:
-        """The longest body that a path takes."""
+        """The greatest length of a body at this path, in bytes."""
         return most_body_bytes(path, self._settings)
 
-    def needs_look(self, path: str) -> bool:
-        """Whether bodies may become so large that the sender is looked at before they are read whole."""
+    def needs_known_sender(self, path: str) -> bool:
+        """Whether bodies at this path may be so large that their sender is checked before they are read whole."""
         return self.most_body_bytes(path) > MOST_BYTES
 
     def may_send(self, request: Request, first: bytes) -> bool:
-        """Whether the beginning of a body names a sender who is known; only reads (CLAR-10). Raises what fails."""
+        """Whether the beginning of a body holds the id of a known phone, or right API credentials.
+
+        Writes nothing (CLAR-10). Raises SQLAlchemyError if the database fails.
+        """
         fields = fields_at_the_start(first, *_content_type(request.headers))
         is_phone = lane_of(path_of(request)) is Lane.PHONES
         asked = (is_phone, fields.get("patient_id" if is_phone else "access_key"), fields.get("secret_key"))
@@ -60,28 +63,31 @@ class BodyRules:
         return is_known
 
     def delay_seconds(self, request: Request, first: bytes, client: Any) -> float:
-        """How long a program's request waits, without a thread, before it is looked at: not at all, unless its address
-        had many wrong credentials lately and this request's key was not right lately. Nobody is refused (CLAR-11).
+        """How many seconds a data API request waits, without a thread, before it is served.
+
+        Not 0 only if its address recently sent many wrong credentials and these credentials were not recently right.
+        Delaying, not refusing, spares programs that share the address (CLAR-11).
         """
         if lane_of(path_of(request)) not in (Lane.PROGRAMS, Lane.DOWNLOADS):
             return 0.0
-        times = wrong_lately.times(forwarded_address(request.headers, client, self._settings.trusted_proxy_hops or 0))
+        address = forwarded_address(request.headers, client, self._settings.trusted_proxy_hops or 0)
+        times = recent_failures.times(address)
         if times <= WRONG_WITHOUT_DELAY:
             return 0.0
         fields = fields_at_the_start(first + b"&", *_content_type(request.headers))
         with self._lock:
             was_right = (False, fields.get("access_key"), fields.get("secret_key")) in self._known
-        # Spread out, so that they do not come back all at once.
+        # Random, so that delayed requests do not all continue at once.
         return 0.0 if was_right else min(MOST_DELAY_SECONDS, times / 3) * random.uniform(0.5, 1.0)
 
     def owner_of(self, request: Request, first: bytes, client: Any) -> Hashable:
-        """Whose turn a download is: the API key's that it names, else the address's."""
+        """The owner in whose turn a download runs: its API key, or the client's address if it names none."""
         key = _ACCESS_KEY.search(first)
         return key[1] if key else client[0] if isinstance(client, tuple) else client
 
 
 def forwarded_address(headers: Sequence[tuple[str, str]], client: Any, hops: int) -> str:
-    """The address that the outermost of so many proxies was asked from (CLAR-4)."""
+    """The client's address as the outermost of `hops` trusted proxies saw it; else the peer's own (CLAR-4)."""
     peer = str(client[0] if isinstance(client, tuple) else client)
     if not hops:
         return peer
@@ -90,7 +96,7 @@ def forwarded_address(headers: Sequence[tuple[str, str]], client: Any, hops: int
 
 
 def _content_type(headers: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    """The media type and the boundary between parts."""
+    """The media type, and the multipart boundary or an empty text."""
     value = next((value for name, value in headers if name == "CONTENT-TYPE"), "")
     media_type, parameters = parse_options_header(value)
     return media_type, parameters.get("boundary", "")

@@ -1,4 +1,4 @@
-"""Kinds of requests that have threads of their own, and how downloads take turns (CLAR-9, CLAR-73)."""
+"""Lanes: kinds of requests that have threads of their own; and the queue of downloads (CLAR-9, CLAR-73)."""
 
 import re
 from collections import Counter, deque
@@ -14,7 +14,7 @@ Job = TypeVar("Job")
 
 
 class Lane(Enum):
-    """A kind of request."""
+    """A kind of request that has its own threads."""
 
     PROBES = auto()
     PHONES = auto()
@@ -23,12 +23,12 @@ class Lane(Enum):
     DOWNLOADS = auto()
 
 
-# How many threads a process has for each; phones have WEB_THREADS.
+# Threads of each lane in one process; phones have WEB_THREADS.
 THREADS = {Lane.PROBES: 1, Lane.PORTAL: 4, Lane.PROGRAMS: 2, Lane.DOWNLOADS: 4}
 
 
 def threads_of_a_process(phones: int) -> int:
-    """All threads that run the application in a process, of which phones have so many."""
+    """How many threads run the application in one process, `phones` of them for phones."""
     return phones + sum(THREADS.values())
 
 
@@ -42,12 +42,12 @@ _PROBES = re.compile(r"/+healthz/?")
 
 
 def path_of(request: Request) -> str:
-    """The path that the application will go by: without escapes, of which `/uplo%61d` has one."""
+    """The decoded path, as the application will see it: `/uplo%61d` becomes `/upload`."""
     return unquote(request.path)
 
 
 def lane_of(path: str) -> Lane:
-    """The lane of a decoded path; what is not known belongs to the portal, which answers it."""
+    """The lane of a decoded path. Unknown paths belong to the portal, which answers them with its error page."""
     for lane, pattern in (
         (Lane.PHONES, _PHONES),
         (Lane.DOWNLOADS, _DOWNLOADS),
@@ -61,9 +61,9 @@ def lane_of(path: str) -> Lane:
 
 @dataclass
 class FairQueue(Generic[Job]):
-    """Jobs that wait for their turn. `most` run at once, of one owner `most_each`; owners take turns.
+    """A queue in which owners take turns. At most `most` jobs run at once, and at most `most_each` of one owner.
 
-    For one thread only.
+    Not thread-safe: use it from one thread only.
     """
 
     most: int
@@ -73,12 +73,12 @@ class FairQueue(Generic[Job]):
     _running: Counter[Hashable] = field(default_factory=Counter)
 
     def add(self, owner: Hashable, job: Job) -> None:
-        """Puts a job behind the others of its owner."""
+        """Appends a job to those of its owner."""
         self._jobs.setdefault(owner, deque()).append(job)
         self.waiting += 1
 
     def start_next(self) -> tuple[Hashable, Job] | None:
-        """The next job that may run now, which counts as running until `end`; None while none may."""
+        """Returns the next job that may run, with its owner, and counts it as running until `end`. None if none may."""
         if self._running.total() >= self.most:
             return None
         owner = next((owner for owner in self._jobs if self._running[owner] < self.most_each), None)
@@ -87,13 +87,13 @@ class FairQueue(Generic[Job]):
         jobs = self._jobs.pop(owner)
         job = jobs.popleft()
         if jobs:
-            self._jobs[owner] = jobs  # behind all other owners
+            self._jobs[owner] = jobs  # after all other owners
         self._running[owner] += 1
         self.waiting -= 1
         return owner, job
 
     def end(self, owner: Hashable) -> None:
-        """One of the owner's jobs has ended."""
+        """Counts one of the owner's running jobs as ended."""
         self._running[owner] -= 1
         if not self._running[owner]:
             del self._running[owner]

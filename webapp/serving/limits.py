@@ -1,4 +1,4 @@
-"""How long a request's body may be (OPS-4)."""
+"""The greatest length of a request's body (OPS-4)."""
 
 import re
 
@@ -11,7 +11,7 @@ _UPLOAD = re.compile(r"/+upload(/ios)?/?")
 
 
 def most_body_bytes(path: str, settings: Settings) -> int:
-    """The longest body that a path takes."""
+    """The greatest length of a body at this decoded path, in bytes."""
     if _UPLOAD.fullmatch(path):
         return settings.upload_max_bytes
     return MOST_DOWNLOAD_QUERY_BYTES if lane_of(path) is Lane.DOWNLOADS else MOST_BYTES

@@ -1,7 +1,7 @@
-"""Gunicorn's threaded worker, but a thread gets a request only when the whole of it has arrived (PHONE-18).
+"""Gunicorn's threaded worker, changed so that a thread gets a request only when all of it has arrived (PHONE-18).
 
-The event loop of the main thread reads heads and bodies without waiting; threads run the application and write the
-answer. Slow, silent and broken connections cost a socket each and no thread. `ops/gunicorn.conf.py` names this class.
+The main thread's event loop reads heads and bodies without blocking. Threads run the application and write the answer.
+A slow, silent or broken connection uses a socket but no thread. `ops/gunicorn.conf.py` selects this class.
 """
 
 import io
@@ -26,13 +26,13 @@ from webapp.serving.lanes import THREADS, FairQueue, Lane, lane_of, path_of
 
 RECEIVE_BYTES = 256 << 10
 ACCEPT_AT_ONCE = 64
-# An answer of which nobody takes a byte for so long is given up (CLAR-73).
+# A connection is closed if the client reads no byte of the answer for this long (CLAR-73).
 SILENT_READER_SECONDS = 60
 LINGER_SECONDS = 2.0
-LOOK_EVERY_SECONDS = 1.0
+CHECK_EVERY_SECONDS = 1.0
 DOWNLOADS_EACH = 2  # of the threads for downloads, for one API key
 MOST_WAITING_DOWNLOADS = 200
-# Beyond this share of the connections a process may have, some give way; those that are younger last.
+# Above this share of the allowed connections, a process closes some. Those younger than YOUNG_SECONDS go last.
 CROWDED = 0.9
 YOUNG_SECONDS = 1.0
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -43,16 +43,16 @@ BUSY = (
 
 
 class LastingQueue(PollableMethodQueue):
-    """Calls from threads to the main thread, over a pipe that stays open until the process ends."""
+    """Passes calls from threads to the main thread, over a pipe that stays open until the process ends."""
 
     def close(self) -> None:
-        """Nothing: a thread that still runs when the loop has ended wakes it up by the pipe's number, and would write
-        that byte into the file or connection that has the number by then.
+        """Does nothing. A thread that runs on after the loop still writes a byte to the pipe's file descriptor; if the
+        pipe were closed, the byte would go into another file or connection that has been given this descriptor.
         """
 
 
 class WholeRequestWorker(ThreadWorker):
-    """A worker whose application finds, beside WSGI's own, `wsgi.input` as an ArrivedBody."""
+    """A worker that gives its application complete requests: `wsgi.input` is an ArrivedBody."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -61,28 +61,28 @@ class WholeRequestWorker(ThreadWorker):
         self.lingering: dict[TConn, float] = {}
         self.downloads: FairQueue[tuple[TConn, Arriving]] = FairQueue(THREADS[Lane.DOWNLOADS], DOWNLOADS_EACH)
         self.delayed: list[tuple[float, int, TConn, Arriving]] = []
-        # Whole requests of others than phones, oldest first: delayed ones (None), and those that threads are to serve.
+        # Complete requests that do not come from phones, oldest first: delayed (None) or submitted to a thread pool.
         self.waiting: dict[TConn, tuple[Arriving, Future[Any] | None]] = {}
         self.numbers = itertools.count()
-        self.looked_at = 0.0
+        self.checked_at = 0.0
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
-        """Raises RuntimeError where gunicorn is asked to speak TLS itself: a proxy does that."""
+        """Raises RuntimeError if gunicorn is configured for TLS, which the proxy handles."""
         super().check_config(cfg, log)
         if cfg.is_ssl:
-            raise RuntimeError("this worker speaks plain HTTP; TLS ends at the proxy")
+            raise RuntimeError("this worker serves plain HTTP only; configure TLS at the proxy")
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
-        """The phones' threads; those of the other lanes are made beside them."""
+        """Creates the thread pools of all lanes and returns that of the phones."""
         self.pools = {lane: ThreadPoolExecutor(threads, lane.name.lower()) for lane, threads in THREADS.items()}
         self.pools[Lane.PHONES] = ThreadPoolExecutor(self.cfg.threads, "phones")
         return self.pools[Lane.PHONES]
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """One turn of the loop. A defect in handling one event must not end the process and all that it is doing."""
+        """Handles the events of one turn of the loop. An exception in one is logged and does not end the process."""
         for key, _ in self.poller.select(timeout):
-            # An event of this turn may have closed or taken over the connection of another one.
+            # An earlier event of this turn may have closed this connection or given it another handler.
             if self.poller.get_map().get(key.fd) is not key:
                 continue
             try:
@@ -93,7 +93,7 @@ class WholeRequestWorker(ThreadWorker):
     # Connections
 
     def accept(self, listener: socket.socket) -> None:
-        """Takes the connections that wait, some at a time."""
+        """Accepts waiting connections, at most ACCEPT_AT_ONCE."""
         for _ in range(ACCEPT_AT_ONCE):
             try:
                 client, address = listener.accept()
@@ -109,13 +109,13 @@ class WholeRequestWorker(ThreadWorker):
                 self._make_room()
 
     def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
-        """The next request on a connection that was kept open begins."""
+        """Begins the next request on a keep-alive connection."""
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
         self.enqueue_req(conn)
 
     def enqueue_req(self, conn: TConn) -> None:
-        """Begins to read a request. Gunicorn calls this also where bytes of it have been read already."""
+        """Begins to read a request. Its first bytes may have been read with the previous request."""
         arriving = self.arriving[conn] = Arriving(self.rules.spool_folder, time.monotonic())
         conn.sock.setblocking(False)
         first = conn.parser.take_rest()
@@ -123,7 +123,7 @@ class WholeRequestWorker(ThreadWorker):
         self._receive(conn, arriving, conn.sock, first)
 
     def _receive(self, conn: TConn, arriving: Arriving, sock: socket.socket, data: bytes = b"") -> None:
-        """Takes what is there; `data` has been read before."""
+        """Reads the bytes that have arrived; or uses `data`, which was read earlier."""
         try:
             data = data or sock.recv(RECEIVE_BYTES)
         except BlockingIOError:
@@ -132,24 +132,24 @@ class WholeRequestWorker(ThreadWorker):
             pass
         try:
             if data:
-                self._added(conn, arriving, data)
-            else:  # what has come so far is not the whole, and changes nothing
+                self._add(conn, arriving, data)
+            else:  # the client closed the connection: drop the incomplete request
                 self._drop(conn, arriving)
-        except Exception:  # a defect must end one connection, not the process and all that it is doing
-            self.log.exception("a request could not be taken")
+        except Exception:  # a defect must close one connection, not the whole process
+            self.log.exception("a request could not be read")
             self.arriving.pop(conn, None)
             with suppress(KeyError, ValueError):
                 self.poller.unregister(sock)
             arriving.close()
             self._close(conn)
 
-    def _added(self, conn: TConn, arriving: Arriving, data: bytes) -> None:
+    def _add(self, conn: TConn, arriving: Arriving, data: bytes) -> None:
         now = time.monotonic()
         try:
             progress = arriving.add(data, now)
             if progress is Progress.HEAD_IS_THERE:
                 progress = self._begin_body(conn, arriving, now)
-            if progress is Progress.LOOK and not self.rules.needs_look(path_of(arriving.request)):
+            if progress is Progress.CHECK_SENDER and not self.rules.needs_known_sender(path_of(arriving.request)):
                 arriving.go_on(now)
                 progress = Progress.MORE
         except NoMoreData:
@@ -158,17 +158,17 @@ class WholeRequestWorker(ThreadWorker):
         except OSError:
             arriving.stop(NotTaken.NO_ROOM)
             progress = Progress.COMPLETE
-        except Exception as error:  # of gunicorn's parser, which its own error handler knows how to answer
+        except Exception as error:  # from gunicorn's parser; gunicorn's error handler answers it
             self._answer_malformed(conn, arriving, error)
             return
         if progress is Progress.COMPLETE:
             self._dispatch(conn, arriving)
-        elif progress is Progress.LOOK:
+        elif progress is Progress.CHECK_SENDER:
             self.poller.unregister(conn.sock)
-            look = self.pools[lane_of(path_of(arriving.request))].submit(
+            check = self.pools[lane_of(path_of(arriving.request))].submit(
                 self.rules.may_send, arriving.request, arriving.first_bytes()
             )
-            look.add_done_callback(lambda done: self.method_queue.defer(self._looked, conn, arriving, done))
+            check.add_done_callback(lambda done: self.method_queue.defer(self._sender_checked, conn, arriving, done))
 
     def _begin_body(self, conn: TConn, arriving: Arriving, now: float) -> Progress:
         request = conn.parser.parse_head(bytes(arriving.head))
@@ -178,8 +178,8 @@ class WholeRequestWorker(ThreadWorker):
                 conn.sock.send(CONTINUE)
         return arriving.begin_body(request, conn.parser.take_rest(), self.rules.most_body_bytes(path_of(request)), now)
 
-    def _looked(self, conn: TConn, arriving: Arriving, done: "Future[bool]") -> None:
-        """The look at who sends is over. Where it failed, the application finds out why, and says so."""
+    def _sender_checked(self, conn: TConn, arriving: Arriving, done: "Future[bool]") -> None:
+        """Reads on if the sender is known; else passes the first bytes to the application, which refuses them."""
         if done.exception() is None and done.result():
             arriving.go_on(time.monotonic())
             self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn, arriving))
@@ -236,7 +236,7 @@ class WholeRequestWorker(ThreadWorker):
         running.add_done_callback(lambda done: self.method_queue.defer(ended, done))
 
     def _serve(self, conn: TConn, arriving: Arriving) -> Any:
-        """In a thread: gunicorn's own handling, with what has arrived as the request's body."""
+        """Runs in a thread: gunicorn's own handling, with the arrived bytes as body."""
         request = arriving.request
         request.body = arriving.body()
         if arriving.not_taken is not None or "TRANSFER-ENCODING" in dict(request.headers):
@@ -249,7 +249,7 @@ class WholeRequestWorker(ThreadWorker):
             conn.parser.unreader.unread(arriving.rest)
 
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
-        """Nothing of the body is left to be drained from the connection."""
+        """Whether the connection stays open. Unlike gunicorn's own, it need not read the rest of the body first."""
         return bool(keepalive) and not conn.parser.parsed.should_close()
 
     def _answer_malformed(self, conn: TConn, arriving: Arriving, error: Exception) -> None:
@@ -269,14 +269,14 @@ class WholeRequestWorker(ThreadWorker):
     # Ends
 
     def finish_request(self, conn: TConn, done: "Future[Any]") -> None:
-        """Keeps the connection for the next request, or lets it end without waiting for the client."""
+        """Keeps the connection open for the next request, or closes it without blocking."""
         if not done.cancelled() and done.exception() is None and done.result():
             super().finish_request(conn, done)
             return
         try:
             conn.sock.setblocking(False)
             conn.sock.shutdown(socket.SHUT_WR)
-            # What the client still sends is read for a moment: a reset would take the answer away from it.
+            # Read for a moment what the client still sends: a TCP reset would make it lose the answer.
             self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._linger, conn))
             self.lingering[conn] = time.monotonic() + LINGER_SECONDS
         except (OSError, ValueError, KeyError):
@@ -309,15 +309,15 @@ class WholeRequestWorker(ThreadWorker):
         close_socket(conn.sock)
 
     def murder_pending(self) -> None:
-        """Called by gunicorn at each turn of its loop: closes what is too slow, or was too long in coming."""
+        """Starts delayed requests and closes slow connections. Gunicorn calls this at each turn of its loop."""
         now = time.monotonic()
         while self.delayed and self.delayed[0][0] <= now:
             _, _, conn, arriving = heappop(self.delayed)
             if self.waiting.pop(conn, None):
                 self._hand_over(conn, arriving)
-        if now - self.looked_at < LOOK_EVERY_SECONDS and self.alive:
+        if now - self.checked_at < CHECK_EVERY_SECONDS and self.alive:
             return
-        self.looked_at = now
+        self.checked_at = now
         for conn, arriving in list(self.arriving.items()):
             is_polled = conn.sock in self.poller.get_map()
             is_empty = arriving.request is None and not arriving.head
@@ -328,16 +328,18 @@ class WholeRequestWorker(ThreadWorker):
                 self._end_linger(conn)
 
     def _make_room(self) -> None:
-        """Ends what is missed least: a connection that has been silent or idle, or is answered; a request that was to
-        be delayed; a body that is long in coming from an unknown sender; a request of others than phones that nobody
-        serves yet. Where all connections are young, the oldest.
+        """Closes the least important connection.
+
+        In this order: silent, idle between requests, already answered, delayed, a body from an unchecked sender, a
+        request of no phone that waits for a thread. Silent connections and unchecked bodies younger than YOUNG_SECONDS
+        are closed only if there is nothing else, the oldest first.
         """
         young = time.monotonic() - YOUNG_SECONDS
         silent = [c for c, a in self.arriving.items() if a.request is None]
         unknown = [
             c
             for c, a in self.arriving.items()
-            if a.request is not None and not a.is_looked_at and c.sock in self.poller.get_map()
+            if a.request is not None and not a.is_sender_known and c.sock in self.poller.get_map()
         ]
         if silent and self.arriving[silent[0]].began_at < young:
             self._drop(silent[0], self.arriving[silent[0]])
@@ -355,10 +357,10 @@ class WholeRequestWorker(ThreadWorker):
             self._drop(left[0], self.arriving[left[0]])
 
     def _give_up_newest(self, *, only_delayed: bool = False) -> bool:
-        """Refuses one of the requests that wait, the newest, since those before it are served earlier."""
+        """Refuses the newest waiting request, since older ones are served sooner. Returns False if there was none."""
         for conn, (arriving, running) in reversed(self.waiting.items()):
             if running is None:
-                del self.waiting[conn]  # what is left of it in `delayed` is passed over
+                del self.waiting[conn]  # `murder_pending` skips its entry in `delayed`
                 self._refuse_busy(conn, arriving)
                 return True
             if not only_delayed and running.cancel():  # `_run` refuses it
@@ -373,12 +375,12 @@ class WholeRequestWorker(ThreadWorker):
         self._close(conn)
 
     def load_wsgi(self) -> None:
-        """Loads the application, and finds its rules for bodies."""
+        """Loads the application and its body rules."""
         super().load_wsgi()
         self.rules = self.wsgi.extensions["beiwe_body_rules"]
 
     def handle_quit(self, sig: Any, frame: Any) -> None:
-        """Gunicorn's immediate stop, for all lanes."""
+        """Stops immediately, without waiting for the threads of any lane."""
         for pool in self.pools.values():
             pool.shutdown(wait=False)
         super().handle_quit(sig, frame)

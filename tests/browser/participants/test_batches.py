@@ -33,7 +33,7 @@ def photograph(portal: Portal, name: str) -> None:
 def test_a_large_batch_shows_its_progress_and_offers_its_file_when_it_is_done(
     portal: Portal, factory: Factory, quick_passwords: None, app: Flask, monkeypatch: pytest.MonkeyPatch
 ):
-    """CLAR-32, PORTAL-122: the fragment asks for itself until then, and no more afterwards."""
+    """CLAR-32, PORTAL-122: the fragment polls until then, and stops afterwards."""
     monkeypatch.setattr(batches, "MADE_AT_ONCE", 26)
     study = factory.study("Sleep and movement")
     factory.researcher("anna", study=study)
@@ -67,7 +67,7 @@ def test_a_large_batch_shows_its_progress_and_offers_its_file_when_it_is_done(
 def test_a_line_that_tells_of_an_error_goes_with_the_next_success(
     portal: Portal, factory: Factory, quick_passwords: None
 ):
-    """OPS-34: it told of a request that is long past."""
+    """OPS-34: its error belongs to an earlier request."""
     study = factory.study()
     factory.researcher("anna", study=study)
     portal.signs_in("anna")
@@ -100,7 +100,7 @@ def test_a_line_that_tells_of_an_error_goes_with_the_next_success(
 def test_a_participant_whose_files_wait_is_not_shown_as_missing(
     portal: Portal, factory: Factory, quick_passwords: None
 ):
-    """PORTAL-130: until processing has run once nothing can be missing; then the page draws itself."""
+    """PORTAL-130: until processing has run once, nothing counts as missing; afterwards the page updates itself."""
     study = factory.study()
     participant = factory.participant(study)
     participant.activity.first_registered_at = datetime.now(UTC) - timedelta(days=9)

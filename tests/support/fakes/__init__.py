@@ -1,1 +1,1 @@
-"""Servers of others that tests cannot ask: they speak the real protocol over a local socket."""
+"""Stand-ins for external services: they speak the real protocol over a local socket."""

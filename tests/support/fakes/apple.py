@@ -111,7 +111,7 @@ def _speak(fake: FakeApple, connection: ssl.SSLSocket) -> None:
 
 
 def _certificate(folder: Path) -> Path:
-    """A certificate for 127.0.0.1 that vouches for itself, and its key, in one PEM file."""
+    """A self-signed certificate for 127.0.0.1 and its key, in one PEM file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)

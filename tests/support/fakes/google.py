@@ -34,7 +34,7 @@ def private_key() -> rsa.RSAPrivateKey:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered instead of a success."""
+    """An answer instead of a success."""
 
     status: int
     body: str

@@ -1,4 +1,4 @@
-"""An S3 endpoint over real HTTP that fails on command: Moto's server behind what a network and a busy store do.
+"""An S3 endpoint over real HTTP that fails on command: Moto's server, with faults of a network and a busy store.
 
 Moto ignores `If-Match` when parts are joined; this one honours it, as S3 does, unless told not to.
 """

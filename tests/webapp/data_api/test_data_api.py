@@ -1,4 +1,4 @@
-"""The data door (DATA-1 to DATA-26, DATA-40)."""
+"""The data API (DATA-1 to DATA-26, DATA-40)."""
 
 import io
 import json
@@ -245,7 +245,7 @@ def test_each_download_is_recorded_without_secrets(app: Flask, study: Study, par
 
 
 def test_a_client_that_goes_away_is_recorded_and_its_connection_returned(app: Flask, study: Study, participant, key):
-    """DATA-26: threads end, the connection goes back."""
+    """DATA-26: threads end, and the database connection is returned."""
     before = db.engine.pool.checkedout()
     answer = app.test_client().post("/get-data/v1", data=key | {"study_id": study.object_id}, buffered=False)
     next(answer.iter_encoded())

@@ -1,4 +1,4 @@
-"""The data API as programs meet it: the real gunicorn, over a socket."""
+"""The data API over a socket, served by the real gunicorn."""
 
 import io
 import json
@@ -93,7 +93,7 @@ def test_a_registry_that_is_sent_back_brings_only_what_changed(
 def test_a_registry_of_a_million_entries_is_looked_up_not_searched(
     app: Flask, factory: Factory, study: Study, key: dict[str, str]
 ):
-    """DATA-24: each recording cost a walk over all of it."""
+    """DATA-24: hashes are looked up in a set, not searched for each recording."""
     participant = filled(factory, study, "abcdefgh")
     for n in range(200):
         queue(factory, participant, f"voiceRecording/{'b' * 24}/17000030{n:02}.wav", os.urandom(9))

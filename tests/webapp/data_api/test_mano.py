@@ -1,4 +1,4 @@
-"""The unmodified `mano` 0.6 client against the data door over real HTTP (data-api.md, What mano needs)."""
+"""The unmodified `mano` 0.6 client against the data API over real HTTP (data-api.md, What mano needs)."""
 
 import json
 import locale

@@ -143,7 +143,7 @@ def test_uploads_are_counted_by_answer_with_bytes_and_time(measured: Flask, fact
 
 
 def test_the_queue_is_shown_with_its_oldest_file(measured: Flask, factory: Factory):
-    """OPS-32: files that failed wait for nobody."""
+    """OPS-32: failed files do not count as waiting."""
     empty = read(measured)
     assert empty['beiwe_upload_queue_files{state="waiting"}'] == empty["beiwe_upload_queue_oldest_seconds"] == 0
     participant = factory.participant()
@@ -316,7 +316,7 @@ def test_counters_add_up_over_all_processes_and_outlive_them(gunicorn: tuple[str
 
 
 def test_files_of_ended_processes_become_one(tmp_path: Path):
-    """OPS-32: there are never more than processes, and what an unreadable one held stays where it is."""
+    """OPS-32: there are never more files than processes, and the counts in an unreadable file are not lost."""
     from prometheus_client.mmap_dict import MmapedDict
 
     folder = tmp_path / "counts"

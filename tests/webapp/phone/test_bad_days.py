@@ -65,7 +65,7 @@ def test_whoever_is_nobody_hears_no_413(limited: Any):
 
 
 def test_a_retired_phone_is_rid_of_a_file_beyond_the_limit(limited: Any):
-    """PHONE-65: what needs no look at the file comes first."""
+    """PHONE-65: what can be decided without the file comes first."""
     app, participant = limited
     participant.retired_at = datetime(2024, 1, 1, tzinfo=UTC)
     db.session.commit()
@@ -140,7 +140,7 @@ def test_a_full_disk_makes_the_phone_keep_its_file(app: Flask, factory: Factory,
 def test_too_many_large_files_at_once_are_told_to_come_back(
     app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch
 ):
-    """PHONE-10, PHONE-64 row 12: what the process has no memory for waits a moment, then stays on the phone."""
+    """PHONE-10, PHONE-64 row 12: an upload without enough memory waits a moment, then stays on the phone."""
     monkeypatch.setattr(uploading, "LARGE_FILE_BYTES", 100)
     monkeypatch.setattr(uploading, "WAIT_SECONDS", 0.05)
     participant = factory.participant(patient_id=PATIENT)
@@ -167,7 +167,7 @@ def test_a_phone_that_never_stops_is_told_to_wait_and_others_are_not(
 
 
 def test_five_hundred_files_in_a_row_are_normal(app: Flask, factory: Factory):
-    """PHONE-72: what Android kept back goes out one after the other."""
+    """PHONE-72: Android sends the files that it kept one after the other."""
     participant = factory.participant(patient_id=PATIENT)
     for number in range(500):
         answer = send(app, participant, b"", f"{PATIENT}_gps_{1_717_236_000_000 + number}.csv")

@@ -1,4 +1,4 @@
-"""The table of what phones are told, row by row, on every spelling of each path; and the page that shows it."""
+"""The table of answers to phones, row by row, on every form of each path; and the page that shows it."""
 
 from collections.abc import Iterator
 

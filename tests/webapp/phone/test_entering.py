@@ -1,4 +1,4 @@
-"""Getting in, and the smaller endpoints (PHONE-1 to PHONE-30, PHONE-40 to PHONE-59)."""
+"""Authentication, and the smaller endpoints (PHONE-1 to PHONE-30, PHONE-40 to PHONE-59)."""
 
 import json
 from urllib.parse import quote
@@ -211,7 +211,7 @@ def test_a_nul_in_any_field_fails_no_request(app: Flask, factory: Factory):
 
 
 def test_only_uploads_may_be_large(app: Flask, factory: Factory):
-    """OPS-4: before anything else is looked at."""
+    """OPS-4: before anything else is checked."""
     fields = phone_fields(factory.participant(), message="x" * (1 << 20))
     assert app.test_client().post("/mobile-heartbeat", data=fields).status_code == 413
 

@@ -43,7 +43,7 @@ def opens(app: Flask, participant: Participant, path: str = "/graph", **fields: 
 
 
 def drawn(page: str) -> list[str]:
-    """The numbers that stand beside the points, in their order."""
+    """The numbers shown beside the points, in their order."""
     return re.findall(r'<text class="value"[^>]*>([^<]*)</text>', page)
 
 
@@ -125,7 +125,7 @@ def test_a_failing_store_gets_a_friendly_page(app: Flask, factory: Factory, monk
 
 
 def test_a_file_that_is_gone_altered_or_no_text_leaves_the_others(app: Flask, factory: Factory):
-    """PHONE-62: and the page says that something is missing."""
+    """PHONE-62: the page says that something is missing."""
     participant = factory.participant()
     survey = factory.survey(participant.study)
     for day in range(3):
@@ -162,7 +162,7 @@ def test_the_work_is_bounded_in_time_and_bytes(app: Flask, factory: Factory, mon
 
 
 def test_rows_are_read_as_the_apps_write_them():
-    """PHONE-62: quotes mean nothing, a number is a number in digits."""
+    """PHONE-62: quotes are ignored, and only digits make a number."""
     texts = ["7", " -1.5 ", "+2", "1e5", "inf", "0x10", "1_0", "٣", "9" * 40, '"8"', "12:30", "2024-01-01"]
     found = answers_in("\n".join([HEADER, *map(row, texts)]).encode())
     assert [answer.number for answer in found] == [7, -1.5, 2] + [None] * 9

@@ -1,4 +1,4 @@
-"""What a phone sends when its successor is registered already, through the real gunicorn and the real command."""
+"""Files that a phone sends after the participant registered another one, with the real gunicorn and command."""
 
 import os
 from urllib.parse import urlencode

@@ -1,4 +1,4 @@
-"""Multipart bodies of phones: the quick reading agrees with Werkzeug's, and leaves to it what apps do not write."""
+"""Multipart bodies of phones: the fast parser agrees with Werkzeug's, and leaves to it bodies that no app sends."""
 
 import pytest
 from flask import Flask

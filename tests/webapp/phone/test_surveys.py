@@ -174,7 +174,7 @@ def test_surveys_of_retired_participants_and_stopped_studies_are_sent_all_the_sa
 def test_a_survey_that_is_broken_in_the_database_lets_phones_keep_what_they_have(
     app: Flask, factory: Factory, participant: Participant, caplog: pytest.LogCaptureFixture, broken: dict[str, str]
 ):
-    """PHONE-43, PHONE-45: never a partial list; the log names the survey, and the phone counts as heard of."""
+    """PHONE-43, PHONE-45: never a partial list; the log names the survey, and the time of the request is stored."""
     factory.survey(participant.study)
     survey = factory.survey(participant.study, **broken)
     answer = app.test_client().post("/download_surveys", data=phone_fields(participant))

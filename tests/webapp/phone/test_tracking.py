@@ -1,4 +1,4 @@
-"""What is remembered of phones' requests (PHONE-23, PHONE-24, PHONE-120 to PHONE-127)."""
+"""What is stored of phones' requests (PHONE-23, PHONE-24, PHONE-120 to PHONE-127)."""
 
 import json
 from datetime import UTC, datetime
@@ -65,7 +65,7 @@ def test_nothing_is_kept_of_a_request_that_is_refused(app: Flask, factory: Facto
 
 
 def test_retired_participants_and_those_of_stopped_studies_get_in(app: Flask, factory: Factory):
-    """PHONE-23: their phones are still heard, and what they tell is kept."""
+    """PHONE-23: their phones are still served, and their reports are stored."""
     retired = factory.participant(retired_at=datetime.now(UTC))
     study = factory.study()
     study.is_stopped_by_hand = True
@@ -77,7 +77,7 @@ def test_retired_participants_and_those_of_stopped_studies_get_in(app: Flask, fa
 
 
 def test_a_change_of_versions_is_one_row_and_the_same_again_none(app: Flask, factory: Factory):
-    """PHONE-121: what is empty or was never told is null."""
+    """PHONE-121: empty and missing values are null."""
     participant = factory.participant(platform=Platform.IOS)
     for sent in ({}, VERSIONS, VERSIONS, {}, {"os_version": "15"}, VERSIONS | {"version_name": ""}):
         post(app, participant, **sent)

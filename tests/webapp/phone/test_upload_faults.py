@@ -34,7 +34,7 @@ PLAINTEXT = (DEVICE_FILES / "plaintext" / "android_gps.bin").read_bytes()
 
 
 class Killed(BaseException):
-    """The process is gone; nothing in it catches this."""
+    """Simulates the death of the process: no code catches it."""
 
 
 # What is called at each place, which of its calls counts, and whether it has run by then.
@@ -93,7 +93,7 @@ def assert_stored_once(factory: Factory, participant: Participant) -> None:
 def test_a_process_that_dies_loses_nothing(
     app: Flask, factory: Factory, participant: Participant, monkeypatch: pytest.MonkeyPatch, place: str
 ):
-    """PHONE-63, PHONE-68, PHONE-80, PHONE-82: the phone heard nothing, keeps its file and comes back."""
+    """PHONE-63, PHONE-68, PHONE-80, PHONE-82: the phone got no answer, keeps its file and sends it again."""
     with monkeypatch.context() as patch:
         break_at(patch, place, Killed())
         with pytest.raises(Killed):
@@ -117,7 +117,7 @@ def test_what_fails_makes_the_phone_keep_its_file(
     place: str,
     fault: Exception,
 ):
-    """PHONE-64 row 12: 503 with a time to come back, never a 200 and never a 500."""
+    """PHONE-64 row 12: 503 with Retry-After, never 200 and never 500."""
     with monkeypatch.context() as patch:
         break_at(patch, place, fault)
         answer = send(app, participant)
@@ -154,7 +154,7 @@ def test_a_store_that_hangs_keeps_no_phone_waiting(
 def test_a_broken_seal_in_the_way_of_an_upload_is_counted(
     app: Flask, participant: Participant, monkeypatch: pytest.MonkeyPatch
 ):
-    """OPS-32, PHONE-64: the phone keeps its file, and somebody is told."""
+    """OPS-32, PHONE-64: the phone keeps its file, and the failure is counted."""
     break_at(monkeypatch, "before the object is written", SealBroken("altered"))
     assert send(app, participant).status_code == 503
     assert all_tallies(db.session())["integrity_failures", "phone"] == 1
@@ -164,7 +164,7 @@ def test_a_broken_seal_in_the_way_of_an_upload_is_counted(
 def test_a_file_that_is_kept_aside_comes_again_after_a_fault(
     app: Flask, factory: Factory, participant: Participant, monkeypatch: pytest.MonkeyPatch, place: str
 ):
-    """PHONE-84: at the worst it is there twice, and an audit lists the one without a row."""
+    """PHONE-84: at worst the object is stored twice, and an audit lists the one without a row."""
     file = b"no key line\nin it"
     with monkeypatch.context() as patch:
         break_at(patch, place, Killed())
@@ -182,7 +182,7 @@ def test_a_file_that_is_kept_aside_comes_again_after_a_fault(
 def test_an_orphan_with_other_contents_of_that_name_is_not_overwritten(
     app: Flask, factory: Factory, participant: Participant
 ):
-    """PHONE-82, STORE-10: what a crash left stays, and the file in hand gets a name of its own."""
+    """PHONE-82, STORE-10: the object that a crash left stays, and the new file gets another name."""
     factory.store(participant.study).create(raw_path(participant), b"other contents")
     assert send(app, participant, GPS).text == "upload successful."
     queued = db.session.scalars(db.select(QueuedUpload)).one()

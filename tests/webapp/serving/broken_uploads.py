@@ -72,7 +72,7 @@ def run(attempts: Sequence[Attempt]) -> list[bytes]:
 def compared(
     factory: Factory, participant: Participant, attempts: Sequence[Attempt], answers: Sequence[bytes]
 ) -> Counter[str]:
-    """How many were acknowledged, stored without an answer that arrived, and refused; checks each against the store.
+    """Compares each attempt with the store. Counts those acknowledged, stored though no answer arrived, and refused.
 
     Fails where a 200 was given for a file that is not stored whole, or where a part of a file is stored.
     """

@@ -1,4 +1,4 @@
-"""Requests while they arrive, turns of downloads, and who waits: rules that need no server."""
+"""Arriving requests, the queue of downloads, and delays: rules that need no server."""
 
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -12,7 +12,7 @@ from webapp.serving.arriving import (
     BODY_SECONDS,
     HEAD_SECONDS,
     LEAST_BYTES_PER_SECOND,
-    UNSEEN_BYTES,
+    UNCHECKED_BYTES,
     Arriving,
     Parser,
     Progress,
@@ -48,7 +48,9 @@ def test_slowness_is_judged_by_bytes_that_arrived(tmp_path: Path):
     now = 0.0
     for _ in range(60):  # twice the least rate
         now += 10
-        arriving.add(b"x" * 10 * 2 * LEAST_BYTES_PER_SECOND if arriving.received < UNSEEN_BYTES else b"x" * 20_480, now)
+        arriving.add(
+            b"x" * 10 * 2 * LEAST_BYTES_PER_SECOND if arriving.received < UNCHECKED_BYTES else b"x" * 20_480, now
+        )
         arriving.go_on(now)
         assert not arriving.is_too_slow(now)
         if arriving.received == arriving.length:
@@ -65,11 +67,11 @@ def test_a_body_is_whole_at_its_last_byte_and_not_before(tmp_path: Path):
 
 
 def test_large_bodies_wait_for_a_look_at_who_sends(tmp_path: Path):
-    """Report row 29: beyond what anybody may send, nothing is taken before."""
-    arriving = arriving_body(2 * UNSEEN_BYTES, tmp_path)
-    assert arriving.add(b"x" * UNSEEN_BYTES, 1.0) is Progress.LOOK
+    """Report row 29: nothing more is read before the check."""
+    arriving = arriving_body(2 * UNCHECKED_BYTES, tmp_path)
+    assert arriving.add(b"x" * UNCHECKED_BYTES, 1.0) is Progress.CHECK_SENDER
     arriving.go_on(1.0)
-    assert arriving.add(b"x" * UNSEEN_BYTES, 2.0) is Progress.COMPLETE
+    assert arriving.add(b"x" * UNCHECKED_BYTES, 2.0) is Progress.COMPLETE
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_each_kind_of_request_has_its_threads(path: str, lane: Lane):
 
 
 def test_downloads_take_turns_by_owner():
-    """CLAR-73: nobody has all threads, and who asked once does not wait behind who asked often."""
+    """CLAR-73: no owner gets all threads, and an owner with one job does not wait for one with many."""
     queue: FairQueue[int] = FairQueue(most=3, most_each=2)
     for job in range(5):
         queue.add("often", job)

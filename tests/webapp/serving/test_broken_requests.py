@@ -1,4 +1,4 @@
-"""Never 200 for less than the whole, over real sockets through the real gunicorn (PHONE-18, CLAR-10)."""
+"""No 200 for an incomplete request, over real sockets through the real gunicorn (PHONE-18, CLAR-10)."""
 
 import http.client
 import os
@@ -54,7 +54,7 @@ def rows_of(model: type) -> int:
 def test_an_upload_that_breaks_off_changes_nothing(
     port: int, factory: Factory, participant: Participant, platform: Platform, size: str
 ):
-    """PHONE-18: in every way and at several places, and nothing of it is noted; the whole file is then taken."""
+    """PHONE-18: in every way and at several places; nothing is stored, and the complete file is accepted later."""
     name = f"{participant.patient_id}_accel_1717236000000.csv"
     request = upload_request(participant, platform, name, encrypted(ROWS[size], platform))
     length = len(request.body)
@@ -250,7 +250,7 @@ def _raw(port: int, data: bytes) -> bytes:
 
 
 def test_an_escape_in_a_path_changes_nothing(port: int, participant: Participant):
-    """PHONE-2, OPS-4: the length that a path takes, and its threads, go by the path that the application goes by."""
+    """PHONE-2, OPS-4: length limit and threads are chosen by the decoded path, as in the application."""
     name = f"{participant.patient_id}_accel_1717236000000.csv"
     whole = upload_request(participant, Platform.IOS, name, encrypted(30_000, Platform.IOS))
     assert len(whole.body) > 1 << 20

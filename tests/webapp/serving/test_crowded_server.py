@@ -1,4 +1,4 @@
-"""Uploads go on whatever others do, through the real gunicorn (CLAR-9, CLAR-11, CLAR-73, OPS-4)."""
+"""Uploads are answered whatever other clients do, through the real gunicorn (CLAR-9, CLAR-11, CLAR-73, OPS-4)."""
 
 import http.client
 import json
@@ -126,7 +126,7 @@ def stopped_readers(port: int, fields: dict[str, str], count: int) -> Iterator[l
 def test_readers_that_stop_take_neither_uploads_nor_others_downloads(
     port: int, factory: Factory, participant: Participant
 ):
-    """CLAR-73, report row 24: downloads have threads of their own, of which no key has all."""
+    """CLAR-73, report row 24: downloads have threads of their own, and no key gets all of them."""
     noise = b"\n".join(b"%d,3,%s,0,0" % (1_700_002_801_000 + n, secrets.token_hex(40).encode()) for n in range(200_000))
     queue(factory, participant, "accel/1700002800000.csv", HEADER + noise)
     assert not process().failures
@@ -168,7 +168,7 @@ def test_guessed_keys_wait_and_right_ones_do_not(port: int, factory: Factory, pa
 
 
 def test_the_process_answers_while_the_database_hangs(settings: Settings, app: Flask, participant: Participant):
-    """OPS-31, report row 35: phones hear 503 in time, and `/healthz` is there meanwhile."""
+    """OPS-31, report row 35: phones get 503 in time, and `/healthz` answers meanwhile."""
     with socket.create_server(("127.0.0.1", 0), backlog=200) as silent:  # takes connections and says nothing
         address = f"postgresql://u:p@127.0.0.1:{silent.getsockname()[1]}/x"
         with gunicorn_on(settings, DATABASE_URL=address) as (port, _):
@@ -229,7 +229,7 @@ def test_a_large_registry_of_a_right_key_is_taken(server: tuple[int, psutil.Proc
 
 
 def test_no_header_moves_the_application(port: int):
-    """Report row 34, CLAR-4: what only a proxy of ours may say is not taken from anybody."""
+    """Report row 34, CLAR-4: headers that only our proxy may set are ignored from clients."""
     for name in ("SCRIPT_NAME", "X-Forwarded-Prefix", "X-Forwarded-Host"):
         answer = send(port, RawRequest("/logout", b"", headers=(f"{name}: //evil.example",)))
         assert status_of(answer) in (302, 403) and b"evil.example" not in answer
@@ -315,7 +315,7 @@ def test_bodies_of_strangers_do_not_fill_the_memory(server: tuple[int, psutil.Pr
 
 
 def _is_read(worker: psutil.Process, port: int) -> bool:
-    """Whether nothing that came for a port waits to be read."""
+    """Whether no received bytes wait to be read at a port."""
     local = f":{port:04X}"
     lines = [line.split() for line in Path(f"/proc/{worker.pid}/net/tcp").read_text().splitlines()[1:]]
     return all(line[4].endswith(":00000000") for line in lines if line[1].endswith(local) and line[3] == "01")

@@ -62,7 +62,7 @@ def test_no_acknowledged_upload_is_lost_when_processes_are_replaced(
 
 
 def test_an_upload_that_is_being_sent_when_a_process_stops_is_taken(settings: Settings, app: Flask, factory: Factory):
-    """PHONE-18: its connection has begun; the process ends when it is answered."""
+    """PHONE-18: its connection was accepted, so the process ends only after the answer."""
     participant = factory.participant(patient_id="abcd1234")
     name = f"{participant.patient_id}_accel_1717236000000.csv"
     request = upload_request(participant, Platform.ANDROID, name, encrypted(3_000, Platform.ANDROID))

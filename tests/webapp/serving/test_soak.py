@@ -1,4 +1,4 @@
-"""A server at which garbage is thrown: afterwards it holds nothing of it, and good uploads are answered (CLAR-9)."""
+"""A server that gets many malformed requests: afterwards it keeps none of them, and answers good uploads (CLAR-9)."""
 
 import os
 import random
@@ -134,7 +134,7 @@ def test_a_head_without_an_end_is_told_so(settings: Settings, app: Flask, capfd:
 
 
 def test_a_late_end_of_a_thread_writes_into_nothing_else(tmp_path: Path):
-    """PHONE-18: an upload that still runs when its process stops; a file that has the pipe's number by then stays."""
+    """PHONE-18: an upload runs while its process stops; a file that got the pipe's descriptor stays intact."""
     queue = LastingQueue()
     queue.init()
     queue.close()

@@ -1,1 +1,1 @@
-"""Who enters the portal: sessions, signing in and out, and the access rule that each view names."""
+"""Access to the portal: sessions, signing in and out, and the access rule of each view."""

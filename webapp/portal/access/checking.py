@@ -1,7 +1,7 @@
 """Checks every request of the portal against the access rule of its view (PERM-10, PERM-19).
 
-The order is: method, session, token, study exists and is not hidden, role in it, participant is of that study,
-capability, forced redirect.
+The order of the checks: method, session, CSRF token, the study exists and is not hidden, role in it, the participant
+belongs to it, capability, forced change of password.
 """
 
 from datetime import UTC, datetime
@@ -31,18 +31,21 @@ csrf = CSRFProtect()
 
 
 def guard(section: Section) -> None:
-    """Has every request for a page of the section checked first."""
+    """Checks every request to this section before its view runs."""
     section.before_request(check_access)
     section.before_request(refuse_nul)
     section.after_request(set_cookie)
 
 
 def check_access() -> ResponseReturnValue | None:
-    """Lets the request go on to its view, or answers in the view's place."""
+    """Returns None if the request may go on to its view, else a redirect. Aborts with 400, 403 or 404.
+
+    Sets `g.access_rule`, `g.now`, `g.researcher` and `g.actor`, and for a study's pages `g.study` and `g.participant`.
+    """
     request.max_content_length = request.max_form_memory_size = MOST_FORM_BYTES
     rule = access_rule_of(request.endpoint)
     if rule is None:
-        abort(403)  # no view is without a rule, see `require_access_rules`
+        abort(403)  # not reached for our views: `require_access_rules` checks at start-up
     g.access_rule = rule
     g.now = datetime.now(UTC)
     g.researcher = current_user.researcher if current_user.is_authenticated else None
@@ -50,7 +53,7 @@ def check_access() -> ResponseReturnValue | None:
         note_page(current_user, g.now)
     if rule.needs_session and g.researcher is None:
         return _to_sign_in(rule)
-    if rule.needs_token and g.researcher:  # without a session there is nothing that another site could misuse
+    if rule.needs_token and g.researcher:  # without a session, a forged request gains nothing
         csrf.protect()
     g.actor = _actor(g.researcher) if g.researcher else None
     if rule.capability:
@@ -66,7 +69,7 @@ def _actor(researcher: Researcher) -> Requester:
 
 
 def _check_capability(actor: Requester, capability: Capability, *, is_about_study: bool) -> None:
-    """Keeps study and participant for the view, or answers 404 or 403."""
+    """Sets `g.study` and `g.participant`. Aborts with 404 or 403 if `decide` refuses."""
     if not is_about_study:
         _refuse_unless_allowed(decide(actor, capability))
         return

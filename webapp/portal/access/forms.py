@@ -1,10 +1,10 @@
-"""The form that signs in."""
+"""The sign-in form."""
 
 from webapp.portal.frame.forms import HiddenField, PortalForm, SecretField, TextField
 
 
 class SignInForm(PortalForm):
-    """User name and password, and the page that was asked for. Programs send it too, without a token (PORTAL-6)."""
+    """User name, password, and the page to open next. It needs no CSRF token: programs send it too (PORTAL-6)."""
 
     class Meta:
         csrf = False

@@ -1,4 +1,4 @@
-"""Browsers in which somebody has signed in before: a signed cookie that says so and opens nothing (PORTAL-23)."""
+"""Known browsers: a signed cookie lists who has signed in with this browser. It gives no access (PORTAL-23)."""
 
 import secrets
 from typing import Any
@@ -14,7 +14,9 @@ MOST_PEOPLE = 5
 
 
 def source_of(username: str) -> str:
-    """Where a sign-in for that name comes from: this browser if that person has signed in here, else its address."""
+    """The source of a sign-in attempt for that name: this browser if the person has signed in with it before, else the
+    client's address.
+    """
     known = _read()
     if username in known.get("people", ()):
         return browser_source(str(known["browser"]))
@@ -22,7 +24,7 @@ def source_of(username: str) -> str:
 
 
 def remember_browser(researcher: Researcher) -> None:
-    """Makes this a browser in which the researcher has signed in, with the answer to this request."""
+    """Adds the researcher to the browser's cookie; `set_cookie` sends it with the answer to this request."""
     known = _read()
     people = [name for name in known.get("people", ()) if name != researcher.username]
     g.known_browser = {
@@ -32,7 +34,7 @@ def remember_browser(researcher: Researcher) -> None:
 
 
 def set_cookie(response: Response) -> Response:
-    """Adds the cookie where this request has something new to say."""
+    """Sets the cookie if `remember_browser` changed it, and returns the response."""
     if known := g.get("known_browser"):
         response.set_cookie(
             _cookie_name(),
@@ -58,7 +60,7 @@ def _is_secure() -> bool:
 
 
 def _cookie_name() -> str:
-    """Over HTTPS browsers take a name with this prefix from this very host alone (CLAR-6)."""
+    """The cookie's name. Browsers accept the prefix `__Host-` only over HTTPS and only from this host (CLAR-6)."""
     return "__Host-known" if _is_secure() else "known"
 
 

@@ -1,4 +1,4 @@
-"""Where sign-in may lead back to: only pages of ours, written as we would write them (PORTAL-7, PORTAL-24 to 26)."""
+"""Pages to which sign-in may return: only our own, with exactly the path that we build (PORTAL-7, PORTAL-24 to 26)."""
 
 from flask import current_app, url_for
 from werkzeug.exceptions import HTTPException
@@ -12,7 +12,10 @@ from webapp.portal.access.rules import access_rule_of
 
 
 def return_page(path: str | None, researcher: Researcher | None = None) -> str | None:
-    """The path if it is, byte for byte, a page that sign-in may lead to, and one the researcher may open; else None."""
+    """The path if sign-in may return to that page and the researcher may open it; else None.
+
+    The path must equal, byte for byte, the one that `url_for` builds.
+    """
     if not path:
         return None
     try:

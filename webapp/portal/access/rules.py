@@ -1,6 +1,6 @@
 """Access rules: what each view of the portal requires of a request (PERM-4).
 
-A view names its rule with a decorator. One without a rule keeps the application from starting.
+A decorator gives each view its rule. The application does not start if a view has none.
 """
 
 from collections.abc import Callable
@@ -19,12 +19,12 @@ ATTRIBUTE = "access_rule"
 
 @dataclass(frozen=True)
 class AccessRule:
-    """What a view asks.
+    """What a view requires.
 
-    `capability`: what the researcher must be allowed to do; one about a study means the study of the path, or of the
-    form's `study_id` where the path has none. None: the view is for anybody. `is_return_page`: sign-in may lead back
-    to it (PORTAL-25). `is_polled`: a page asks for it by itself, so it does not prolong the session (PORTAL-27).
-    `is_open_to_forced`: those who must set a new password first may use it (PERM-41).
+    `capability`: what the researcher must be allowed to do; None for a public view. If it concerns a study, that is the
+    study in the path, else in the form's `study_id`. `needs_token`: a change by a signed-in person needs the CSRF
+    token. `is_return_page`: sign-in may return to it (PORTAL-25). `is_polled`: pages poll it, so it does not extend the
+    session (PORTAL-27). `is_open_to_forced`: allowed before a one-time password was changed (PERM-41).
     """
 
     capability: Capability | None = None
@@ -43,7 +43,7 @@ class AccessRule:
 
 
 def public(*, needs_token: bool = True) -> Callable[[View], View]:
-    """For anybody. `needs_token`: whether a change by somebody who is signed in needs the session's token."""
+    """Marks a public view. `needs_token`: whether a change by a signed-in person needs the session's CSRF token."""
     return _with(AccessRule(needs_token=needs_token, is_open_to_forced=True))
 
 
@@ -54,9 +54,10 @@ def requires(
     is_polled: bool = False,
     is_open_to_forced: bool = False,
 ) -> Callable[[View], View]:
-    """For researchers who may do this. The view finds `g.researcher`, and `g.study` where it is about a study.
+    """Marks a view for researchers who have this capability. The other parameters are those of AccessRule.
 
-    With a patient id in the path, it finds `g.participant`, who is of that study.
+    The view can use `g.researcher`; `g.study` if the capability concerns a study; and, if the path has a patient id,
+    `g.participant`, who belongs to that study.
     """
     return _with(
         AccessRule(
@@ -77,14 +78,14 @@ def _with(rule: AccessRule) -> Callable[[View], View]:
 
 
 def access_rule_of(endpoint: str | None) -> AccessRule | None:
-    """The rule of an endpoint of the portal; None for what is not the portal's."""
+    """The rule of an endpoint of the portal; None for other endpoints."""
     view = current_app.view_functions.get(endpoint or "")
     rule: AccessRule | None = getattr(view, ATTRIBUTE, None)
     return rule
 
 
 def require_access_rules(app: Flask) -> None:
-    """Raises RuntimeError when a view of a section names no rule."""
+    """Raises RuntimeError if a view of a section has no rule."""
     for endpoint in section_endpoints(app):
         if not hasattr(app.view_functions[endpoint], ATTRIBUTE):
             raise RuntimeError(f"{endpoint} names no access rule")

@@ -1,4 +1,4 @@
-"""Who is signed in: a cookie with a token, whose session is kept in the database (PORTAL-27, PORTAL-29)."""
+"""Sessions of the portal: the cookie holds a token, the database the session (PORTAL-27, PORTAL-29)."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -13,11 +13,11 @@ from core.models import PortalSession, Researcher
 from webapp.stores import settings
 
 login_manager = LoginManager()
-login_manager.session_protection = None  # telephones change their address; the token is what counts
+login_manager.session_protection = None  # it compares addresses, and a phone's address changes
 
 
 class SignedIn(UserMixin):
-    """A researcher's session as Flask-Login sees one."""
+    """A researcher's session, as Flask-Login's user object. `kept` is its row in the database."""
 
     def __init__(self, token: str, researcher: Researcher, kept: PortalSession | None = None) -> None:
         self.token = token
@@ -29,7 +29,7 @@ class SignedIn(UserMixin):
 
 
 class PortalSessions(SecureCookieSessionInterface):
-    """Each page asked for starts the idle time afresh; polled fragments and other parts of the server do not."""
+    """Renews the cookie's idle time with each page of the portal, except polled fragments."""
 
     def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
         rule = g.get("access_rule")
@@ -39,14 +39,14 @@ class PortalSessions(SecureCookieSessionInterface):
 
 
 def session_limits() -> SessionLimits:
-    """The limits that the settings ask for."""
+    """The configured limits of a session: idle time and total length."""
     return SessionLimits(
         idle=timedelta(minutes=settings().session_idle_minutes), most=timedelta(hours=settings().session_max_hours)
     )
 
 
 def signed_in_researcher(token: str) -> SignedIn | None:
-    """The session of the cookie's token, unless it is too old, was ended, or the account is disabled."""
+    """The session with this token. None if it is too old or was ended, or if the account is disabled."""
     kept = sessions.session_of(db.session(), token, datetime.now(UTC), session_limits())
     return SignedIn(token, kept.researcher, kept) if kept else None
 
@@ -55,13 +55,13 @@ login_manager.user_loader(signed_in_researcher)
 
 
 def note_page(signed_in: SignedIn, now: datetime) -> None:
-    """Starts the idle time afresh; commits, once a minute."""
+    """Restarts the idle time of the session. Writes and commits at most once a minute."""
     if signed_in.kept and sessions.note_seen(db.session(), signed_in.kept, now):
         db.session.commit()
 
 
 def begin_session(researcher: Researcher) -> None:
-    """A session under a new token, with nothing in it of what came before (PORTAL-27); the caller commits."""
+    """Signs the researcher in with a new, empty session under a new token (PORTAL-27). The caller commits."""
     end_session()
     session.permanent = True
     token = sessions.begin_session(db.session(), researcher, datetime.now(UTC), session_limits())
@@ -70,7 +70,7 @@ def begin_session(researcher: Researcher) -> None:
 
 
 def end_session() -> None:
-    """Ends the session on the server, for every copy of its cookie, and empties this one; the caller commits."""
+    """Signs out: deletes the session on the server, so that copies of its cookie stop working. The caller commits."""
     if token := session.get("_user_id"):
         sessions.end_session(db.session(), str(token))
     logout_user()
@@ -78,12 +78,12 @@ def end_session() -> None:
 
 
 def note_sign_in(researcher: Researcher) -> None:
-    """The moment of the last sign-in, for lists of accounts."""
+    """Stores the time of the last sign-in, for lists of accounts. The caller commits."""
     researcher.last_login_at = datetime.now(UTC)
 
 
 def is_from_elsewhere() -> bool:
-    """Whether the browser says that another site made it send this request (PORTAL-6)."""
+    """Whether, by the browser's headers, another site caused this request (PORTAL-6)."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         return True
     origin = request.headers.get("Origin")

@@ -4,7 +4,7 @@ import random
 
 
 def invented_coverage(rows: int = 18, columns: int = 20) -> list[list[str]]:
-    """Invented coverage for the sign-in page, the same each time: levels `1` to `5`, `gap`, `off`."""
+    """Made-up coverage for the sign-in page, always the same: rows of cells `1` to `5`, `gap` or `off`."""
     chance = random.Random(11)
     pattern = []
     for _ in range(rows):

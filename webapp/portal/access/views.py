@@ -22,7 +22,8 @@ from webapp.portal.access.sign_in_picture import invented_coverage
 from webapp.portal.frame.section import Section
 from webapp.portal.frame.wording import counted
 
-# Verified where there is no such account, so that both answers take the same time (PORTAL-23). Matches nothing.
+# A hash that matches no password. It is verified if the account does not exist, so that both cases take the same time
+# (PORTAL-23).
 NO_ACCOUNT = "$".join((RESEARCHER_SCHEME[0], str(RESEARCHER_SCHEME[1]), "A" * 43 + "=", "A" * 22 + "=="))
 
 TYPED, MOST_TYPED = "typed_username", 64
@@ -35,7 +36,7 @@ _waiting = BoundedSemaphore(2)
 @access.get("/")
 @public()
 def sign_in() -> ResponseReturnValue:
-    """The form; somebody who is signed in is led on."""
+    """The sign-in page. Redirects people who are signed in already."""
     if g.researcher:
         return redirect(_page_after(g.researcher))
     form = SignInForm(username=session.pop(TYPED, ""), referrer=return_page(request.args.get("page")))
@@ -45,7 +46,10 @@ def sign_in() -> ResponseReturnValue:
 @access.post("/validate_login")
 @public(needs_token=False)
 def validate_login() -> ResponseReturnValue:
-    """Signs in and leads on; programs come here too, without a token (PORTAL-6). One answer to all that is wrong."""
+    """Signs in and redirects; programs use it too, without a CSRF token (PORTAL-6).
+
+    An unknown name, a wrong password and a disabled account get the same answer.
+    """
     if is_from_elsewhere():
         abort(403)
     form = SignInForm()
@@ -53,27 +57,27 @@ def validate_login() -> ResponseReturnValue:
     source = source_of(username)
     if is_locked(db.session(), username, source, g.now):
         return _refuse(form, "Too many attempts failed for this name from here. Wait ten minutes, then try again.")
-    researcher = _compared(source, username, form.password.data or "")
+    researcher = _authenticated(source, username, form.password.data or "")
     if researcher is None:
         seconds = note_failure(db.session(), username, source, g.now)
         db.session.commit()
-        _put_off(seconds)
+        _delay(seconds)
         return _refuse(form, "User name and password do not match an account that can sign in.")
-    untold = note_success(db.session(), username, source)
+    failures = note_success(db.session(), username, source)
     page = _page_after(researcher, form.referrer.data)
     begin_session(researcher)
     note_sign_in(researcher)
     remember_browser(researcher)
     db.session.commit()
-    if untold:
-        flash(f"{counted(untold, 'attempt')} to sign in with your name failed since your last visit.", "warn")
+    if failures:
+        flash(f"{counted(failures, 'attempt')} to sign in with your name failed since your last visit.", "warn")
     return redirect(page)
 
 
 @access.route("/logout", methods=["GET", "POST"])
 @public()
 def sign_out() -> ResponseReturnValue:
-    """Signs out. A link from elsewhere only gets a page with a button (PORTAL-6)."""
+    """Signs out. A link from another site only opens a page with a button (PORTAL-6)."""
     if g.researcher is None:
         return redirect(url_for("access.sign_in"))
     if request.method == "POST" or request.headers.get("Sec-Fetch-Site") == "same-origin":
@@ -83,8 +87,11 @@ def sign_out() -> ResponseReturnValue:
     return render_template("portal/access/sign_out.html")
 
 
-def _compared(source: str, username: str, password: str) -> Researcher | None:
-    """The account if the password is right. Unknown browsers are compared one at a time: it takes a processor 0.1 s."""
+def _authenticated(source: str, username: str, password: str) -> Researcher | None:
+    """The account if the password is right and it may sign in.
+
+    Hashing takes 0.1 s of processor time, so attempts from unknown browsers are checked one at a time.
+    """
     if is_known_browser(source):
         return researcher_with(username, password)
     with _comparing:
@@ -92,14 +99,14 @@ def _compared(source: str, username: str, password: str) -> Researcher | None:
 
 
 def _refuse(form: SignInForm, why: str) -> ResponseReturnValue:
-    """Leads back to the form, which keeps the name that was typed."""
+    """Redirects back to the form, which keeps the typed name and shows the reason."""
     session[TYPED] = (form.username.data or "")[:MOST_TYPED]
     flash(why, "bad")
     return redirect(url_for("access.sign_in", page=return_page(form.referrer.data)))
 
 
-def _put_off(seconds: float) -> None:
-    """Lets those who fail wait, two at a time: more would take the threads that serve pages."""
+def _delay(seconds: float) -> None:
+    """Delays a failed attempt, but at most two at a time: more would block the threads that serve pages."""
     if seconds and _waiting.acquire(blocking=False):
         try:
             time.sleep(seconds)
@@ -108,14 +115,14 @@ def _put_off(seconds: float) -> None:
 
 
 def _page_after(researcher: Researcher, asked_for: str | None = None) -> str:
-    """Where a sign-in leads: the page that was asked for; during downtime the switch, for those who may use it."""
+    """The address to open after signing in: during downtime the downtime page if allowed, else the requested page."""
     if is_down() and decide(requester_of(db.session(), researcher), Capability.DOWNTIME).is_allowed:
         return url_for("site.downtime")
     return return_page(asked_for, researcher) or url_for("studies.choose")
 
 
 def researcher_with(username: str, password: str) -> Researcher | None:
-    """The account of that name if the password is right and it may sign in. Old hashes are renewed (PORTAL-21)."""
+    """The account of that name if the password is right and it is not disabled. Renews old hashes (PORTAL-21)."""
     researcher = researcher_by_username(db.session(), username)
     is_right = verify_password(password, researcher.password_hash if researcher else NO_ACCOUNT)
     if researcher is None or not is_right or researcher.is_disabled:

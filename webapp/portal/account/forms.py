@@ -1,4 +1,4 @@
-"""The form for a new password of one's own."""
+"""The form with which researchers change their password."""
 
 from webapp.portal.frame.forms import PortalForm, SecretField
 
@@ -13,7 +13,7 @@ class PasswordForm(PortalForm):
     confirm_new_password = SecretField("New password again", "Type it a second time.")
 
     def __init__(self, least: int, *, is_forced: bool) -> None:
-        """`least`: how many characters the new one has at least. `is_forced`: the current one was for one use."""
+        """`least`: least length of the new password. `is_forced`: the current password is a one-time password."""
         super().__init__()
         self.current_password.description = "The one you signed in with." if is_forced else ""
         self.new_password.description = (

@@ -22,7 +22,7 @@ account = Section("account", __name__)
 @account.get("/manage_credentials")
 @requires(Capability.OWN_PASSWORD, is_open_to_forced=True)
 def page() -> ResponseReturnValue:
-    """The account's page."""
+    """The page of the researcher's own account."""
     return _page(_form())
 
 
@@ -30,7 +30,7 @@ def page() -> ResponseReturnValue:
 @requires(Capability.OWN_PASSWORD, is_open_to_forced=True)
 @limiter.limit("20 per minute")
 def change_password() -> ResponseReturnValue:
-    """Sets a new password and ends every other session of this person; a missing field is 400."""
+    """Sets a new password and ends all other sessions of this person. 400 if a field is missing."""
     if any(name not in request.form for name in REQUIRED_FIELDS):
         abort(400)
     form = _form()
@@ -45,7 +45,7 @@ def change_password() -> ResponseReturnValue:
 
 
 def _is_acceptable(form: PasswordForm) -> bool:
-    """Checks in the order of PORTAL-61 and leaves one sentence at the first field that is wrong."""
+    """Whether the new password may be set. Checks in the order of PORTAL-61; the first wrong field gets a message."""
     new = form.new_password.data
     if not verify_password(form.current_password.data, g.researcher.password_hash):
         form.refuse(form.current_password, "This is not your current password.")

@@ -1,1 +1,1 @@
-"""What every page of the portal shares: layout, navigation, forms, HTMX, errors, and how things are worded."""
+"""What all pages of the portal share: layout, navigation, forms, HTMX, errors, and how values are written."""

@@ -1,4 +1,4 @@
-"""Addresses of static files that change with their contents, so that browsers may keep them for a year."""
+"""Addresses of static files that contain a hash of the content, so that browsers may cache them for a year."""
 
 import hashlib
 from functools import cache
@@ -8,13 +8,13 @@ from flask import Flask, Response, current_app, request, url_for
 
 
 def init_assets(app: Flask) -> None:
-    """Gives templates `asset()`, and answers with a version long lives in caches."""
+    """Adds `asset()` to templates, and long caching to static files that are requested with a version."""
     app.jinja_env.globals["asset"] = asset
     app.after_request(_keep_versions)
 
 
 def asset(name: str) -> str:
-    """The address of a file below `static/`, with a hash of its contents; without one where it is not installed."""
+    """The address of a file below `static/`, with a hash of its content as version; without one if it is missing."""
     version = _hash_of(Path(current_app.static_folder or "") / name)
     return url_for("static", filename=name, v=version)
 

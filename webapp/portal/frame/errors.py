@@ -1,4 +1,4 @@
-"""Error pages in the portal's look, JSON for clients that ask for it, a short line for programs (OPS-34)."""
+"""Answers to errors: a page of the portal, JSON for clients that ask for it, one line for other programs (OPS-34)."""
 
 from contextlib import suppress
 
@@ -17,12 +17,12 @@ from webapp.downtime import is_down
 from webapp.portal.frame.pages import is_htmx, wants_json, wants_page
 from webapp.portal.frame.section import is_portal_page
 
-# What happened, and what can be done.
+# For each status: what happened, and what to do.
 SENTENCES = {
     400: ("This request cannot be read", "Something in it is missing or malformed. Nothing was changed."),
-    403: ("Not yours to open", "Your account has no access to this. An administrator of the study can give it."),
-    404: ("No such page", "The address is wrong, or what was here is gone."),
-    405: ("Not that way", "This address does not answer to a request of this kind. Nothing was changed."),
+    403: ("No access", "Your account has no access to this. An administrator of the study can give it."),
+    404: ("No such page", "The address is wrong, or the page no longer exists."),
+    405: ("Method not allowed", "This address does not take requests of this kind. Nothing was changed."),
     413: ("Too large", "More was sent than this page takes. Nothing was changed."),
     429: ("Too many attempts", "Wait a minute, then try again."),
     500: ("Something broke here", "The server failed on this request, and nothing was changed. Trying again may help."),
@@ -36,14 +36,14 @@ STALE_FORM = "This form was opened in another session. Nothing was changed; open
 
 
 def init_error_pages(app: Flask) -> None:
-    """Answers for every error that no blueprint answers itself."""
+    """Registers the handlers of all errors that no blueprint handles itself."""
     app.register_error_handler(CSRFError, _stale_form)
     for status in SENTENCES:
         app.register_error_handler(status, error_page)
 
 
 def error_page(error: HTTPException, explanation: str | None = None) -> ResponseReturnValue:
-    """The answer to an error."""
+    """The answer to an HTTP error, in the form that the client expects. `explanation` replaces the status's own."""
     db.session.rollback()
     status = error.code or 500
     title, default = SENTENCES[status]
@@ -72,9 +72,9 @@ def error_page(error: HTTPException, explanation: str | None = None) -> Response
 
 
 def _visitor(status: int, *, is_in_downtime: bool) -> Researcher | None:
-    """Who is signed in, also at an address that no view has; None where the database cannot tell.
+    """Who is signed in, also at an unknown address; None if the database does not answer.
 
-    It is not asked where it may be what failed.
+    After a failure the database is not asked, since it may be the cause.
     """
     visitor: Researcher | None = None
     if status >= 500 and not is_in_downtime:
@@ -92,7 +92,7 @@ def _can_end_downtime(visitor: Researcher | None) -> bool:
 
 
 def _in_page(title: str, explanation: str, status: int) -> ResponseReturnValue:
-    """For HTMX, which swaps errors too: a line above the page's contents, which stay; nothing for a poll."""
+    """The answer for HTMX: a line above the page's content, which stays. A failed poll changes nothing."""
     rule = g.get("access_rule")
     if rule is not None and rule.is_polled:
         return "", status, {"HX-Reswap": "none"}
@@ -101,5 +101,5 @@ def _in_page(title: str, explanation: str, status: int) -> ResponseReturnValue:
 
 
 def _stale_form(error: CSRFError) -> ResponseReturnValue:
-    """403, as for any refusal (PERM-30)."""
+    """403 for a missing or wrong CSRF token, as for any refusal (PERM-30)."""
     return error_page(Forbidden(), STALE_FORM)

@@ -1,7 +1,7 @@
-"""The base of the portal's forms, and one class for each kind of field.
+"""The base class of the portal's forms, and one class for each kind of field.
 
-`kind` chooses a field's macro in `templates/portal/parts/_fields.html`, which shows label, hint, unit and what is
-wrong. Forms that come back keep what was typed, except passwords.
+A field's `kind` selects its macro in `templates/portal/parts/_fields.html`, which shows label, hint, unit and errors. A
+form with errors is shown again with the typed values, except passwords.
 """
 
 from collections.abc import Sequence
@@ -16,26 +16,26 @@ __all__ = ["BooleanField", "HiddenField", "NumberField", "PortalForm", "SecretFi
 
 
 class PortalForm(FlaskForm):
-    """A form of the portal; it holds the session's token unless its `Meta` says `csrf = False`."""
+    """A form of the portal. It contains the CSRF token unless its `Meta` sets `csrf = False`."""
 
     def refuse(self, field: Field, why: str) -> None:
-        """Says beside the field what is wrong with it."""
+        """Adds an error message to the field."""
         field.errors = [*field.errors, why]
 
     @property
     def is_right(self) -> bool:
-        """Whether nothing is wrong in any field."""
+        """Whether no field has an error."""
         return not any(field.errors for field in self)
 
 
 class ShownField(Field):
-    """A field with a label, a hint above it, and a unit behind it."""
+    """A field with a label, a hint above it and a unit after it."""
 
     kind = "text"
     unit = ""
 
     def input(self, **attributes: Any) -> Markup:
-        """The input element, tied to its hint, unit and error for those who hear the page."""
+        """The input element, linked to its hint, unit and error for screen readers."""
         parts = {"hint": self.description, "unit": self.unit, "error": self.errors}
         about = " ".join(f"{self.id}-{part}" for part, is_there in parts.items() if is_there)
         if about:
@@ -53,14 +53,14 @@ class TextField(ShownField, StringField):
 
 
 class SecretField(ShownField, PasswordField):
-    """A password, which is never sent back. `missing` is what is said where it is left empty."""
+    """A password, which is never shown again. `missing`: the error for an empty field; None allows an empty one."""
 
     def __init__(self, label: str, missing: str | None = None, hint: str = "", **options: Any) -> None:
         super().__init__(label, [InputRequired(missing)] if missing else [], description=hint, **options)
 
 
 class NumberField(ShownField, IntegerField):
-    """A whole number from `least` to `most`. One sentence says what is wrong, whatever it is."""
+    """A whole number from `least` to `most`. Every invalid value gets the same error message."""
 
     kind = "number"
 
@@ -69,7 +69,7 @@ class NumberField(ShownField, IntegerField):
         self.least, self.most, self.unit = least, most, unit
 
     def validate(self, form: FlaskForm, extra_validators: Sequence[Any] = ()) -> bool:
-        """Whether it is a number in range."""
+        """Whether the value is a number in range; else sets the error message."""
         is_number = super().validate(form, extra_validators) and self.data is not None
         if is_number and self.least <= self.data <= self.most:
             return True

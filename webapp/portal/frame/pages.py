@@ -1,4 +1,4 @@
-"""Answers: a whole page, or the part of it that HTMX asked for; and what kind of answer a client wants."""
+"""Answers of views: a whole page, or only the fragment that HTMX requested; and which kind a client wants."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,16 +8,16 @@ from flask.typing import ResponseReturnValue
 
 
 def is_htmx() -> bool:
-    """Whether HTMX made this request, and so swaps the answer into a page."""
+    """Whether HTMX made this request and will swap the answer into a page."""
     return request.headers.get("HX-Request", "").lower() == "true"
 
 
 def page_or_fragment(
     page: str, fragment: str, page_values: Callable[[], dict[str, Any]] | None = None, **values: Any
 ) -> str:
-    """Renders the template `fragment` for HTMX, else `page`, which includes it. Both are given `values`.
+    """Renders the template `fragment` for HTMX, else `page`, which includes it. Both get `values`.
 
-    `page_values` gives what the page needs besides; it is not called for a fragment.
+    `page_values` returns the further values of the page; it is not called for a fragment.
     """
     if is_htmx():
         return render_template(fragment, **values)
@@ -25,24 +25,24 @@ def page_or_fragment(
 
 
 def fragment_or_redirect(fragment: str, page_address: str, **values: Any) -> ResponseReturnValue:
-    """For an address that has a fragment alone: renders it for HTMX, and leads everybody else to its page."""
+    """Renders the fragment for HTMX; redirects other clients to the page to which it belongs."""
     if not is_htmx():
         return redirect(page_address)
     return render_template(fragment, **values)
 
 
 def lead_to(address: str) -> Response:
-    """A redirect, also for a request by HTMX, which must not swap another page in (PERM-18)."""
+    """A redirect. HTMX loads the new address as a whole page, instead of swapping it into this one (PERM-18)."""
     if is_htmx():
         return Response(status=204, headers={"HX-Redirect": address})
     return make_response(redirect(address))
 
 
 def wants_page() -> bool:
-    """Whether the client asks for HTML by name, as browsers and HTMX do; programs send `*/*` or nothing."""
+    """Whether the client accepts HTML explicitly, as browsers and HTMX do; programs send `*/*` or nothing."""
     return "text/html" in request.accept_mimetypes.values()
 
 
 def wants_json() -> bool:
-    """Whether the client asks for JSON rather than for a page."""
+    """Whether the client accepts JSON and not HTML."""
     return "application/json" in request.accept_mimetypes.values() and not wants_page()

@@ -1,4 +1,4 @@
-"""The address that participants type into the app, for every page that hands it over."""
+"""The address that participants type into the app, for all pages that show it."""
 
 from flask import request
 
@@ -6,6 +6,6 @@ from webapp.stores import settings
 
 
 def server_address() -> str:
-    """The server's public name; where none is set, the one by which the page was asked for."""
+    """The configured domain name; without one, the host name of this request."""
     name = settings().domain_name
     return request.host if name == "localhost" else name

@@ -1,1 +1,1 @@
-"""A study's participants: the list, one participant's page, adding one or many."""
+"""Pages about a study's participants: the list, one participant, adding one or many."""

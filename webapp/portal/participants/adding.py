@@ -1,4 +1,4 @@
-"""Adding participants; passwords are shown once, in the answer itself (PORTAL-120 to PORTAL-122, PERM-76)."""
+"""Adding participants. Their passwords are shown once, in the answer itself (PORTAL-120 to PORTAL-122, PERM-76)."""
 
 from flask import flash, g, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -31,7 +31,7 @@ def add(study_number: int) -> ResponseReturnValue:
 @participants.post("/create_new_participant")
 @requires(Capability.PARTICIPANT_CREATE)
 def create_one() -> ResponseReturnValue:
-    """Makes one participant and shows id and password, for the only time."""
+    """Creates one participant and shows id and password, which are never shown again."""
     return page_or_fragment(
         PAGE,
         "portal/participants/_new.html",
@@ -43,7 +43,10 @@ def create_one() -> ResponseReturnValue:
 @participants.post("/create_many_patients/<number:study_number>")
 @requires(Capability.PARTICIPANT_CREATE)
 def create_many(study_number: int) -> ResponseReturnValue:
-    """Makes several and answers with the file of ids and passwords, or with the form and what is wrong in it."""
+    """Creates several participants and returns the file of ids and passwords, or the form with its errors (422).
+
+    A large batch is created in the background; the answer redirects to its page.
+    """
     form = ManyForm()
     if not form.validate():
         return render_template(PAGE, form=form, batches=_batches()), 422
@@ -54,7 +57,7 @@ def create_many(study_number: int) -> ResponseReturnValue:
 
 
 def _in_background(count: int, name: str) -> ResponseReturnValue:
-    """Leaves a batch to the deployment `create-participants`, and leads to the page that shows how far it is."""
+    """Orders a batch from the deployment `create-participants`, and redirects to the page that shows its progress."""
     batch = ask_for_batch(db.session(), g.study, count, name, actor=actor_of(g.researcher))
     db.session.commit()
     if not start_run(CREATE_PARTICIPANTS):

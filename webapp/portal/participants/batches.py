@@ -1,4 +1,4 @@
-"""A batch of participants: how far it is, and the file of its passwords (CLAR-32, PORTAL-122)."""
+"""A batch of participants: its progress, and the file of its passwords (CLAR-32, PORTAL-122)."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def batch(study_number: int, batch_number: int) -> ResponseReturnValue:
 @participants.get(f"{PATH}/progress")
 @requires(Capability.PARTICIPANT_CREATE, is_polled=True)
 def batch_progress(study_number: int, batch_number: int) -> ResponseReturnValue:
-    """What changes while it is made; the page asks for it until it is done."""
+    """The progress of a batch. The page polls it until the batch is done."""
     page = url_for("participants.batch", study_number=study_number, batch_number=batch_number)
     return fragment_or_redirect("portal/participants/_batch.html", page, **_shown(batch_number))
 
@@ -37,7 +37,7 @@ def batch_progress(study_number: int, batch_number: int) -> ResponseReturnValue:
 @participants.post(f"{PATH}/passwords")
 @requires(Capability.PARTICIPANT_CREATE)
 def batch_passwords(study_number: int, batch_number: int) -> ResponseReturnValue:
-    """New passwords for those who never registered, as a file; those of earlier files no longer work."""
+    """A file with new passwords of those who never registered. Their passwords in earlier files stop working."""
     asked = _batch(batch_number)
     if asked.state != BatchState.DONE.value:
         return redirect(url_for("participants.batch", study_number=study_number, batch_number=batch_number))

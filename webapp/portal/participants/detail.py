@@ -1,4 +1,4 @@
-"""A participant's page: what has arrived, by stream and by hour (PORTAL-130, PORTAL-132)."""
+"""The page of a participant: which data have arrived, by stream and by hour (PORTAL-130, PORTAL-132)."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -25,7 +25,7 @@ PATH = "/view_study/<number:study_number>/participant/<patient_id>"
 @participants.get(PATH)
 @requires(Capability.PARTICIPANT_VIEW, is_return_page=True)
 def detail(study_number: int, patient_id: str) -> ResponseReturnValue:
-    """The page, or only its coverage for a swap; `day` chooses the day that is unfolded."""
+    """The page, or for HTMX only its coverage. The argument `day` selects the day that is shown by hours."""
     drawn = newest_chunk(db.session(), g.participant.id)
     return page_or_fragment(
         "portal/participants/detail.html",
@@ -42,7 +42,11 @@ def detail(study_number: int, patient_id: str) -> ResponseReturnValue:
 @participants.get(f"{PATH}/figures")
 @requires(Capability.PARTICIPANT_VIEW, is_polled=True)
 def detail_figures(study_number: int, patient_id: str) -> ResponseReturnValue:
-    """What changes as data come in. The page polls it, and draws the coverage anew when `drawn` is outdated."""
+    """The figures that change as data arrive; the page polls them.
+
+    The argument `drawn` names the newest chunk in the shown coverage. If there is a newer one, the answer triggers
+    `new-data`, on which the page loads its coverage again.
+    """
     page = url_for("participants.detail", study_number=study_number, patient_id=patient_id)
     values = {"participant": g.participant, **_arrivals()}
     response = make_response(fragment_or_redirect("portal/participants/_arrivals.html", page, **values))
@@ -83,7 +87,7 @@ def _day_asked_for() -> date:
 
 
 def _day_address(day: date, step: int = 0) -> str | None:
-    """The page with the day that many days on; None in the future."""
+    """The address of this page for `day` plus `step` days; None in the future."""
     day += timedelta(days=step)
     today = g.now.astimezone(g.study.zone).date()
     if day > today:

@@ -1,4 +1,4 @@
-"""The form for many participants at once."""
+"""The form that adds many participants at once."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The address of a list of participants: it holds all of what is asked for, so that it can be shared."""
+"""The address of a list of participants. It contains search, filter, sorting and page, so that it can be shared."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,9 +30,9 @@ def parse_list_address(arguments: Mapping[str, str]) -> ListQuery:
 
 
 def list_arguments(query: ListQuery, **changes: Any) -> dict[str, Any]:
-    """The arguments of an address for this list with some changes, without those that are the default.
+    """The arguments of the address of this list after `changes`, without default values.
 
-    Any change leads to the first page, unless it names a page.
+    A change leads to the first page, unless it sets `page`.
     """
     defaults = _all_arguments(ListQuery())
     wanted = _all_arguments(replace(query, **({"page": 1} | changes)))

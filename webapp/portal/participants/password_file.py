@@ -10,7 +10,7 @@ from core.participants import NewParticipant
 
 
 def password_file(new: Iterable[NewParticipant], name: str) -> Response:
-    """A CSV download of that name; no cache keeps it."""
+    """A CSV download with that file name. Like all answers but static files, it is not cached."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(["Patient ID", "Registration password"])

@@ -23,7 +23,7 @@ DEPARTURES = {DepartureKind.COMPLETED.value: "Completed", DepartureKind.WITHDRAW
 
 @dataclass(frozen=True)
 class ShownState:
-    """A state's word, its class in the style sheet, and the sentence that explains it."""
+    """A state's label, its class in the style sheet (`mark`), and a sentence that explains it."""
 
     word: str
     mark: str
@@ -40,7 +40,7 @@ SHOWN = {
 
 
 def shown_state(state: State, now: datetime) -> ShownState:
-    """The state in words; of a silent participant with the time since the last upload, or since registration."""
+    """How to show the state. For a silent participant it includes the time since the last upload or registration."""
     if state.kind is not StateKind.SILENT:
         return SHOWN[state.kind]
     word = f"Silent {span(now - state.silent_since)}" if state.silent_since else "Silent"

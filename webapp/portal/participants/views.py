@@ -26,7 +26,7 @@ PATH = "/view_study/<number:study_number>/participants"
 @participants.get(PATH, endpoint="list")
 @requires(Capability.STUDY_VIEW, is_return_page=True)
 def participant_list(study_number: int) -> ResponseReturnValue:
-    """The page, or only its list for a swap. With `find`, straight to the participant of that id."""
+    """The page, or for HTMX only its list. With the argument `find`, redirects to the participant with that id."""
     if found := request.args.get("find", "").strip().lower():
         return redirect(_address_of_found(found))
     return shown_list(parse_list_address(request.args))
@@ -67,7 +67,7 @@ def list_values(listed: ListPage) -> dict[str, Any]:
 @participants.get(f"{PATH}/figures")
 @requires(Capability.STUDY_VIEW, is_polled=True)
 def figures(study_number: int) -> ResponseReturnValue:
-    """The figures alone; the page asks for them again and again."""
+    """The figures only; the page polls them."""
     return fragment_or_redirect(
         "portal/participants/_figures.html",
         url_for("participants.list", study_number=study_number),

@@ -1,1 +1,1 @@
-"""What concerns the whole site, for site administrators."""
+"""Pages about the whole site, for site administrators."""

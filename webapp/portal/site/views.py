@@ -1,4 +1,4 @@
-"""The switch for downtime, for site administrators (OPS-30)."""
+"""The downtime switch, for site administrators (OPS-30)."""
 
 from flask import current_app, flash, g, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -18,14 +18,14 @@ site = Section("site", __name__)
 @site.get("/downtime")
 @requires(Capability.DOWNTIME)
 def downtime() -> ResponseReturnValue:
-    """Whether it is on, and a button."""
+    """The page that shows whether downtime is on, with a button to change it."""
     return render_template("portal/site/downtime.html", switch=switch_of(db.session(), SwitchName.DOWNTIME))
 
 
 @site.post("/set_downtime")
 @requires(Capability.DOWNTIME)
 def set_downtime() -> ResponseReturnValue:
-    """Turns it on with `is_on`, off without."""
+    """Turns downtime on if the form contains `is_on`, else off."""
     if DowntimeForm().is_on.data:
         turn_on(db.session(), SwitchName.DOWNTIME, actor=actor_of(g.researcher))
         flash("Downtime is on. Every process knows within half a minute.", "warn")

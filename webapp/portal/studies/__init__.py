@@ -1,1 +1,1 @@
-"""Choosing a study."""
+"""The page on which a researcher chooses a study."""

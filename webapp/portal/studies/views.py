@@ -17,7 +17,7 @@ studies = Section("studies", __name__)
 @studies.get("/choose_study")
 @requires(Capability.OWN_STUDIES)
 def choose() -> ResponseReturnValue:
-    """The studies of this person, filtered by name or object id; straight on where there is only one."""
+    """The researcher's studies, filtered by name or object id. With only one study, redirects to it."""
     all_studies = studies_of(db.session(), g.researcher)
     if len(all_studies) == 1:
         return redirect(url_for("studies.overview", study_number=all_studies[0].id))

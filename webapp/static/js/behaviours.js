@@ -1,5 +1,5 @@
-// Binds behaviours to elements: `bindTo("data-poll", bind)` calls bind(element, release) once for each element with that
-// attribute, those of the page and those that a swap brings later. After release() the element may be bound again.
+// Binds behaviours to elements. `bindTo("data-poll", bind)` calls bind(element, release) once for each element with that
+// attribute, also for elements that HTMX swaps in later. After release() the element may be bound again.
 // Behaviours that listen on the whole document (copying, keys, problems) need no binding.
 const behaviours = new Map();
 

@@ -1,4 +1,4 @@
-// A press on an element with data-copy puts that text on the clipboard, and says so.
+// A click on an element with data-copy copies that text to the clipboard and confirms it.
 document.addEventListener("click", async ({ target }) => {
   const button = target.closest("[data-copy]");
   if (!button) return;

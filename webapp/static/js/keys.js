@@ -1,4 +1,4 @@
-// data-key="/" on a field: that key goes there from anywhere. In a table, j and k move along the links of its rows.
+// data-key="/" on a field: this key moves the focus there. In a table, j and k move along the links of its rows.
 const isTyping = (element) => element.matches("input, textarea, select, [contenteditable]");
 
 function moveInTable(step) {

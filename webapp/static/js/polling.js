@@ -1,6 +1,5 @@
-// Elements with data-poll="seconds" get a `poll` event that often, which HTMX turns into a request. Nothing is asked
-// for while the page is hidden, nor after an hour without a sign of life from the person who watches. While the server
-// does not answer, the class `stale` says so.
+// Elements with data-poll="seconds" get a `poll` event that often, which HTMX turns into a request. Polling pauses while
+// the page is hidden, and after an hour without input. While the server does not answer, elements have the class `stale`.
 const STILL_WATCHING_MS = 60 * 60 * 1000;
 let lastSign = Date.now();
 

@@ -1,4 +1,4 @@
-"""What phones ask and what they are told, as a table: run by test_phone_conformance.py, shown by docs/phone-api.md."""
+"""A table of phones' requests and the answers to them: run by test_conformance.py, shown in docs/phone-api.md."""
 
 from tests.webapp.phone.conformance.case import Case
 from tests.webapp.phone.conformance.cases import CASES

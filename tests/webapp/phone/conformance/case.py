@@ -13,7 +13,7 @@ REFUSED = (403, 401)
 
 @dataclass(frozen=True)
 class Body:
-    """What an answer says: in words for the page, and as a claim about the answer."""
+    """The expected body of an answer: in words for the page, and as a check of the answer."""
 
     words: str
     holds: Callable[[TestResponse], bool]
@@ -47,7 +47,7 @@ class Case:
 
     @property
     def changes_nothing(self) -> bool:
-        """Refused before anything is done: the next one finds the participant as it was."""
+        """Whether the request is refused before it changes anything, so that the participant can be used again."""
         return self.status[0] in (403, 405, 413, 429)
 
     @property

@@ -1,4 +1,4 @@
-"""Who asks, and what else is going on meanwhile."""
+"""Participants who send the requests of the table, and other circumstances of a request."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext

@@ -19,7 +19,7 @@ HOME = "127.0.0.1"
 
 
 class Browser:
-    """A browser without a page: it keeps cookies and comes from an address of its own."""
+    """An HTTP client with cookies and an address of its own."""
 
     def __init__(self, server: str, address: str = HOME) -> None:
         port = int(server.rpartition(":")[2])
@@ -66,7 +66,7 @@ def researcher(factory: Factory) -> Researcher:
 
 
 def test_five_addresses_that_guess_one_name_keep_nobody_out(server: str, researcher: Researcher):
-    """PORTAL-22, PORTAL-23, CLAR-11: each locks itself; the right person comes in, and is told how many failed."""
+    """PORTAL-22, PORTAL-23, CLAR-11: each locks itself; the right person signs in, and is told how many failed."""
     for n in range(2, 7):
         stranger = Browser(server, f"127.0.0.{n}")
         stranger.guess("mlopez", 11)
@@ -89,7 +89,7 @@ def test_sixty_wrong_tries_from_one_address_keep_nobody_out_behind_it(server: st
 
 
 def test_names_that_no_account_has_are_locked_alike(server: str, researcher: Researcher):
-    """PORTAL-23: nothing tells whether a name exists."""
+    """PORTAL-23: no answer reveals whether a name exists."""
     pages = []
     for name in ("mlopez", "nobody"):
         stranger = Browser(server, "127.0.0.9")

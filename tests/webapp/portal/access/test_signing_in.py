@@ -43,7 +43,7 @@ def test_the_right_password_signs_in_and_leads_to_the_only_study(app: Flask, res
 def test_everything_wrong_gets_one_answer(
     app: Flask, factory: Factory, researcher: Researcher, username: str, password: str
 ):
-    """PORTAL-20, PORTAL-23: nothing tells whether the name exists."""
+    """PORTAL-20, PORTAL-23: no answer reveals whether the name exists."""
     factory.researcher("gone", password=RESEARCHER_PASSWORD).is_disabled = True
     db.session.commit()
     visitor = Visitor(app)

@@ -42,7 +42,7 @@ def test_a_client_that_asks_for_json_gets_json(app: Flask):
 
 
 def test_what_is_not_available_is_told_in_the_portals_look(app: Flask, monkeypatch: pytest.MonkeyPatch):
-    """OPS-33, OPS-34: 503, with what its maker says of when to come back, the request's id, and a way back."""
+    """OPS-33, OPS-34: 503, with Retry-After, the request's id, and a link back."""
     monkeypatch.setitem(app.view_functions, "access.sign_in", lambda: abort(503))
     setattr(app.view_functions["access.sign_in"], ATTRIBUTE, AccessRule())
     answer = Visitor(app).get("/")
@@ -53,7 +53,7 @@ def test_what_is_not_available_is_told_in_the_portals_look(app: Flask, monkeypat
 
 
 def test_a_program_gets_a_short_line(app: Flask):
-    """`*/*` is no wish for a page."""
+    """`*/*` is not a request for a page."""
     for path in ("/no/such/page", "/view_study/x"):
         answer = ask(app, path, "*/*")
         assert (answer.status_code, answer.mimetype, answer.text) == (404, "text/plain", "No such page\n")

@@ -1,4 +1,4 @@
-"""The navigation and the controls of pages: what somebody may not do is not shown."""
+"""The navigation and the controls of pages: only what a person may do is shown."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Large batches of participants: asked for on a page, made by another process, their passwords made by the download."""
+"""Large batches of participants: ordered on a page, created by another process; the download makes the passwords."""
 
 import csv
 import io
@@ -103,7 +103,7 @@ def test_a_maker_that_stops_is_gone_on_with_and_none_is_made_twice(
     assert "20 of 51 participants made" in shown and "the store does not answer" in shown
     monkeypatch.setattr(batches, "create_participants", really)
     with sole_maker(db.engine):
-        assert "another process is making them" in run_command("participant", "create-batches").stderr
+        assert "another process is creating these participants" in run_command("participant", "create-batches").stderr
     command("participant", "create-batches")
     db.session.rollback()
     assert db.session.scalar(db.select(db.func.count(Participant.id))) == 51

@@ -90,7 +90,7 @@ def test_levels_deepen_with_hours(participant: Participant):
 
 
 def test_a_gap_is_a_whole_day_without_a_stream_that_is_on(participant: Participant):
-    """Not the day of registration, not today, and not what only comes when something happens."""
+    """Not on the day of registration, not today, and not in streams that record only events."""
     since = MIDNIGHT - 3 * 24 * HOUR + HOUR
     chunks(participant, CALLS, MIDNIGHT - 24 * HOUR)
     covered = drawn(participant, date(2026, 11, 24), {GPS}, since)

@@ -48,7 +48,7 @@ def ids(study: Study, **query: object) -> list[str]:
 
 
 def test_each_filter_shows_its_state_and_purged_ones_are_in_none(study: Study):
-    """PORTAL-113; the words of the look."""
+    """PORTAL-113; the labels of the states."""
     shown = {show: set(ids(study, show=show)) for show in Show}
     assert shown == {
         Show.ALL: {"reports1", "silent11", "silent22", "newcomer", "retired1", "purging1"},

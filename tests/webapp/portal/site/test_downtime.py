@@ -78,7 +78,7 @@ def test_commands_turn_it_on_and_off(app: Flask):
 
 
 def test_a_process_looks_again_within_a_minute(down: Flask, monkeypatch: pytest.MonkeyPatch):
-    """OPS-30: and not at each request."""
+    """OPS-30: but not at each request."""
     switch = down.extensions["beiwe_downtime"]
     assert switch.is_on()
     turn_off(db.session(), SwitchName.DOWNTIME, actor=SERVER)
@@ -89,7 +89,7 @@ def test_a_process_looks_again_within_a_minute(down: Flask, monkeypatch: pytest.
 
 
 def test_a_database_that_does_not_answer_leaves_the_switch_as_it_was(down: Flask, monkeypatch: pytest.MonkeyPatch):
-    """OPS-30: the request then fails in its own way."""
+    """OPS-30: the request then fails as it would without the switch."""
     switch = down.extensions["beiwe_downtime"]
     assert switch.is_on()
     switch.forget()
