@@ -47,10 +47,8 @@ def participants_file(session: Session, study: Study, numbers: Sequence[int], no
     fields = _named(session, CustomField, study.id)
     dates = _values(session, InterventionDate, "intervention_id", "happens_on", numbers)
     values = _values(session, FieldValue, "field_id", "value", numbers)
-    lines: list[list[str]] = [
-        ["Created On", "Patient ID", "Status", "OS Type", *interventions.values(), *fields.values()]
-        + ["First Registration Date", *LAST_TIMES]
-    ]
+    own = [*interventions.values(), *fields.values()]
+    lines = [["Created On", "Patient ID", "Status", "OS Type", *own, "First Registration Date", *LAST_TIMES]]
     for row in _rows(session, study.id, numbers):
         first = _shown(row.first_registered_at, study.zone)
         lines.append(
