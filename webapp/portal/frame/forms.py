@@ -9,10 +9,33 @@ from typing import Any
 
 from flask_wtf import FlaskForm
 from markupsafe import Markup
-from wtforms import BooleanField, Field, HiddenField, IntegerField, PasswordField, StringField
-from wtforms.validators import InputRequired
+from wtforms import (
+    BooleanField,
+    Field,
+    HiddenField,
+    IntegerField,
+    PasswordField,
+    SelectField,
+    StringField,
+    TextAreaField,
+)
+from wtforms import (
+    DateField as WtfDateField,
+)
+from wtforms.validators import InputRequired, Optional
 
-__all__ = ["BooleanField", "HiddenField", "NumberField", "PortalForm", "SecretField", "TextField"]
+__all__ = [
+    "BooleanField",
+    "ChoiceField",
+    "DayField",
+    "HiddenField",
+    "LongTextField",
+    "NumberField",
+    "PortalForm",
+    "SecretField",
+    "SwitchField",
+    "TextField",
+]
 
 
 class PortalForm(FlaskForm):
@@ -75,3 +98,46 @@ class NumberField(ShownField, IntegerField):
             return True
         self.errors = [f"A number from {self.least:,} to {self.most:,}."]
         return False
+
+
+class ChoiceField(ShownField, SelectField):
+    """One of several values, chosen from a list."""
+
+    kind = "choice"
+
+    def __init__(self, label: str, choices: Sequence[tuple[str, str]] = (), hint: str = "", **options: Any) -> None:
+        super().__init__(label, choices=list(choices), description=hint, **options)
+
+
+class LongTextField(ShownField, TextAreaField):
+    """A text of several lines."""
+
+    kind = "long text"
+
+    def __init__(self, label: str, hint: str = "", **options: Any) -> None:
+        super().__init__(label, description=hint, **options)
+
+
+class DayField(ShownField, WtfDateField):
+    """A date; empty is None."""
+
+    kind = "day"
+
+    def __init__(self, label: str, hint: str = "", **options: Any) -> None:
+        super().__init__(label, [Optional()], description=hint, **options)
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Reads the date, and says what one looks like where it is none."""
+        try:
+            super().process_formdata(valuelist)
+        except ValueError:
+            raise ValueError("A date like 2030-01-31.") from None
+
+
+class SwitchField(ShownField, BooleanField):
+    """A tick; one that is not sent is off."""
+
+    kind = "switch"
+
+    def __init__(self, label: str, hint: str = "", **options: Any) -> None:
+        super().__init__(label, description=hint, **options)
