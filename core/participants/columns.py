@@ -25,6 +25,15 @@ class Column:
         """Whether it is a custom field or an intervention, and so can be edited."""
         return ":" in self.name
 
+    @property
+    def is_field(self) -> bool:
+        return self.name.startswith("field:")
+
+    @property
+    def number(self) -> int:
+        """The number of the custom field or intervention; 0 of others."""
+        return int(self.name.partition(":")[2] or 0)
+
 
 FIXED = (
     Column("upload", "Last upload"),

@@ -75,7 +75,7 @@ class ParticipantsPage:
         portal.sees_heading("Participants")
 
     def searches(self, text: str) -> None:
-        self.page.get_by_role("textbox", name="Participant id").press_sequentially(text)
+        self.page.get_by_role("textbox", name="Id or field").press_sequentially(text)
 
     def filters(self, word: str) -> None:
         self.page.get_by_role("navigation", name="Filter").get_by_role("link", name=word).click()
