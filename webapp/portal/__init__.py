@@ -14,7 +14,18 @@ from webapp.portal.frame.errors import init_error_pages
 from webapp.portal.frame.navigation import init_navigation
 from webapp.portal.frame.server_address import server_address
 from webapp.portal.frame.wording import FILTERS
-from webapp.portal.participants import adding, batches, detail, selection, values, views  # noqa: F401  their views
+from webapp.portal.participants import (  # noqa: F401  their views
+    about,
+    adding,
+    batches,
+    detail,
+    managing,
+    purges,
+    selection,
+    sheets,
+    values,
+    views,
+)
 from webapp.portal.participants.section import participants
 from webapp.portal.site.views import site
 from webapp.portal.studies.views import studies
