@@ -96,8 +96,8 @@ def try_problem_again(study_number: int, patient_id: str, problem_number: int) -
     found = problem_of(db.session(), g.participant.id, problem_number)
     if found is None:
         abort(404)
-    session, participant = db.session(), participant_with_study(db.session(), patient_id)
-    assert participant is not None
+    session = db.session()
+    participant = participant_with_study(session, patient_id) or abort(404)
     context = UploadContext(session, sealed_store(participant.study), private_keys())
     try:
         outcome = try_again(context, participant, found, g.now, actor=actor_of(g.researcher))
