@@ -43,6 +43,7 @@ ICONS = (
     "smartphone",
     "trash-2",
     "triangle-alert",
+    "upload",
     "user-plus",
     "users",
 )

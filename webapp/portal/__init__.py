@@ -19,6 +19,7 @@ from webapp.portal.participants import (  # noqa: F401  their views
     adding,
     batches,
     detail,
+    importing,
     managing,
     purges,
     selection,

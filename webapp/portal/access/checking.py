@@ -25,7 +25,6 @@ from webapp.portal.frame.section import Section
 from webapp.security import refuse_nul
 from webapp.stores import settings
 
-MOST_FORM_BYTES = 1 << 20
 LONGEST_NUMBER = 18  # digits of a 64-bit number
 csrf = CSRFProtect()
 
@@ -42,7 +41,6 @@ def check_access() -> ResponseReturnValue | None:
 
     Sets `g.access_rule`, `g.now`, `g.researcher` and `g.actor`, and for a study's pages `g.study` and `g.participant`.
     """
-    request.max_content_length = request.max_form_memory_size = MOST_FORM_BYTES
     rule = access_rule_of(request.endpoint)
     if rule is None:
         abort(403)  # not reached for our views: `require_access_rules` checks at start-up
