@@ -21,6 +21,7 @@ FILES = {
 ICONS = (
     "arrow-down",
     "arrow-up",
+    "calendar-days",
     "check",
     "chevron-left",
     "chevron-right",
@@ -30,6 +31,7 @@ ICONS = (
     "clock",
     "columns-3",
     "copy",
+    "cpu",
     "download",
     "folder-open",
     "key-round",
@@ -41,6 +43,7 @@ ICONS = (
     "printer",
     "search",
     "smartphone",
+    "tag",
     "trash-2",
     "triangle-alert",
     "upload",

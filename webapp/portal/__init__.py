@@ -14,6 +14,7 @@ from webapp.portal.frame.errors import init_error_pages
 from webapp.portal.frame.navigation import init_navigation
 from webapp.portal.frame.server_address import server_address
 from webapp.portal.frame.wording import FILTERS
+from webapp.portal.interventions.views import interventions
 from webapp.portal.participants import (  # noqa: F401  their views
     about,
     adding,
@@ -29,9 +30,11 @@ from webapp.portal.participants import (  # noqa: F401  their views
 )
 from webapp.portal.participants.section import participants
 from webapp.portal.site.views import site
-from webapp.portal.studies.views import studies
+from webapp.portal.studies import overview, processing  # noqa: F401  their views
+from webapp.portal.studies import views as study_views  # noqa: F401
+from webapp.portal.studies.section import studies
 
-SECTIONS = (access, account, studies, participants, site)
+SECTIONS = (access, account, studies, participants, interventions, site)
 
 
 class NumberConverter(BaseConverter):

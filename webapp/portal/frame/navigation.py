@@ -28,6 +28,9 @@ STUDY_NAVIGATION = (
     NavigationItem("overview", "studies.overview", "Overview", "layout-dashboard", Capability.STUDY_VIEW),
     NavigationItem("participants", "participants.list", "Participants", "users", Capability.STUDY_VIEW),
     NavigationItem("adding", "participants.add", "Add participants", "user-plus", Capability.PARTICIPANT_CREATE),
+    NavigationItem("interventions", "interventions.list", "Interventions", "calendar-days", Capability.STUDY_VIEW),
+    NavigationItem("fields", "interventions.fields", "Custom fields", "tag", Capability.STUDY_VIEW),
+    NavigationItem("processing", "studies.processing", "Processing", "cpu", Capability.STUDY_STATUS),
 )
 ACCOUNT_NAVIGATION = (
     NavigationItem("account", "account.page", "Account", "key-round", Capability.OWN_PASSWORD),
