@@ -1,5 +1,6 @@
 """Actions of a researcher in the portal, one class for each page."""
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.factories import RESEARCHER_PASSWORD
@@ -57,6 +58,11 @@ class Portal:
             self.page.url
         )
 
+    def has_no_axe_violation(self) -> None:
+        """Fails on what axe-core finds on the page."""
+        found = Axe().run(self.page).response["violations"]
+        assert not found, [(rule["id"], [node["html"] for node in rule["nodes"]][:3]) for rule in found]
+
     def presses(self, *keys: str) -> None:
         for key in keys:
             self.page.keyboard.press(key)
@@ -95,7 +101,7 @@ class ParticipantsPage:
         expect(self.page.get_by_role("main")).to_contain_text(text)
 
     def opens_participant(self, patient_id: str) -> "ParticipantPage":
-        self.page.get_by_role("link", name=patient_id).click()
+        self.page.get_by_role("link", name=patient_id, exact=True).click()
         return ParticipantPage(self.portal, patient_id)
 
     def adds_participants(self) -> "AddingPage":
