@@ -69,5 +69,3 @@ def _cycles(sensor: str, platforms: tuple[Platform, ...], on: int, cycle: int, o
     starts = range(first - cycle if first + on > cycle else first, SECONDS_OF_DAY, cycle)
     cut = ((max(0, start), min(SECONDS_OF_DAY, start + on)) for start in starts)
     return Strip(sensor, platforms, tuple((start, end - start) for start, end in cut if end > start), share, on, cycle)
-
-
