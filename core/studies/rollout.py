@@ -1,5 +1,6 @@
 """How far a change of app settings has got: which phones have fetched it, and why others likely have not (CLAR-34)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -57,23 +58,29 @@ _IS_REGISTERED = sa.and_(Participant.device_id != "", Participant.purged_at.is_(
 _COUNTS = sa.and_(Participant.is_test.is_(False), Participant.retired_at.is_(None))
 
 
-def rollout_of(session: Session, study_id: int, changed_at: datetime) -> Rollout:
-    """How many phones have the settings of that time or newer ones; one query over the study's participants."""
-    has_it = _HAD_SETTINGS_AT >= changed_at
+def rollouts_of(session: Session, study_id: int, changed_at: Sequence[datetime]) -> list[Rollout]:
+    """For each of the changes, how many phones have it or a newer one; one query over the study's participants."""
+    is_test, is_retired = Participant.is_test, Participant.retired_at.is_not(None)
     row = session.execute(
         sa.select(
             sa.func.count().filter(_COUNTS).label("phones"),
-            sa.func.count().filter(_COUNTS, has_it).label("fetched"),
-            sa.func.count()
-            .filter(Participant.retired_at.is_not(None), Participant.is_test.is_(False))
-            .label("retired"),
-            sa.func.count().filter(Participant.is_test).label("tests"),
+            sa.func.count().filter(is_retired, sa.not_(is_test)).label("retired"),
+            sa.func.count().filter(is_test).label("tests"),
+            *(
+                sa.func.count().filter(_COUNTS, _HAD_SETTINGS_AT >= at).label(f"fetched_{n}")
+                for n, at in enumerate(changed_at)
+            ),
         )
         .select_from(Participant)
         .outerjoin(ParticipantActivity, ParticipantActivity.participant_id == Participant.id)
         .where(Participant.study_id == study_id, _IS_REGISTERED)
     ).one()
-    return Rollout(row.phones, row.fetched, row.retired, row.tests)
+    return [Rollout(row.phones, fetched, row.retired, row.tests) for fetched in row[3:]]
+
+
+def rollout_of(session: Session, study_id: int, changed_at: datetime) -> Rollout:
+    """How many phones have the settings of that time or newer ones; one query."""
+    return rollouts_of(session, study_id, [changed_at])[0]
 
 
 def phones_without(

@@ -75,7 +75,7 @@ def settings_at(session: Session, study_id: int, moment: datetime) -> dict[str, 
     stored = session.scalar(
         versions.where(AppSettingsVersion.at <= moment).order_by(*newest_first).limit(1)
     ) or session.scalar(versions.order_by(AppSettingsVersion.at, AppSettingsVersion.id).limit(1))
-    return _completed(stored or {})
+    return completed(stored or {})
 
 
 def settings_version(session: Session, study_id: int, version_id: int) -> AppSettingsVersion | None:
@@ -103,17 +103,20 @@ def settings_history(session: Session, study_id: int, page: int, size: int) -> t
             at=row.at,
             author_name=row.author_name,
             changed=tuple(row.changed),
-            before=_completed(before.values) if before else None,
-            after=_completed(row.values),
+            before=completed(before.values) if before else None,
+            after=completed(row.values),
         )
         for row, before in zip(rows, (*rows[1:], None), strict=True)
     ]
     return changes[:size], len(rows) > size
 
 
-def newest_change_at(session: Session, study_id: int) -> datetime | None:
-    """When the settings last changed; for a study whose settings never did, when it was made."""
-    return session.scalar(sa.select(sa.func.max(AppSettingsVersion.at)).where(AppSettingsVersion.study_id == study_id))
+def newest_version(session: Session, study_id: int) -> AppSettingsVersion | None:
+    """The version that holds now: when the settings last changed, and by whom. One indexed query."""
+    newest_first = (AppSettingsVersion.at.desc(), AppSettingsVersion.id.desc())
+    return session.scalar(
+        sa.select(AppSettingsVersion).where(AppSettingsVersion.study_id == study_id).order_by(*newest_first).limit(1)
+    )
 
 
 def _consent_version(study: Study, number: int, values: Mapping[str, Any], author_name: str) -> ConsentVersion:
@@ -126,7 +129,7 @@ def _consent_version(study: Study, number: int, values: Mapping[str, Any], autho
     )
 
 
-def _completed(stored: Mapping[str, Any]) -> dict[str, Any]:
+def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a version; a setting that it lacks has its default, and all eight sections are there."""
     values = {name: stored.get(name, DEFAULTS[name]) for name in SETTING_NAMES}
     return values | {"consent_sections": all_sections(values["consent_sections"])}

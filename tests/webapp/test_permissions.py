@@ -19,6 +19,7 @@ from webapp.portal.access.rules import access_rule_of
 PHONE, PUBLIC = "phone", "public"
 EVERYBODY = frozenset({"none", "study_researcher", "study_admin", "site_admin"})
 STUDY_STAFF = frozenset({"study_researcher", "study_admin", "site_admin"})
+ADMINS = frozenset({"study_admin", "site_admin"})
 SITE_ADMINS = frozenset({"site_admin"})
 
 # For each capability that a route needs: who of the visitors has it (section 8 of the permissions).
@@ -34,6 +35,7 @@ WHO_MAY: dict[Capability, frozenset[str]] = {
     Capability.PARTICIPANT_RETIRE: STUDY_STAFF,
     Capability.STUDY_EXPORT: STUDY_STAFF,
     Capability.DATA_DOWNLOAD: STUDY_STAFF,
+    Capability.STUDY_APP_SETTINGS: ADMINS,
 }
 
 
@@ -67,6 +69,7 @@ LIST, ADD = Capability.STUDY_VIEW, Capability.PARTICIPANT_CREATE
 FIELDS, RESET = Capability.PARTICIPANT_FIELDS, Capability.PARTICIPANT_RESET_DEVICE
 OWN = "/view_study/{study}/participant/{participant}"
 PEOPLE = "/view_study/{study}/participants"
+SETTINGS = "/device_settings/{study}"
 BATCH = "/view_study/{study}/batches/{batch}"
 MATRIX: dict[str, str | Page | Key] = {
     "static": PUBLIC,
@@ -120,6 +123,14 @@ MATRIX: dict[str, str | Page | Key] = {
     "participants.batch_progress": Page(ADD, f"{BATCH}/progress", passed=302),
     "participants.batch_passwords": Page(ADD, f"{BATCH}/passwords", "POST", passed=302),
     "participants.create_many": Page(ADD, "/create_many_patients/{study}", "POST", passed=422),
+    "settings.page": Page(LIST, SETTINGS, is_return_page=True),
+    "settings.save": Page(Capability.STUDY_APP_SETTINGS, SETTINGS, "POST", passed=422),
+    "settings.preview": Page(Capability.STUDY_APP_SETTINGS, f"{SETTINGS}/preview", "POST"),
+    "settings.history": Page(LIST, f"{SETTINGS}/history"),
+    "settings.version": Page(LIST, f"{SETTINGS}/history/99999", passed=404),
+    "settings.rollout": Page(LIST, f"{SETTINGS}/rollout"),
+    "settings.consents": Page(LIST, f"{SETTINGS}/consent"),
+    "settings.consent": Page(LIST, f"{SETTINGS}/consent/1"),
 }
 PORTAL = {endpoint: page for endpoint, page in MATRIX.items() if isinstance(page, Page)}
 pages = pytest.mark.parametrize("endpoint", PORTAL)
@@ -329,7 +340,7 @@ def test_both_forms_of_every_path_are_answered_alike(app: Flask, world: World):
 
 def test_a_forced_password_change_comes_before_every_page(app: Flask, world: World, factory: Factory):
     """PORTAL-41, PERM-41: refusals come first, a POST is not carried out."""
-    forced = factory.researcher(study=world.study, must_change_password=True)
+    forced = factory.researcher(is_site_admin=True, must_change_password=True)
     world.visitors["forced"] = forced
     for page in PORTAL.values():
         if page.is_about_study or page.path == "/choose_study":

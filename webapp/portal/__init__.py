@@ -16,10 +16,12 @@ from webapp.portal.frame.server_address import server_address
 from webapp.portal.frame.wording import FILTERS
 from webapp.portal.participants import adding, batches, detail, selection, values, views  # noqa: F401  their views
 from webapp.portal.participants.section import participants
+from webapp.portal.settings import history, views as settings_views  # noqa: F401  their views
+from webapp.portal.settings.section import settings_section
 from webapp.portal.site.views import site
 from webapp.portal.studies.views import studies
 
-SECTIONS = (access, account, studies, participants, site)
+SECTIONS = (access, account, studies, participants, settings_section, site)
 
 
 class NumberConverter(BaseConverter):
