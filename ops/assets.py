@@ -40,10 +40,13 @@ ICONS = (
     "log-out",
     "menu",
     "power",
+    "printer",
     "search",
     "sliders-horizontal",
     "smartphone",
+    "trash-2",
     "triangle-alert",
+    "upload",
     "user-plus",
     "users",
 )

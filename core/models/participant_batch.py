@@ -24,7 +24,7 @@ class ParticipantBatch(Model):
 
     `made` grows in the transactions that add the participants; `error` is why the last try stopped. `asked_by` is a
     researcher's name, null for a command. `rows` holds, for a batch that came from a file, what each participant gets:
-    {"external_id": text or null, "fields": {id of a custom field: value}}.
+    {"external_id": text or null, "values": {`field:<id>` or `intervention:<id>`: text or ISO date}}.
     """
 
     __tablename__ = "participant_batches"

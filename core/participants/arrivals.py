@@ -140,3 +140,9 @@ def _still_on_the_phone(session: Session, participant_id: int) -> list[RefusedUp
 def _newest(session: Session, model: Any, participant_id: int, count: int) -> list[Any]:
     query = sa.select(model).where(model.participant_id == participant_id).order_by(model.received_at.desc())
     return list(session.scalars(query.limit(count)))
+
+
+def problems_of(session: Session, participant_id: int) -> list[ProblemUpload]:
+    """The newest hundred uploads that could not be read whole, the newest first."""
+    problems: list[ProblemUpload] = _newest(session, ProblemUpload, participant_id, 100)
+    return problems

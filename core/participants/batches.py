@@ -24,11 +24,23 @@ LONGEST_NAME = 100
 _SOLE = lock_key(LockSpace.BATCHES)
 
 
-def ask_for_batch(session: Session, study: Study, count: int, name: str, *, actor: Actor) -> ParticipantBatch:
-    """Adds a batch to be created in the background; the caller commits. Raises ParticipantRefused."""
+def ask_for_batch(
+    session: Session,
+    study: Study,
+    count: int,
+    name: str,
+    *,
+    rows: list[dict[str, Any]] | None = None,
+    actor: Actor,
+) -> ParticipantBatch:
+    """Adds a batch to be created in the background; the caller commits. Raises ParticipantRefused.
+
+    `rows` gives what each participant gets, for a batch that comes from a file.
+    """
     if not 1 <= count <= MOST_AT_ONCE:
         raise ParticipantRefused(f"between 1 and {MOST_AT_ONCE:,} participants at a time")
     batch = ParticipantBatch(study_id=study.id, name=name.strip()[:LONGEST_NAME], wanted=count, asked_by=actor.name)
+    batch.rows = rows
     session.add(batch)
     session.flush()
     record(session, actor, Action.PARTICIPANT_BATCH, study=study, batch=batch.id, count=count)

@@ -12,10 +12,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
+from core.bulk import given_rows
 from core.crypto.participant_keys import generate_key_pair, key_pair_of
 from core.crypto.passwords import hash_participant_password, new_identifier
 from core.models import BatchState, Participant, ParticipantActivity, ParticipantBatch, StoredObject, Study
 from core.models.audit_record import Action
+from core.participants.editing import read_changes, set_values
 from core.participants.refusals import ParticipantRefused
 from core.phones.key_cache import private_key_path, public_key_path
 from core.storage import ObjectExists, SealedStore, StoredBytes
@@ -96,7 +98,22 @@ def _add_rows(
     study = session.get_one(Study, study_id)
     update_events_of(session, study, numbers, datetime.now(UTC))  # now, not at the next hourly update (PORTAL-120)
     if batch_id is not None:
+        _set_values_of_file(session, study, batch_id, numbers)
         _count_made(session, batch_id, len(made))
+
+
+def _set_values_of_file(session: Session, study: Study, batch_id: int, numbers: Sequence[int]) -> None:
+    """Gives participants of a batch that came from a file their external ids, fields and dates, in the file's order."""
+    batch = session.get_one(ParticipantBatch, batch_id, with_for_update=True)
+    rows = (batch.rows or [])[batch.made : batch.made + len(numbers)]
+    if not rows:
+        return
+    named = [{"id": n, "external_id": row["external_id"]} for n, row in zip(numbers, rows, strict=True)]
+    given = given_rows(Participant, named)
+    own = sa.update(Participant).where(Participant.id == given.c.id).values(external_id=given.c.external_id)
+    session.execute(own, execution_options={"synchronize_session": False})
+    edits = {n: read_changes(row["values"]) for n, row in zip(numbers, rows, strict=True) if row["values"]}
+    set_values(session, study, edits, datetime.now(UTC))
 
 
 def _count_made(session: Session, batch_id: int, count: int) -> None:

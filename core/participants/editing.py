@@ -53,7 +53,7 @@ def edit_participant(
 ) -> None:
     """Sets fields and dates of one participant (PORTAL-133); the caller commits. Raises EditRefused."""
     study = participant.study
-    before, _ = _apply(session, study, {participant.id: changes}, now)
+    before, _ = set_values(session, study, {participant.id: changes}, now)
     if before:
         changed = sorted(before[participant.id])
         record(session, actor, Action.PARTICIPANT_FIELDS, study=study, participant=participant, changed=changed)
@@ -67,7 +67,7 @@ def edit_many(
     Gives the edit, None where nothing differs, and whether scheduled events wait for `rebuild-schedules` (CLAR-14).
     `summary` is a sentence for the history. Raises EditRefused.
     """
-    before, waits = _apply(session, study, edits, now)
+    before, waits = set_values(session, study, edits, now)
     if not before:
         return None, False
     edit = BulkEdit(study_id=study.id, author_id=actor.id, author_name=actor.name, summary=summary)
@@ -99,13 +99,13 @@ def undo_edit(session: Session, study: Study, edit: BulkEdit, now: datetime, *, 
     if now - edit.at > UNDO_TIME:
         raise EditRefused("An edit can be undone for 24 hours.")
     rows = session.scalars(sa.select(BulkEditRow).where(BulkEditRow.bulk_edit_id == edit.id)).all()
-    present = _values(session, [row.participant_id for row in rows])
+    present = values_of_many(session, [row.participant_id for row in rows])
     edits: dict[int, Changes] = {}
     for row in rows:
         has = present.get(row.participant_id, {})
         if all(has.get(name) == value for name, value in row.after.items()):
-            edits[row.participant_id] = {name: _read(name, value) for name, value in row.before.items()}
-    _, waits = _apply(session, study, edits, now, passes_over_locked=True)
+            edits[row.participant_id] = read_changes(row.before)
+    _, waits = set_values(session, study, edits, now, passes_over_locked=True)
     edit.undone_at = now
     record(session, actor, Action.PARTICIPANT_UNDO_BULK_EDIT, study=study, edit=edit.id, count=len(edits))
     return Undone(len(edits), len(rows) - len(edits), waits)
@@ -121,7 +121,7 @@ def delete_old_edits(session: Session, now: datetime) -> int:
 
 def values_of(session: Session, participant_id: int) -> dict[str, str]:
     """All fields and dates that the participant has, by the names of changes; dates as `YYYY-MM-DD`."""
-    return _values(session, [participant_id]).get(participant_id, {})
+    return values_of_many(session, [participant_id]).get(participant_id, {})
 
 
 def read_date(text: str) -> date | None:
@@ -136,7 +136,12 @@ def read_date(text: str) -> date | None:
         raise EditRefused(f"“{text[:40]}” is not a date like 2030-01-31.") from None
 
 
-def _apply(
+def read_changes(stored: Mapping[str, str | None]) -> Changes:
+    """Changes from their stored form, where dates are texts."""
+    return {name: _read(name, value) for name, value in stored.items()}
+
+
+def set_values(
     session: Session,
     study: Study,
     edits: Mapping[int, Changes],
@@ -144,10 +149,13 @@ def _apply(
     *,
     passes_over_locked: bool = False,
 ) -> tuple[dict[int, dict[str, str | None]], bool]:
-    """Makes the changes that change something; gives the values of before by participant, and whether events wait."""
+    """Makes the changes that change something, without a row of the audit trail, which the callers write.
+
+    Gives the values of before by participant, and whether events wait for `rebuild-schedules`. Raises EditRefused.
+    """
     _check_names(session, study, {name for changes in edits.values() for name in changes})
     open_ones = _lock(session, study, edits, passes_over_locked=passes_over_locked)
-    present = _values(session, open_ones)
+    present = values_of_many(session, open_ones)
     before: dict[int, dict[str, str | None]] = {}
     for number in open_ones:
         has = present.get(number, {})
@@ -184,7 +192,8 @@ def _lock(session: Session, study: Study, edits: Iterable[int], *, passes_over_l
     return [number for number, _, purge_asked_at in rows if not purge_asked_at]
 
 
-def _values(session: Session, participant_ids: Sequence[int]) -> dict[int, dict[str, str]]:
+def values_of_many(session: Session, participant_ids: Sequence[int]) -> dict[int, dict[str, str]]:
+    """All fields and dates of these participants, by number and by the names of changes; two queries."""
     fields = sa.select(FieldValue.participant_id, FieldValue.field_id, FieldValue.value)
     dates = sa.select(InterventionDate.participant_id, InterventionDate.intervention_id, InterventionDate.happens_on)
     found: dict[int, dict[str, str]] = {}

@@ -294,3 +294,46 @@ def _claim(connection: sa.Connection, now: datetime) -> int | None:
         if try_lock(connection, lock_key(LockSpace.PARTICIPANT, participant_id)):
             return participant_id
     return None
+
+
+@dataclass(frozen=True)
+class PurgeProgress:
+    """How far a purge is. `begins_at` is the earliest moment; `done_at` is when nothing was left, which was verified.
+
+    `belongings` are the places that are emptied; the counts are of what was deleted so far.
+    """
+
+    asked_by: str | None
+    asked_at: datetime
+    begins_at: datetime
+    started_at: datetime | None
+    done_at: datetime | None
+    trouble: str | None
+    belongings: Belongings
+    files_deleted: int
+    versions_deleted: int
+    rows_deleted: dict[str, int]
+
+    @property
+    def can_be_taken_back(self) -> bool:
+        return self.started_at is None
+
+
+def purge_progress(session: Session, participant: Participant) -> PurgeProgress | None:
+    """How far the participant's purge is; None where none was asked for."""
+    purge = session.get(Purge, participant.id)
+    if participant.purge_asked_at is None:
+        return None
+    study_id = session.scalars(sa.select(Study.object_id).where(Study.id == participant.study_id)).one()
+    return PurgeProgress(
+        asked_by=purge.asked_by if purge else None,
+        asked_at=participant.purge_asked_at,
+        begins_at=participant.purge_asked_at + PAUSE,
+        started_at=purge.started_at if purge else None,
+        done_at=participant.purged_at,
+        trouble=purge.trouble if purge else None,
+        belongings=belongings_of(study_id, participant.patient_id),
+        files_deleted=purge.files_deleted if purge else 0,
+        versions_deleted=purge.versions_deleted if purge else 0,
+        rows_deleted=purge.rows_deleted if purge else {},
+    )

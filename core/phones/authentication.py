@@ -162,22 +162,23 @@ def _remember(
     device_id = fields["device_id"][:DEVICE_ID_CHARACTERS]
     if participant.device_id != device_id:  # setting an equal value would cost a flush
         if participant.device_id:
-            _note_change_of_device(session, participant, device_id, now)
+            _note_change(session, participant, EventKind.DEVICE_CHANGED, {"device_id": device_id}, now)
         participant.device_id = device_id
     if zone := fields.get("timezone"):
         known = zone if zone in known_zones() else None
         if participant.timezone_name != known:
+            _note_change(session, participant, EventKind.ZONE_CHANGED, {"zone": known or "unknown"}, now)
             participant.timezone_name = known
 
 
-def _note_change_of_device(session: Session, participant: Participant, device_id: str, now: datetime) -> None:
-    """Adds an event, at most once a minute: two phones with one id may alternate (PHONE-22)."""
+def _note_change(
+    session: Session, participant: Participant, kind: EventKind, detail: dict[str, str], now: datetime
+) -> None:
+    """Adds an event, at most one of its kind a minute: two phones with one id may alternate (PHONE-22)."""
     recent = sa.exists().where(
         ParticipantEvent.participant_id == participant.id,
-        ParticipantEvent.kind == EventKind.DEVICE_CHANGED.value,
+        ParticipantEvent.kind == kind.value,
         ParticipantEvent.at > now - BETWEEN_CHANGES,
     )
     if not session.scalar(sa.select(recent)):
-        event = ParticipantEvent(participant_id=participant.id, at=now, kind=EventKind.DEVICE_CHANGED)
-        event.detail = {"device_id": device_id}
-        session.add(event)
+        session.add(ParticipantEvent(participant_id=participant.id, at=now, kind=kind.value, detail=detail))

@@ -100,7 +100,7 @@ def accept_upload(
     except NameNotAccepted as reason:
         return _keep_unread(context, participant, upload, str(reason), UploadOutcome.NAME_KEPT_ASIDE)
     try:
-        decrypted = _decrypted(context, participant, upload.file)
+        decrypted = decrypted_upload(context, participant, upload.file)
     except NothingInFile:
         return UploadOutcome.NOTHING_IN_FILE
     except NoUsableKey as reason:
@@ -116,7 +116,7 @@ def accept_upload(
     if decrypted.line_errors:
         extent = f"{decrypted.failed_lines} of {decrypted.total_lines} lines did not decrypt"
         rows += _kept_aside(context, participant, upload, extent, decrypted)
-    return _commit(context.session, rows, outcome)
+    return commit_rows(context.session, rows, outcome)
 
 
 def _keep_unread(
@@ -128,10 +128,10 @@ def _keep_unread(
     if not has_room_aside(context.session, participant.id, len(upload.file), is_sender_proven=is_proven):
         return UploadOutcome.TOO_MUCH_UNREADABLE
     rows = _kept_aside(context, participant, upload, reason, is_sender_proven=is_proven)
-    return _commit(context.session, rows, outcome)
+    return commit_rows(context.session, rows, outcome)
 
 
-def _decrypted(context: UploadContext, participant: Participant, file: bytes | mmap) -> DecryptedFile:
+def decrypted_upload(context: UploadContext, participant: Participant, file: bytes | mmap) -> DecryptedFile:
     """The decrypted file. Raises NothingInFile, or NoUsableKey if it can never be decrypted (PHONE-64 row 8)."""
     try:
         key = context.keys.get(context.store, participant.patient_id)
@@ -230,7 +230,7 @@ def _upload_rows() -> sa.Insert:
 _UPLOAD_ROWS = _upload_rows()
 
 
-def _commit(session: Session, rows: list[Rows], outcome: UploadOutcome) -> UploadOutcome:
+def commit_rows(session: Session, rows: list[Rows], outcome: UploadOutcome) -> UploadOutcome:
     """All rows in one transaction. Another request that wrote the same path first wins (PHONE-83)."""
     try:
         for statement, values in rows:

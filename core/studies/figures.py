@@ -43,7 +43,7 @@ def study_figures(session: Session, study_id: int, now: datetime) -> StudyFigure
         )
         .select_from(Participant)
         .outerjoin(ParticipantActivity)
-        .where(Participant.study_id == study_id, Participant.purged_at.is_(None))
+        .where(Participant.study_id == study_id, Participant.purged_at.is_(None), Participant.is_test.is_(False))
     ).one()
     waiting = session.execute(
         sa.select(sa.func.count().label("waiting"), sa.func.min(QueuedUpload.received_at).label("oldest")).where(
@@ -84,7 +84,11 @@ def study_lines(session: Session, studies: list[Study], now: datetime) -> list[S
             sa.func.max(ParticipantActivity.last_upload_at),
         )
         .outerjoin(ParticipantActivity)
-        .where(Participant.study_id.in_([s.id for s in studies]), Participant.purged_at.is_(None))
+        .where(
+            Participant.study_id.in_([s.id for s in studies]),
+            Participant.purged_at.is_(None),
+            Participant.is_test.is_(False),
+        )
         .group_by(Participant.study_id)
     )
     figures = {number: (reporting + silent, reporting, last) for number, reporting, silent, last in rows}

@@ -19,7 +19,7 @@ from webapp.portal.access.rules import access_rule_of
 PHONE, PUBLIC = "phone", "public"
 EVERYBODY = frozenset({"none", "study_researcher", "study_admin", "site_admin"})
 STUDY_STAFF = frozenset({"study_researcher", "study_admin", "site_admin"})
-ADMINS = frozenset({"study_admin", "site_admin"})
+STUDY_ADMINS = frozenset({"study_admin", "site_admin"})
 SITE_ADMINS = frozenset({"site_admin"})
 
 # For each capability that a route needs: who of the visitors has it (section 8 of the permissions).
@@ -34,8 +34,17 @@ WHO_MAY: dict[Capability, frozenset[str]] = {
     Capability.PARTICIPANT_RESET_DEVICE: STUDY_STAFF,
     Capability.PARTICIPANT_RETIRE: STUDY_STAFF,
     Capability.STUDY_EXPORT: STUDY_STAFF,
+    Capability.PARTICIPANT_WITHDRAW: STUDY_STAFF,
+    Capability.PARTICIPANT_PAUSE: STUDY_STAFF,
+    Capability.PARTICIPANT_TEST: STUDY_STAFF,
+    Capability.PARTICIPANT_NEW_PHONE: STUDY_STAFF,
+    Capability.PARTICIPANT_RESET_PASSWORD: STUDY_STAFF,
+    Capability.PARTICIPANT_EASY_ENROLLMENT: STUDY_STAFF,
+    Capability.PARTICIPANT_PURGE: STUDY_STAFF,
+    Capability.NOTES_EDIT: STUDY_STAFF,
+    Capability.PROCESSING_RETRY: STUDY_ADMINS,
     Capability.DATA_DOWNLOAD: STUDY_STAFF,
-    Capability.STUDY_APP_SETTINGS: ADMINS,
+    Capability.STUDY_APP_SETTINGS: STUDY_ADMINS,
 }
 
 
@@ -43,7 +52,7 @@ WHO_MAY: dict[Capability, frozenset[str]] = {
 class Page:
     """A route of the portal and the capability that it needs; None: it is for anybody.
 
-    `passed`: the answer to those who have the capability.
+    `passed`: the answer to those who have the capability. `asks_form`: the form names the participant.
     """
 
     capability: Capability | None
@@ -51,6 +60,7 @@ class Page:
     method: str = "GET"
     passed: int = 200
     is_return_page: bool = False
+    asks_form: bool = False
 
     @property
     def is_about_study(self) -> bool:
@@ -117,6 +127,44 @@ MATRIX: dict[str, str | Page | Key] = {
     "participants.save_value": Page(FIELDS, f"{OWN}/values/field:99", "POST", passed=404),
     "participants.detail": Page(Capability.PARTICIPANT_VIEW, OWN, is_return_page=True),
     "participants.detail_figures": Page(Capability.PARTICIPANT_VIEW, f"{OWN}/figures", passed=302),
+    "participants.about": Page(Capability.PARTICIPANT_VIEW, f"{OWN}/about"),
+    "participants.save_fields": Page(FIELDS, OWN, "POST", passed=302),
+    "participants.problems": Page(Capability.PARTICIPANT_VIEW, f"{OWN}/problems"),
+    "participants.try_problem_again": Page(
+        Capability.PROCESSING_RETRY, f"{OWN}/problems/99/try_again", "POST", passed=404
+    ),
+    "participants.notes": Page(Capability.PARTICIPANT_VIEW, f"{OWN}/notes"),
+    "participants.write_note": Page(Capability.NOTES_EDIT, f"{OWN}/notes", "POST", passed=422),
+    "participants.history": Page(Capability.PARTICIPANT_VIEW, f"{OWN}/history"),
+    "participants.manage": Page(Capability.PARTICIPANT_VIEW, f"{OWN}/manage"),
+    "participants.clear_device_id": Page(RESET, "/clear_device_id", "POST", passed=302, asks_form=True),
+    "participants.toggle_easy_enrollment": Page(
+        Capability.PARTICIPANT_EASY_ENROLLMENT, "/toggle_easy_enrollment", "POST", passed=302, asks_form=True
+    ),
+    "participants.toggle_test": Page(Capability.PARTICIPANT_TEST, f"{OWN}/test", "POST", passed=302),
+    "participants.save_external_id": Page(FIELDS, f"{OWN}/external_id", "POST", passed=302),
+    "participants.retire": Page(Capability.PARTICIPANT_RETIRE, "/retire_participant", "POST", 302, asks_form=True),
+    "participants.unretire": Page(Capability.PARTICIPANT_RETIRE, f"{OWN}/unretire", "POST", passed=302),
+    "participants.leave": Page(Capability.PARTICIPANT_WITHDRAW, f"{OWN}/leave", "POST", passed=422),
+    "participants.take_back_leave": Page(Capability.PARTICIPANT_WITHDRAW, f"{OWN}/leave/take_back", "POST", passed=302),
+    "participants.pause": Page(Capability.PARTICIPANT_PAUSE, f"{OWN}/pause", "POST", passed=302),
+    "participants.resume": Page(Capability.PARTICIPANT_PAUSE, f"{OWN}/resume", "POST", passed=302),
+    "participants.new_phone": Page(Capability.PARTICIPANT_NEW_PHONE, f"{OWN}/new_phone"),
+    "participants.prepare_phone": Page(Capability.PARTICIPANT_NEW_PHONE, f"{OWN}/new_phone", "POST", passed=422),
+    "participants.new_password": Page(
+        Capability.PARTICIPANT_RESET_PASSWORD, "/reset_participant_password", "POST", asks_form=True
+    ),
+    "participants.batch_sheets": Page(ADD, f"{BATCH}/sheets", "POST", passed=302),
+    "participants.purge": Page(Capability.PARTICIPANT_PURGE, f"{OWN}/purge"),
+    "participants.delete_participant": Page(
+        Capability.PARTICIPANT_PURGE, "/delete_participant", "POST", passed=422, asks_form=True
+    ),
+    "participants.take_back": Page(Capability.PARTICIPANT_PURGE, f"{OWN}/purge/take_back", "POST", passed=302),
+    "participants.purge_state": Page(Capability.PARTICIPANT_PURGE, f"{OWN}/purge/progress", passed=404),
+    "participants.import_fields": Page(FIELDS, "/view_study/{study}/import_participants"),
+    "participants.import_file": Page(FIELDS, "/view_study/{study}/import_participants", "POST", passed=422),
+    "participants.add_from_file": Page(ADD, "/view_study/{study}/add_participants_from_file"),
+    "participants.add_file": Page(ADD, "/view_study/{study}/add_participants_from_file", "POST", passed=422),
     "participants.add": Page(ADD, "/view_study/{study}/add_participants"),
     "participants.create_one": Page(ADD, "/create_new_participant", "POST"),
     "participants.batch": Page(ADD, BATCH),
@@ -182,7 +230,10 @@ def ask(
     visitor = Visitor(app, world.visitors[who])
     if page.method == "GET":
         return visitor.get(path)
-    return visitor.post(path, study_id=str(number), number_of_new_patients="none")
+    fields = {"study_id": str(number), "number_of_new_patients": "none"}
+    if page.asks_form:
+        fields["patient_id"] = participant or world.participant.patient_id
+    return visitor.post(path, **fields)
 
 
 def path_of(
@@ -272,7 +323,7 @@ def test_hidden_and_unknown_studies_are_not_there_for_anybody(app: Flask, world:
 def test_a_participant_of_another_study_is_not_there(app: Flask, world: World):
     """PORTAL-131, PERM-71."""
     for page in PORTAL.values():
-        if "{participant}" in page.path:
+        if "{participant}" in page.path or page.asks_form:
             for patient_id in (world.stranger.patient_id, "nobody11"):
                 answer = ask(app, world, page, "site_admin", participant=patient_id)
                 assert answer.status_code == 404, page

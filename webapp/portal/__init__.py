@@ -14,7 +14,19 @@ from webapp.portal.frame.errors import init_error_pages
 from webapp.portal.frame.navigation import init_navigation
 from webapp.portal.frame.server_address import server_address
 from webapp.portal.frame.wording import FILTERS
-from webapp.portal.participants import adding, batches, detail, selection, values, views  # noqa: F401  their views
+from webapp.portal.participants import (  # noqa: F401  their views
+    about,
+    adding,
+    batches,
+    detail,
+    importing,
+    managing,
+    purges,
+    selection,
+    sheets,
+    values,
+    views,
+)
 from webapp.portal.participants.section import participants
 from webapp.portal.settings import history, views as settings_views  # noqa: F401  their views
 from webapp.portal.settings.section import settings_section

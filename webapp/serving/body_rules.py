@@ -9,6 +9,7 @@ from typing import Any
 
 from cachetools import TTLCache
 from flask import Flask
+from flask_login import current_user
 from gunicorn.http.message import Request
 from werkzeug.http import parse_options_header
 
@@ -45,10 +46,14 @@ class BodyRules:
         return self.most_body_bytes(path) > MOST_BYTES
 
     def may_send(self, request: Request, first: bytes) -> bool:
-        """Whether the beginning of a body holds the id of a known phone, or right API credentials.
+        """Whether the body may be read.
+
+        It begins with the id of a known phone or right API credentials, or its sender is signed in to the portal.
 
         Writes nothing (CLAR-10). Raises SQLAlchemyError if the database fails.
         """
+        if lane_of(path_of(request)) is Lane.PORTAL:
+            return self._is_signed_in(request)
         fields = fields_at_the_start(first, *_content_type(request.headers))
         is_phone = lane_of(path_of(request)) is Lane.PHONES
         asked = (is_phone, fields.get("patient_id" if is_phone else "access_key"), fields.get("secret_key"))
@@ -61,6 +66,12 @@ class BodyRules:
             with self._lock:
                 self._known[asked] = True
         return is_known
+
+    def _is_signed_in(self, request: Request) -> bool:
+        """Whether the request has the cookie of a session that lasts."""
+        cookie = next((value for name, value in request.headers if name == "COOKIE"), "")
+        with self._app.test_request_context(headers={"Cookie": cookie}):
+            return bool(current_user.is_authenticated)
 
     def delay_seconds(self, request: Request, first: bytes, client: Any) -> float:
         """How many seconds a data API request waits, without a thread, before it is served.

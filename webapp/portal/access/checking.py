@@ -25,7 +25,6 @@ from webapp.portal.frame.section import Section
 from webapp.security import refuse_nul
 from webapp.stores import settings
 
-MOST_FORM_BYTES = 1 << 20
 LONGEST_NUMBER = 18  # digits of a 64-bit number
 csrf = CSRFProtect()
 
@@ -42,7 +41,6 @@ def check_access() -> ResponseReturnValue | None:
 
     Sets `g.access_rule`, `g.now`, `g.researcher` and `g.actor`, and for a study's pages `g.study` and `g.participant`.
     """
-    request.max_content_length = request.max_form_memory_size = MOST_FORM_BYTES
     rule = access_rule_of(request.endpoint)
     if rule is None:
         abort(403)  # not reached for our views: `require_access_rules` checks at start-up
@@ -57,7 +55,7 @@ def check_access() -> ResponseReturnValue | None:
         csrf.protect()
     g.actor = _actor(g.researcher) if g.researcher else None
     if rule.capability:
-        _check_capability(g.actor, rule.capability, is_about_study=rule.is_about_study)
+        _check_capability(g.actor, rule.capability, rule)
     if rule.needs_session and not rule.is_open_to_forced and g.researcher.must_change_password:
         flash("This password was meant for one use. Set your own to go on.", "warn")
         return lead_to(url_for("account.page"))
@@ -68,17 +66,19 @@ def _actor(researcher: Researcher) -> Requester:
     return requester_of(db.session(), researcher, least_purge_role=settings().data_deletion_usertype)
 
 
-def _check_capability(actor: Requester, capability: Capability, *, is_about_study: bool) -> None:
+def _check_capability(actor: Requester, capability: Capability, rule: AccessRule) -> None:
     """Sets `g.study` and `g.participant`. Aborts with 404 or 403 if `decide` refuses."""
-    if not is_about_study:
+    if not rule.is_about_study:
         _refuse_unless_allowed(decide(actor, capability))
         return
     study = _study_asked_for()
-    patient_id = (request.view_args or {}).get("patient_id")
+    patient_id = (request.view_args or {}).get("patient_id") or request.form.get("patient_id")
     participant = participant_in_study(db.session(), study.id, patient_id) if patient_id and study else None
     is_unknown = patient_id is not None and participant is None
     _refuse_unless_allowed(decide(actor, capability, study, UNKNOWN if is_unknown else participant))
     g.study, g.participant = study, participant
+    if rule.is_about_participant and participant is None:
+        abort(400, "The form says of no participant: `patient_id` is missing.")
 
 
 def _refuse_unless_allowed(decision: Decision) -> None:

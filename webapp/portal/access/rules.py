@@ -32,6 +32,7 @@ class AccessRule:
     is_return_page: bool = False
     is_polled: bool = False
     is_open_to_forced: bool = False
+    is_about_participant: bool = False
 
     @property
     def needs_session(self) -> bool:
@@ -53,6 +54,7 @@ def requires(
     is_return_page: bool = False,
     is_polled: bool = False,
     is_open_to_forced: bool = False,
+    is_about_participant: bool = False,
 ) -> Callable[[View], View]:
     """Marks a view for researchers who have this capability. The other parameters are those of AccessRule.
 
@@ -65,6 +67,7 @@ def requires(
             is_return_page=is_return_page,
             is_polled=is_polled,
             is_open_to_forced=is_open_to_forced,
+            is_about_participant=is_about_participant,
         )
     )
 

@@ -1,0 +1,150 @@
+"""Custom fields, intervention dates and external ids from a CSV file: previewed, and imported whole (CLAR-38)."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from core.audit import Actor
+from core.bulk import given_rows, is_one_of
+from core.models import BulkEdit, Participant, Study
+from core.participants.columns import Column
+from core.participants.editing import edit_many, values_of_many
+from core.participants.refusals import ParticipantRefused
+from core.participants.table_reading import EXTERNAL, ReadTable, TableLine
+
+
+@dataclass(frozen=True)
+class ColumnChange:
+    """How many participants get a value newly, get another one, or lose it."""
+
+    column: Column
+    new: int
+    replaced: int
+    removed: int
+
+
+@dataclass(frozen=True)
+class ImportPreview:
+    """What an import would do, or why it cannot be done: with errors nothing is imported."""
+
+    table: ReadTable
+    changes: list[ColumnChange]
+    participants: int
+
+    @property
+    def is_possible(self) -> bool:
+        return not self.table.errors
+
+
+def preview_import(session: Session, study: Study, table: ReadTable) -> ImportPreview:
+    """What importing the table would change; checks ids against the study. Four queries, whatever the lines."""
+    people = _people(session, study, table)
+    for line in table.lines:
+        person = people.get(line.patient_id)
+        if person is None:
+            table.refuse(line.line, f"“{line.patient_id}” is not the id of a participant of this study.")
+        elif person.purge_asked_at:
+            table.refuse(line.line, f"All data of {line.patient_id} were deleted, or will be.")
+    _check_external_ids(session, study, table, people)
+    table.errors.sort(key=lambda error: error.line)
+    present = values_of_many(session, [person.id for person in people.values()])
+    changes, changed = [], set[str]()
+    for column in table.columns:
+        new = replaced = removed = 0
+        for line in table.lines:
+            if column.name not in line.values or line.patient_id not in people:
+                continue
+            wanted = _text(line.values[column.name])
+            person = people[line.patient_id]
+            had = person.external_id if column is EXTERNAL else present.get(person.id, {}).get(column.name)
+            if (wanted or None) == (had or None):
+                continue
+            changed.add(line.patient_id)
+            new, replaced, removed = new + (not had), replaced + bool(had and wanted), removed + (not wanted)
+        changes.append(ColumnChange(column, new, replaced, removed))
+    return ImportPreview(table, changes, len(changed))
+
+
+def import_table(
+    session: Session, study: Study, table: ReadTable, now: datetime, *, actor: Actor
+) -> tuple[BulkEdit | None, bool]:
+    """Imports a table without errors, in one transaction, which the caller commits; undoable for 24 hours.
+
+    Gives the edit, and whether scheduled events wait for `rebuild-schedules`. Raises ParticipantRefused where
+    something changed since the preview.
+    """
+    preview = preview_import(session, study, table)
+    if not preview.is_possible:
+        raise ParticipantRefused("Something changed since the preview: look at it again.")
+    people = _people(session, study, table)
+    if EXTERNAL in table.columns:
+        _write_external_ids(session, table, people)
+    edits = {
+        people[line.patient_id].id: {name: value for name, value in line.values.items() if name != EXTERNAL.name}
+        for line in table.lines
+    }
+    summary = f"Imported a file of {len(table.lines):,} lines"
+    return edit_many(session, study, {n: e for n, e in edits.items() if e}, summary, now, actor=actor)
+
+
+def _people(session: Session, study: Study, table: ReadTable) -> dict[str, Any]:
+    query = sa.select(Participant.id, Participant.patient_id, Participant.external_id, Participant.purge_asked_at)
+    ids = [line.patient_id for line in table.lines]
+    rows = session.execute(query.where(Participant.study_id == study.id, is_one_of(Participant.patient_id, ids)))
+    return {row.patient_id: row for row in rows}
+
+
+def _check_external_ids(session: Session, study: Study, table: ReadTable, people: dict[str, Any]) -> None:
+    """Each external id belongs to one participant, in the file and in the study."""
+    wanted: dict[str, TableLine] = {}
+    for line in table.lines:
+        external = str(line.values.get(EXTERNAL.name) or "").lower()
+        if external and external in wanted:
+            table.refuse(line.line, f"External id: {external} is in line {wanted[external].line} already.")
+        elif external:
+            wanted[external] = line
+    if not wanted:
+        return
+    changing = {person.id for person in people.values()}
+    lower = sa.func.lower(Participant.external_id)
+    query = sa.select(Participant.id, Participant.patient_id, lower).where(Participant.study_id == study.id)
+    for number, patient_id, external in session.execute(query.where(lower.in_(wanted))):
+        line = wanted[external]
+        if patient_id != line.patient_id and number not in changing:
+            table.refuse(line.line, f"External id: {external} belongs to {patient_id}.")
+
+
+def _write_external_ids(session: Session, table: ReadTable, people: dict[str, Any]) -> None:
+    """Frees the old ids first, since two participants may exchange theirs."""
+    rows = [
+        {"id": people[line.patient_id].id, "external_id": line.values[EXTERNAL.name]}
+        for line in table.lines
+        if EXTERNAL.name in line.values
+    ]
+    if not rows:
+        return
+    untracked = {"synchronize_session": False}
+    named = is_one_of(Participant.id, [row["id"] for row in rows])
+    session.execute(sa.update(Participant).where(named).values(external_id=None), execution_options=untracked)
+    given = given_rows(Participant, rows)
+    own = sa.update(Participant).where(Participant.id == given.c.id).values(external_id=given.c.external_id)
+    session.execute(own, execution_options=untracked)
+
+
+def _text(value: str | date | None) -> str:
+    return value.isoformat() if isinstance(value, date) else (value or "")
+
+
+def rows_of_batch(session: Session, study: Study, table: ReadTable) -> list[dict[str, Any]]:
+    """What the lines of a file of new participants give, as a batch keeps it; external ids are checked."""
+    _check_external_ids(session, study, table, {})
+    return [
+        {
+            "external_id": line.values.get(EXTERNAL.name),
+            "values": {n: _text(v) for n, v in line.values.items() if n != EXTERNAL.name and v},
+        }
+        for line in table.lines
+    ]

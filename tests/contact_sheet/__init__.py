@@ -1,0 +1,1 @@
+"""Pictures of every page of the portal on one sheet, to be looked at: `python -m tests.contact_sheet FOLDER`."""

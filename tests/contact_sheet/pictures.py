@@ -1,0 +1,136 @@
+"""Takes the pictures: a study with believable data, each page of the permission matrix that is reached by GET."""
+
+import os
+import random
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from core.access import Role
+from core.audit import SERVER, actor_of
+from core.database import db
+from core.models import Chunk, CustomField, Participant, ParticipantEvent, ProblemUpload, Study, UploadRecord
+from core.participants.batches import ask_for_batch
+from core.participants.departures import end_participation
+from core.participants.editing import edit_many
+from core.participants.notes import add_note
+from core.participants.pausing import pause_participant
+from core.streams import SPECS, Platform
+from tests.browser.navigator import Portal
+from tests.support.factories import Factory
+from tests.webapp.test_permissions import PORTAL
+
+FOLDER = Path(os.environ.get("PICTURES", "var/pictures"))
+WIDTHS = (375, 1280)
+SCHEMES = ("light", "dark")
+SHOWN = {name: page for name, page in PORTAL.items() if page.method == "GET"}
+NOW = datetime.now(UTC)
+pytestmark = pytest.mark.usefixtures("quick_passwords")
+
+
+@pytest.fixture
+def study(app: Flask, factory: Factory) -> Study:
+    """Forty participants in all states, with fields, dates, chunks, problems and notes."""
+    study = factory.study("Mood and movement after discharge")
+    admin = factory.researcher("mlopez", is_site_admin=True)
+    factory.researcher("rkim", study=study, role=Role.STUDY_ADMIN)
+    site, arm = (CustomField(study_id=study.id, name=name) for name in ("Site", "Arm"))
+    db.session.add_all([site, arm])
+    start = factory.intervention(study, "Discharge")
+    chance = random.Random(1)
+    people = [_person(factory, study, number, chance) for number in range(40)]
+    db.session.flush()
+    edits = {
+        person.id: {
+            f"field:{site.id}": chance.choice(("Boston", "Paris", "Lagos")),
+            f"field:{arm.id}": chance.choice(("App", "App + calls", "Usual care")),
+            f"intervention:{start.id}": date.today() - timedelta(days=chance.randrange(60)),
+        }
+        for person in people
+    }
+    edit_many(db.session(), study, edits, "Site, arm and discharge imported", NOW, actor=actor_of(admin))
+    pause_participant(db.session(), people[3], NOW + timedelta(days=4), NOW, actor=actor_of(admin))
+    end_participation(db.session(), people[4], date.today(), None, NOW, actor=actor_of(admin))
+    add_note(db.session(), people[0], "Called on Monday: the phone was in repair for two days.", actor=actor_of(admin))
+    _data_of(people[0], chance)
+    ask_for_batch(db.session(), study, 120, "second wave", actor=SERVER)
+    db.session.commit()
+    return study
+
+
+def _person(factory: Factory, study: Study, number: int, chance: random.Random) -> Participant:
+    platform = None if number % 9 == 5 else chance.choice(list(Platform))
+    person = factory.participant(study, platform=platform, is_test=number == 39)
+    person.created_at = NOW - timedelta(days=80, hours=number)
+    person.retired_at = NOW - timedelta(days=2) if number % 13 == 7 else None
+    person.external_id = f"P-{number:04}" if number % 3 == 0 else None
+    if platform:
+        activity = person.activity
+        activity.first_registered_at = activity.last_registered_at = NOW - timedelta(days=60 - number)
+        silence = timedelta(days=4) if number % 8 == 1 else timedelta(minutes=chance.randrange(90))
+        activity.last_upload_at = activity.last_heartbeat_at = NOW - silence
+        activity.last_os_version = "15" if platform is Platform.ANDROID else "18.5"
+        activity.last_version_name = "3.7.1" if platform is Platform.ANDROID else "2024.28"
+    return person
+
+
+def _data_of(person: Participant, chance: random.Random) -> None:
+    """Four weeks of hourly chunks, uploads, a problem, and what the phone did."""
+    hour = NOW.replace(minute=0, second=0, microsecond=0)
+    for back in range(24 * 28):
+        for spec in list(SPECS.values())[:6]:
+            if spec.is_chunked and not spec.has_survey and chance.random() < 0.7:
+                at = hour - timedelta(hours=back)
+                size = chance.randrange(1_000, 60_000)
+                db.session.add(
+                    Chunk(
+                        participant_id=person.id,
+                        study_id=person.study_id,
+                        stream=spec.number,
+                        time_bin=at,
+                        size_bytes=size,
+                        updated_at=at,
+                    )
+                )
+    for number in range(12):
+        at = NOW - timedelta(minutes=20 * number)
+        path = f"x/{person.patient_id}/gps/{number}.csv"
+        row = {"path": path, "participant_id": person.id, "stream": 1, "size_bytes": 9_000, "received_at": at}
+        db.session.add(UploadRecord(**row, processed_at=at))
+    problem = {"received_name": f"{person.patient_id}_gps_1.csv", "object_path": "x", "size_bytes": 812}
+    db.session.add(ProblemUpload(participant_id=person.id, reason="the key line is not base64", **problem))
+    detail = {"os_type": "ANDROID", "brand": "a brand", "model": "a model", "os_version": "15"}
+    db.session.add(ParticipantEvent(participant_id=person.id, at=NOW, kind="registered", detail=detail))
+
+
+def test_pictures(portal: Portal, study: Study, request: pytest.FixtureRequest) -> None:
+    """One picture for each page, width and scheme; nothing scrolls sideways, and the console says nothing."""
+    word = request.config.getoption("keyword") or ""
+    first = db.session.scalars(db.select(Participant).filter_by(study_id=study.id).order_by(Participant.id)).first()
+    batch = db.session.scalar(db.text("SELECT min(id) FROM participant_batches"))
+    assert first is not None
+    db.session.rollback()
+    portal.signs_in("mlopez")
+    portal.sees_heading(study.name)
+    taken: list[str] = []
+    for name, page in SHOWN.items():
+        if page.passed != 200 or name == "access.sign_in" or (word and word not in name):
+            continue
+        path = page.path.format(study=study.id, participant=first.patient_id, batch=batch)
+        if path.endswith(".csv"):
+            continue
+        for width in WIDTHS:
+            for scheme in SCHEMES:
+                portal.page.set_viewport_size({"width": width, "height": 800})
+                portal.page.emulate_media(color_scheme=scheme)
+                portal.opens(path)
+                portal.page.wait_for_load_state("load")
+                file = f"{name}-{width}-{scheme}.png"
+                portal.page.screenshot(path=FOLDER / file, full_page=True)
+                portal.has_no_sideways_scroll()
+                taken.append(file)
+    figures = "".join(f'<figure><img src="{file}" alt=""><figcaption>{file}</figcaption></figure>' for file in taken)
+    style = "body{columns:4 20rem;font:12px sans-serif}figure{break-inside:avoid;margin:0 0 1rem}img{width:100%}"
+    FOLDER.joinpath("sheet.html").write_text(f"<!doctype html><style>{style}</style>{figures}")
