@@ -106,7 +106,7 @@ def settings_history(session: Session, study_id: int, page: int, size: int) -> t
             before=completed(before.values) if before else None,
             after=completed(row.values),
         )
-        for row, before in zip(rows, (*rows[1:], None), strict=True)
+        for row, before in zip(rows, (*rows[1:], None), strict=False)
     ]
     return changes[:size], len(rows) > size
 

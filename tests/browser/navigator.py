@@ -1,5 +1,6 @@
 """Actions of a researcher in the portal, one class for each page."""
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.factories import RESEARCHER_PASSWORD
@@ -56,6 +57,11 @@ class Portal:
         assert self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0, (
             self.page.url
         )
+
+    def has_no_axe_violation(self) -> None:
+        """Fails on what axe-core finds on the page."""
+        found = Axe().run(self.page).response["violations"]
+        assert not found, [(rule["id"], [node["html"] for node in rule["nodes"]][:3]) for rule in found]
 
     def presses(self, *keys: str) -> None:
         for key in keys:
