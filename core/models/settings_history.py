@@ -4,10 +4,11 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.database import Model
 from core.models.columns import CreatedAt, Id
+from core.models.study import Study
 
 
 class AppSettingsVersion(Model):
@@ -25,6 +26,8 @@ class AppSettingsVersion(Model):
     values: Mapped[dict[str, Any]] = mapped_column(JSONB)
     changed: Mapped[list[str]] = mapped_column(JSONB, server_default=sa.text("'[]'"))
 
+    study: Mapped[Study] = relationship(lazy="raise_on_sql")
+
     __table_args__ = (sa.Index(None, "study_id", "at"),)
 
 
@@ -41,6 +44,8 @@ class ConsentVersion(Model):
     form_text: Mapped[str] = mapped_column(sa.Text)
     sections: Mapped[dict[str, Any]] = mapped_column(JSONB)
 
+    study: Mapped[Study] = relationship(lazy="raise_on_sql")
+
     __table_args__ = (sa.UniqueConstraint("study_id", "number"),)
 
 
@@ -54,4 +59,7 @@ class ConsentSent(Model):
     consent_version_id: Mapped[int] = mapped_column(sa.ForeignKey("consent_versions.id", ondelete="RESTRICT"))
     sent_at: Mapped[CreatedAt]
 
-    __table_args__ = (sa.Index(None, "participant_id", "sent_at"),)
+    __table_args__ = (
+        sa.Index(None, "participant_id", "sent_at"),
+        sa.Index(None, "consent_version_id", "participant_id"),
+    )

@@ -1,6 +1,7 @@
 """Coverage: how much data a participant has, as tables of levels by stream and day, and by stream and hour."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -15,6 +16,8 @@ HOUR = timedelta(hours=1)
 DAYS_SHOWN = 28
 LEVELS = 5
 ALL_STREAMS = [spec.number for spec in SPECS.values()]
+ExpectedOn = Callable[[date], set[int]]
+"""Numbers of the streams that should be there on a local day."""
 
 
 @dataclass(frozen=True)
@@ -63,24 +66,27 @@ def coverage(
     zone: ZoneInfo,
     day: date,
     now: datetime,
-    expected: set[int],
+    expected_on: ExpectedOn,
     since: datetime | None,
     until: datetime | None,
 ) -> Coverage:
     """Coverage of four weeks that end today, or on `day` if earlier, and of the hours of `day`; one indexed query.
 
-    `expected` holds the switched-on streams; gaps are shown for these, and only between `since` and `until`.
+    Gaps are shown for the streams that were expected on a day, and only between `since` and `until`.
     """
     today = now.astimezone(zone).date()
     day = min(day, today)
     oldest_shown = today - timedelta(days=DAYS_SHOWN - 1)
     days = days_until(today if day >= oldest_shown else day)
     sizes = _bytes_by_hour(session, participant_id, midnight(days[0], zone), midnight(days[-1] + timedelta(1), zone))
-    streams = sorted(set(sizes) | expected)
+    expected = {day: expected_on(day) for day in days}
+    streams = sorted(set(sizes).union(*expected.values()))
     hours = _hours_of(day, zone)
     return Coverage(
         days=days,
-        by_day={s: _day_cells(sizes[s], days, zone, s in expected, since, until or now) for s in streams},
+        by_day={
+            s: _day_cells(sizes[s], {d: s in expected[d] for d in days}, zone, since, until or now) for s in streams
+        },
         day=day,
         hours=hours,
         by_hour={s: _hour_cells(sizes[s], hours, now) for s in streams},
@@ -110,9 +116,8 @@ def _bytes_by_hour(
 
 def _day_cells(
     sizes: dict[datetime, int],
-    days: list[date],
+    is_expected_on: dict[date, bool],
     zone: ZoneInfo,
-    is_expected: bool,
     since: datetime | None,
     until: datetime,
 ) -> list[Cell]:
@@ -121,7 +126,7 @@ def _day_cells(
         by_day[hour.astimezone(zone).date()].append(size_bytes)
     first, last = (since or until).astimezone(zone).date(), until.astimezone(zone).date()
     cells = []
-    for day in days:
+    for day, is_expected in is_expected_on.items():
         if hours := len(by_day[day]):
             cells.append(Cell(min(-(-hours * LEVELS // 24), LEVELS), hours=hours, size_bytes=sum(by_day[day])))
         elif since is None or not first <= day <= last:

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from core.crypto.passwords import hash_participant_password
 from core.models import EventKind, Participant, ParticipantEvent
 from core.models.participant import participant_with_study
+from core.participants.consents import record_consent_sent
 from core.phones.upload_outcomes import UploadOutcome
 from core.phones.uploads import UploadContext, place_raw_object, rows_of_upload
 from core.streams import Platform
@@ -63,6 +64,7 @@ def register_phone(
                 event = ParticipantEvent(participant_id=participant.id, at=now, kind=EventKind.REGISTERED)
                 event.detail = {"os_type": platform.value} | {k: fields[k] for k in TOLD_PHONE if k in fields}
                 context.session.add(event)
+                record_consent_sent(context.session, participant, now)
                 rebuild_events(context.session, participant.study, now, participant_ids=[participant.id])
                 context.session.commit()
                 return

@@ -343,12 +343,25 @@ def setting_problem(name: str, value: Any) -> str | None:
     if name == "consent_sections":
         if not isinstance(value, dict) or set(value) - set(CONSENT_SECTIONS):
             return f"consent_sections: an object with the keys {', '.join(CONSENT_SECTIONS)}"
+        if not all(_is_section(section) for section in value.values()):
+            return "consent_sections: each section is an object of the texts `text` and `more`"
         return None
     if name not in RULE_OF:
         return f"{name}: not a setting"
     if type(value) is not type(_DEFAULTS[name]):
         return f"{name}: a {type(_DEFAULTS[name]).__name__} is expected"
+    if isinstance(value, str):
+        return f"{name}: a text without NUL characters" if "\0" in value else None
     return _range_problem(RULE_OF[name], value)
+
+
+def _is_section(section: Any) -> bool:
+    """Whether it is an object of the two texts, or of one of them."""
+    return (
+        isinstance(section, dict)
+        and not set(section) - {"text", "more"}
+        and all(isinstance(text, str) and "\0" not in text for text in section.values())
+    )
 
 
 def _range_problem(rule: SettingRule, value: Any) -> str | None:

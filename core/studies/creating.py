@@ -13,6 +13,7 @@ from core.models import AppSettings, Study
 from core.models.audit_record import Action
 from core.models.study import new_object_id, new_study_key
 from core.studies.app_settings import setting_problem
+from core.studies.settings_versions import DEFAULTS, add_first_versions
 from core.zones import known_zones
 
 
@@ -41,7 +42,9 @@ def create_study(
         app_settings=AppSettings(),
     )
     apply_app_settings(study.app_settings, app_settings or {})
+    _fill_in_defaults(study.app_settings)
     session.add(study)
+    add_first_versions(session, study, study.app_settings, actor.name)
     record(session, actor, Action.STUDY_CREATE, study=study)
     return study
 
@@ -59,6 +62,13 @@ def checked_zone(timezone_name: str) -> str:
     if timezone_name not in known_zones():
         raise StudyRefused(f"{timezone_name}: not a time zone, such as America/New_York")
     return timezone_name
+
+
+def _fill_in_defaults(row: AppSettings) -> None:
+    """Sets what a new row would otherwise get from the database, so that its first version can be written with it."""
+    for name, default in DEFAULTS.items():
+        if getattr(row, name) is None:
+            setattr(row, name, default)
 
 
 def apply_app_settings(row: AppSettings, values: Mapping[str, Any]) -> None:

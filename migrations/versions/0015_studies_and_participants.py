@@ -150,6 +150,12 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_consents_sent_participant_id_sent_at"), "consents_sent", ["participant_id", "sent_at"], unique=False
     )
+    op.create_index(
+        op.f("ix_consents_sent_consent_version_id_participant_id"),
+        "consents_sent",
+        ["consent_version_id", "participant_id"],
+        unique=False,
+    )
     op.create_table(
         "departures",
         sa.Column("participant_id", sa.BigInteger(), nullable=False),
@@ -345,6 +351,7 @@ def downgrade() -> None:
     op.drop_table("field_values")
     op.drop_index(op.f("ix_departures_retire_at"), table_name="departures")
     op.drop_table("departures")
+    op.drop_index(op.f("ix_consents_sent_consent_version_id_participant_id"), table_name="consents_sent")
     op.drop_index(op.f("ix_consents_sent_participant_id_sent_at"), table_name="consents_sent")
     op.drop_table("consents_sent")
     op.drop_index(op.f("ix_bulk_edit_rows_participant_id"), table_name="bulk_edit_rows")

@@ -47,6 +47,7 @@ WHO_MAY: dict[Capability, frozenset[str]] = {
     Capability.STUDY_STATUS: STUDY_ADMINS,
     Capability.PROCESSING_RETRY: STUDY_ADMINS,
     Capability.DATA_DOWNLOAD: STUDY_STAFF,
+    Capability.STUDY_APP_SETTINGS: STUDY_ADMINS,
 }
 
 
@@ -81,6 +82,7 @@ LIST, ADD = Capability.STUDY_VIEW, Capability.PARTICIPANT_CREATE
 FIELDS, RESET = Capability.PARTICIPANT_FIELDS, Capability.PARTICIPANT_RESET_DEVICE
 OWN = "/view_study/{study}/participant/{participant}"
 PEOPLE = "/view_study/{study}/participants"
+SETTINGS = "/device_settings/{study}"
 BATCH = "/view_study/{study}/batches/{batch}"
 MATRIX: dict[str, str | Page | Key] = {
     "static": PUBLIC,
@@ -187,6 +189,14 @@ MATRIX: dict[str, str | Page | Key] = {
     "participants.batch_progress": Page(ADD, f"{BATCH}/progress", passed=302),
     "participants.batch_passwords": Page(ADD, f"{BATCH}/passwords", "POST", passed=302),
     "participants.create_many": Page(ADD, "/create_many_patients/{study}", "POST", passed=422),
+    "settings.page": Page(LIST, SETTINGS, is_return_page=True),
+    "settings.save": Page(Capability.STUDY_APP_SETTINGS, SETTINGS, "POST", passed=422),
+    "settings.preview": Page(Capability.STUDY_APP_SETTINGS, f"{SETTINGS}/preview", "POST"),
+    "settings.history": Page(LIST, f"{SETTINGS}/history"),
+    "settings.version": Page(LIST, f"{SETTINGS}/history/99999", passed=404),
+    "settings.rollout": Page(LIST, f"{SETTINGS}/rollout"),
+    "settings.consents": Page(LIST, f"{SETTINGS}/consent"),
+    "settings.consent": Page(LIST, f"{SETTINGS}/consent/1"),
 }
 PORTAL = {endpoint: page for endpoint, page in MATRIX.items() if isinstance(page, Page)}
 pages = pytest.mark.parametrize("endpoint", PORTAL)

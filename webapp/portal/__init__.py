@@ -29,12 +29,15 @@ from webapp.portal.participants import (  # noqa: F401  their views
     views,
 )
 from webapp.portal.participants.section import participants
+from webapp.portal.settings import history  # noqa: F401  their views
+from webapp.portal.settings import views as settings_views  # noqa: F401
+from webapp.portal.settings.section import settings_section
 from webapp.portal.site.views import site
 from webapp.portal.studies import overview, processing  # noqa: F401  their views
 from webapp.portal.studies import views as study_views  # noqa: F401
 from webapp.portal.studies.section import studies
 
-SECTIONS = (access, account, studies, participants, interventions, site)
+SECTIONS = (access, account, studies, settings_section, participants, interventions, site)
 
 
 class NumberConverter(BaseConverter):

@@ -2,15 +2,19 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 import urllib3
 from flask import Flask
 
+from core.audit import COMMAND_LINE
 from core.crypto.passwords import device_hash, verify_password
 from core.database import db
 from core.models import Participant, QueuedUpload, Study
 from core.models.participant import participant_with_study
+from core.participants.consents import consents_of
+from core.studies.settings_changes import save_app_settings
 from tests.support.factories import PASSWORD, Factory, phone_fields
 from tests.support.paths import VECTORS
 
@@ -132,6 +136,23 @@ def test_a_participant_registers_anew_from_another_platform(app: Flask, factory:
     assert first["client_public_key"] == second["client_public_key"]
     assert participant.os_type == "IOS"
     assert participant.activity.first_registered_at == at
+
+
+def test_each_registration_is_remembered_with_the_consent_version_that_was_sent(app: Flask, factory: Factory):
+    """CLAR-31: by number, time and author; a refused registration was sent none."""
+    participant = factory.participant(platform=None)
+    fields = phone_fields(participant, new_password=PASSWORD, phone_number="x")
+    assert app.test_client().post("/register_user", data=fields | {"password": "wrong"}).status_code == 403
+    assert consents_of(db.session(), participant.id) == []
+    assert app.test_client().post("/register_user", data=fields).status_code == 200
+    now = datetime.now(UTC)
+    save_app_settings(db.session(), participant.study, {"consent_form_text": "New"}, now, actor=COMMAND_LINE)
+    db.session.commit()
+    answer = app.test_client().post("/register_user", data=fields).json
+    assert answer["device_settings"]["consent_form_text"] == "New"
+    sent = consents_of(db.session(), participant.id)
+    assert [(consent.number, consent.author_name) for consent in sent] == [(2, "command line"), (1, "server")]
+    assert sent[0].sent_at == participant.activity.last_registered_at
 
 
 def test_the_same_registration_four_times_at_once_fails_none(server: str, participant: Participant):

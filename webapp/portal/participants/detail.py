@@ -8,10 +8,9 @@ from flask.typing import ResponseReturnValue
 
 from core.access import Capability
 from core.database import db
-from core.models import AppSettings
 from core.participants.arrivals import WAITS_FOR_FIRST_RUN, arrivals_of, newest_chunk
 from core.participants.coverage import Coverage, coverage
-from core.participants.expected_streams import expected_streams
+from core.participants.expected_streams import expected_by_day
 from core.participants.states import state_of
 from core.streams.paths import EARLIEST
 from webapp.portal.access.rules import requires
@@ -65,14 +64,13 @@ def _arrivals() -> dict[str, Any]:
 
 def _coverage() -> Coverage:
     participant, activity = g.participant, g.participant.activity
-    settings = db.session.scalars(db.select(AppSettings).filter_by(study_id=g.study.id)).one()
     return coverage(
         db.session(),
         participant.id,
         g.study.zone,
         _day_asked_for(),
         g.now,
-        expected=expected_streams(settings, participant.os_type),
+        expected_on=expected_by_day(db.session(), g.study, participant.os_type),
         since=activity and activity.first_registered_at,
         until=participant.retired_at,
     )

@@ -44,7 +44,14 @@ def chunks(participant: Participant, stream: int, *hours: datetime, size_bytes: 
 
 def drawn(participant: Participant, day: date, expected: set[int] = frozenset(), since: datetime | None = None):
     return coverage(
-        db.session(), participant.id, NEW_YORK, day, NOW, set(expected), since or MIDNIGHT - 50 * 24 * HOUR, None
+        db.session(),
+        participant.id,
+        NEW_YORK,
+        day,
+        NOW,
+        lambda _: set(expected),
+        since or MIDNIGHT - 50 * 24 * HOUR,
+        None,
     )
 
 

@@ -1,0 +1,71 @@
+"""When sensors are on, as stretches of a strip of 24 hours or of one hour (SURVEY-43)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.streams import Platform
+from core.studies.expected_data import SECONDS_OF_DAY, SENSORS_WITH_CYCLES
+
+ANDROID, IOS = Platform.ANDROID, Platform.IOS
+ON_EVENTS: Mapping[str, tuple[Platform, ...]] = {
+    "calls": (ANDROID,),
+    "texts": (ANDROID,),
+    "power_state": (ANDROID, IOS),
+    "proximity": (IOS,),
+    "reachability": (IOS,),
+}
+"""Streams that get a row when something happens, at any time of the day."""
+MOST_STRETCHES = 288
+"""A strip shows at most this many stretches: one in five minutes of a day."""
+WIFI_SCAN_SECONDS = 10
+"""How long a scan is drawn; a scan's own length is not a setting."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A sensor's day. `stretches` are (start, length) in seconds of the day; times are drawn from midnight on, while
+    a phone counts from its own start. `is_merged`: cycles are too short to draw, so one stretch stands for them all
+    and `share` says how much of the time it is on. `is_on_events`: rows come when something happens.
+    """
+
+    sensor: str
+    platforms: tuple[Platform, ...]
+    stretches: tuple[tuple[float, float], ...]
+    share: float
+    on_seconds: int = 0
+    cycle_seconds: int = 0
+    is_merged: bool = False
+    is_on_events: bool = False
+
+
+def strips(settings: Mapping[str, Any]) -> list[Strip]:
+    """A strip for every sensor that is switched on, in the order of the form."""
+    drawn = []
+    for sensor, platforms in SENSORS_WITH_CYCLES.items():
+        if settings[sensor]:
+            on = settings[f"{sensor}_on_duration_seconds"]
+            drawn.append(_cycles(sensor, platforms, on, on + settings[f"{sensor}_off_duration_seconds"]))
+    if settings["bluetooth"]:
+        total, offset = settings["bluetooth_total_duration_seconds"], settings["bluetooth_global_offset_seconds"]
+        drawn.append(_cycles("bluetooth", (ANDROID,), settings["bluetooth_on_duration_seconds"], total, offset))
+    if settings["wifi"]:
+        every = settings["wifi_log_frequency_seconds"]
+        drawn.append(_cycles("wifi", (ANDROID,), min(WIFI_SCAN_SECONDS, every), every))
+    for sensor, platforms in ON_EVENTS.items():
+        if settings[sensor]:
+            drawn.append(Strip(sensor, platforms, ((0, SECONDS_OF_DAY),), 1, is_on_events=True))
+    return drawn
+
+
+def _cycles(sensor: str, platforms: tuple[Platform, ...], on: int, cycle: int, offset: int = 0) -> Strip:
+    cycle = max(1, cycle)
+    on = min(on, cycle)
+    share = on / cycle
+    if share >= 1 or SECONDS_OF_DAY / cycle > MOST_STRETCHES:
+        stretches: tuple[tuple[float, float], ...] = ((0, SECONDS_OF_DAY),)
+        return Strip(sensor, platforms, stretches, share, on, cycle, is_merged=share < 1)
+    first = offset % cycle
+    starts = range(first - cycle if first + on > cycle else first, SECONDS_OF_DAY, cycle)
+    cut = ((max(0, start), min(SECONDS_OF_DAY, start + on)) for start in starts)
+    return Strip(sensor, platforms, tuple((start, end - start) for start, end in cut if end > start), share, on, cycle)

@@ -1,0 +1,65 @@
+"""Changing the app settings of a study, in one function (SURVEY-42)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from core.audit import Actor, record
+from core.models import AppSettings, Study
+from core.models.audit_record import Action
+from core.studies.app_settings import setting_problem
+from core.studies.creating import apply_app_settings
+from core.studies.settings_versions import add_settings_version, all_sections, values_of
+
+
+def setting_problems(values: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with each of the values, by the setting's name, in a sentence that does not repeat the name."""
+    problems = {}
+    for name, value in values.items():
+        if problem := setting_problem(name, value):
+            reason = problem.removeprefix(f"{name}: ")
+            problems[name] = f"{reason[0].upper()}{reason[1:]}."
+    return problems
+
+
+def save_app_settings(
+    session: Session, study: Study, values: Mapping[str, Any], now: datetime, *, actor: Actor
+) -> list[str]:
+    """Changes the given settings and returns the names of those that differed, in the order of PHONE-40.
+
+    `values` maps names of SURVEY-50 to values; settings that are not named stay. Consent sections replace all eight.
+    Nothing is written where nothing differs. Phones get the new values at their next request for settings, within
+    half an hour (PHONE-14). The caller commits. Raises StudyRefused, which names each value that is not allowed.
+    """
+    settings = session.scalars(
+        sa.select(AppSettings)
+        .where(AppSettings.study_id == study.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+    before = values_of(settings)
+    wanted = dict(values)
+    apply_app_settings(settings, wanted)  # checks all of them before it sets any
+    if "consent_sections" in wanted:
+        settings.consent_sections = all_sections(wanted["consent_sections"])
+    after = values_of(settings)
+    changed = [name for name in after if after[name] != before[name]]
+    if not changed:
+        session.expire(settings)
+        return []
+    add_settings_version(session, study, after, changed, now, actor.name)
+    told = [name for name in changed if isinstance(after[name], int)]  # switches too; texts stay out of the trail
+    record(
+        session,
+        actor,
+        Action.STUDY_APP_SETTINGS,
+        study=study,
+        settings=changed,
+        before={name: before[name] for name in told},
+        after={name: after[name] for name in told},
+    )
+    session.flush()
+    return changed
