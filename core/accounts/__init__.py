@@ -2,6 +2,13 @@
 
 from core.accounts.api_keys import create_api_key
 from core.accounts.creating import create_researcher, new_password
-from core.accounts.passwords import least_password, password_problem
+from core.accounts.passwords import password_problem, password_rule, why_change_is_due
 
-__all__ = ["create_api_key", "create_researcher", "least_password", "new_password", "password_problem"]
+__all__ = [
+    "create_api_key",
+    "create_researcher",
+    "new_password",
+    "password_problem",
+    "password_rule",
+    "why_change_is_due",
+]

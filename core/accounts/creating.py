@@ -38,6 +38,7 @@ def create_researcher(
     researcher = Researcher(
         username=username,
         password_hash=hash_password(password),
+        password_length=len(password),
         is_site_admin=is_site_admin,
         must_change_password=must_change_password,
     )

@@ -1,16 +1,55 @@
-"""Rules for passwords that researchers choose (PORTAL-40)."""
+"""Rules for passwords that researchers choose, and when a new one is due (PORTAL-40 to PORTAL-44)."""
 
 import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from core.models import Researcher
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from core.models import Researcher, Study, StudyRole
 
 LEAST_PASSWORD = 8
 LEAST_PASSWORD_OF_SITE_ADMIN = 20
+WARNED_DAYS = 7
 
 
-def least_password(researcher: Researcher) -> int:
-    """The minimum length of this person's password, in characters (PORTAL-40)."""
-    return LEAST_PASSWORD_OF_SITE_ADMIN if researcher.is_site_admin else LEAST_PASSWORD
+@dataclass(frozen=True)
+class PasswordRule:
+    """What one person's password must be: its least length in characters, and its greatest age in whole days."""
+
+    least: int
+    most_age_days: int | None = None
+
+
+def password_rule(session: Session, researcher: Researcher) -> PasswordRule:
+    """The strictest rules of the studies that the person has a role in, hidden ones aside; one query (PORTAL-42)."""
+    longest, youngest = session.execute(
+        sa.select(sa.func.max(Study.password_minimum_length), sa.func.min(Study.password_max_age_days))
+        .join(StudyRole, StudyRole.study_id == Study.id)
+        .where(StudyRole.researcher_id == researcher.id, Study.hidden_at.is_(None))
+    ).one()
+    least = max(LEAST_PASSWORD, longest or 0)
+    return PasswordRule(max(least, LEAST_PASSWORD_OF_SITE_ADMIN) if researcher.is_site_admin else least, youngest)
+
+
+def why_change_is_due(researcher: Researcher, rule: PasswordRule, now: datetime) -> str:
+    """Why this person must set a new password before anything else; empty where nothing is due (PORTAL-41)."""
+    if researcher.must_change_password:
+        return "This password was meant for one use. Set your own to go on."
+    if researcher.password_length is not None and researcher.password_length < rule.least:
+        return f"A new rule asks for {rule.least} characters. Set a new password to go on."
+    if rule.most_age_days is not None and _age(researcher, now).days > rule.most_age_days:
+        return f"A study asks for a new password every {rule.most_age_days} days. Set a new one to go on."
+    return ""
+
+
+def days_until_due(researcher: Researcher, rule: PasswordRule, now: datetime) -> int | None:
+    """In how many days the password expires, within the last seven; None otherwise (PORTAL-41)."""
+    if rule.most_age_days is None:
+        return None
+    left = rule.most_age_days - _age(researcher, now).days
+    return left if 0 <= left < WARNED_DAYS else None
 
 
 def password_problem(password: str, least: int) -> str | None:
@@ -21,3 +60,7 @@ def password_problem(password: str, least: int) -> str | None:
     if not all(re.search(kind, password) for kind in kinds):
         return "At least one lower-case letter, one upper-case letter, one digit and one other character."
     return None
+
+
+def _age(researcher: Researcher, now: datetime) -> timedelta:
+    return now - researcher.password_changed_at

@@ -22,6 +22,7 @@ class Researcher(Model):
     username: Mapped[str] = mapped_column(sa.Text)
     password_hash: Mapped[str] = mapped_column(sa.Text)
     password_changed_at: Mapped[CreatedAt]
+    password_length: Mapped[int | None]
     must_change_password: Mapped[bool] = mapped_column(server_default=sa.true())
     is_site_admin: Mapped[bool] = mapped_column(server_default=sa.false())
     is_disabled: Mapped[bool] = mapped_column(server_default=sa.false())
@@ -35,7 +36,7 @@ class Researcher(Model):
 
     def set_password(self, password: str, *, must_change: bool) -> None:
         """Stores a new password hash and ends every session of this person."""
-        self.password_hash = hash_password(password)
+        self.password_hash, self.password_length = hash_password(password), len(password)
         self.password_changed_at = sa.func.now()
         self.must_change_password = must_change
         self.end_sessions()

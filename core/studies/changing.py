@@ -7,14 +7,53 @@ trail, and leaves the commit to its caller. Each tells whether the events still 
 
 from datetime import date, datetime
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
 from core.models import Study
 from core.models.audit_record import Action
 from core.phones.holding import release_held
-from core.studies.creating import StudyRefused, checked_zone
+from core.studies.creating import StudyRefused, checked_name, checked_zone
 from core.surveys.rebuilding import update_events_of_study
+
+LEAST_LENGTHS = range(8, 21)
+MOST_AGES = range(30, 366)
+
+
+def rename_study(session: Session, study: Study, name: str, *, actor: Actor) -> None:
+    """Gives the study another name (PORTAL-80). Raises StudyRefused for one that another study has."""
+    name = checked_name(name)
+    _lock(session, study)
+    taken = sa.exists().where(sa.func.lower(Study.name) == name.lower(), Study.id != study.id)
+    if session.scalar(sa.select(taken)):
+        raise StudyRefused(f"There is a study named {name} already.")
+    record(session, actor, Action.STUDY_RENAME, study=study, before=study.name, after=name)
+    study.name = name
+
+
+def set_security(
+    session: Session, study: Study, minimum_length: int, max_age_days: int | None, *, actor: Actor
+) -> list[str]:
+    """Sets the rules for passwords of the study's researchers; gives what changed, in sentences (PORTAL-98).
+
+    They hold at the next request of each researcher. Raises StudyRefused.
+    """
+    if minimum_length not in LEAST_LENGTHS:
+        raise StudyRefused("A password has at least 8 to 20 characters.")
+    if max_age_days is not None and max_age_days not in MOST_AGES:
+        raise StudyRefused("A password is good for 30 to 365 days.")
+    _lock(session, study)
+    changed = []
+    if study.password_minimum_length != minimum_length:
+        changed.append(f"Passwords have at least {minimum_length} characters.")
+    if study.password_max_age_days != max_age_days:
+        changed.append(f"Passwords are good for {max_age_days} days." if max_age_days else "Passwords do not expire.")
+    if changed:
+        before = [study.password_minimum_length, study.password_max_age_days]
+        record(session, actor, Action.STUDY_SECURITY, study=study, before=before, after=[minimum_length, max_age_days])
+    study.password_minimum_length, study.password_max_age_days = minimum_length, max_age_days
+    return changed
 
 
 def set_timezone(session: Session, study: Study, timezone_name: str, now: datetime, *, actor: Actor) -> bool:
@@ -100,5 +139,15 @@ def _set_stopped(session: Session, study: Study, is_stopped: bool, now: datetime
 
 def _lock(session: Session, study: Study) -> None:
     """Locks the row against other changes, not against rows that refer to it, and reads what may have changed."""
-    columns = ("timezone_name", "end_on", "is_stopped_by_hand", "stopped_at", "hidden_at", "has_easy_enrollment")
+    columns = (
+        "name",
+        "password_minimum_length",
+        "password_max_age_days",
+        "timezone_name",
+        "end_on",
+        "is_stopped_by_hand",
+        "stopped_at",
+        "hidden_at",
+        "has_easy_enrollment",
+    )
     session.refresh(study, columns, with_for_update={"key_share": True})

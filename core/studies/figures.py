@@ -1,4 +1,4 @@
-"""Figures of a study: its participants by state, and the freshness of its data; and of several studies for a list."""
+"""Figures of a study: its participants by state, and the freshness of its data."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.models import Participant, ParticipantActivity, QueuedUpload, QueueState, Study, UploadRecord
+from core.models import Participant, ParticipantActivity, QueuedUpload, QueueState, UploadRecord
 from core.participants.states import Show, conditions
 
 LATELY = timedelta(hours=1)
@@ -61,38 +61,6 @@ def study_figures(session: Session, study_id: int, now: datetime) -> StudyFigure
         waiting=waiting.waiting,
         oldest_waiting_at=waiting.oldest,
     )
-
-
-@dataclass(frozen=True)
-class StudyLine:
-    """A study in a list of studies, with how its data are coming in."""
-
-    study: Study
-    registered: int
-    reporting: int
-    last_upload_at: datetime | None
-
-
-def study_lines(session: Session, studies: list[Study], now: datetime) -> list[StudyLine]:
-    """A line for each of the studies, in their order; one query for all."""
-    states = conditions(now)
-    rows = session.execute(
-        sa.select(
-            Participant.study_id,
-            sa.func.count().filter(states[Show.REPORTING]),
-            sa.func.count().filter(states[Show.SILENT]),
-            sa.func.max(ParticipantActivity.last_upload_at),
-        )
-        .outerjoin(ParticipantActivity)
-        .where(
-            Participant.study_id.in_([s.id for s in studies]),
-            Participant.purged_at.is_(None),
-            Participant.is_test.is_(False),
-        )
-        .group_by(Participant.study_id)
-    )
-    figures = {number: (reporting + silent, reporting, last) for number, reporting, silent, last in rows}
-    return [StudyLine(study, *figures.get(study.id, (0, 0, None))) for study in studies]
 
 
 def _uploads_since(study_id: int, start: datetime) -> sa.Select[tuple[int]]:

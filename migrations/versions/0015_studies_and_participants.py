@@ -260,6 +260,7 @@ def upgrade() -> None:
     op.add_column(
         "purges", sa.Column("before", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True)
     )
+    op.add_column("researchers", sa.Column("password_length", sa.Integer(), nullable=True))
     op.add_column("studies", sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("studies", sa.Column("password_minimum_length", sa.Integer(), server_default="8", nullable=False))
     op.add_column("studies", sa.Column("password_max_age_days", sa.Integer(), nullable=True))
@@ -335,6 +336,7 @@ def downgrade() -> None:
     op.drop_column("studies", "password_max_age_days")
     op.drop_column("studies", "password_minimum_length")
     op.drop_column("studies", "stopped_at")
+    op.drop_column("researchers", "password_length")
     op.drop_column("purges", "before")
     op.drop_index(
         "uq_participants_external_id", table_name="participants", postgresql_where=sa.text("external_id IS NOT NULL")

@@ -46,6 +46,17 @@ WHO_MAY: dict[Capability, frozenset[str]] = {
     Capability.FIELD_EDIT: STUDY_STAFF,
     Capability.STUDY_STATUS: STUDY_ADMINS,
     Capability.PROCESSING_RETRY: STUDY_ADMINS,
+    Capability.RESEARCHER_LIST: STUDY_ADMINS,
+    Capability.STUDY_UNHIDE: SITE_ADMINS,
+    Capability.STUDY_CREATE: SITE_ADMINS,
+    Capability.STUDY_RENAME: STUDY_ADMINS,
+    Capability.STUDY_TIMEZONE: STUDY_ADMINS,
+    Capability.STUDY_END_DATE: SITE_ADMINS,
+    Capability.STUDY_STOP: SITE_ADMINS,
+    Capability.STUDY_HIDE: SITE_ADMINS,
+    Capability.STUDY_EASY_ENROLLMENT: STUDY_ADMINS,
+    Capability.STUDY_SECURITY: STUDY_ADMINS,
+    Capability.STUDY_IMPORT: STUDY_ADMINS,
     Capability.DATA_DOWNLOAD: STUDY_STAFF,
     Capability.STUDY_APP_SETTINGS: STUDY_ADMINS,
 }
@@ -114,6 +125,28 @@ MATRIX: dict[str, str | Page | Key] = {
     "site.set_downtime": Page(Capability.DOWNTIME, "/set_downtime", "POST", passed=302),
     "account.page": Page(Capability.OWN_PASSWORD, "/manage_credentials"),
     "account.change_password": Page(Capability.OWN_PASSWORD, "/self_change_password", "POST", passed=400),
+    "studies.manage": Page(Capability.RESEARCHER_LIST, "/manage_studies", is_return_page=True),
+    "studies.star": Page(LIST, "/star_study/{study}", "POST", passed=302),
+    "studies.unhide": Page(Capability.STUDY_UNHIDE, "/unhide_study/{study}", passed=404),
+    "studies.bring_back": Page(Capability.STUDY_UNHIDE, "/unhide_study/{study}", "POST", passed=404),
+    "studies.create": Page(Capability.STUDY_CREATE, "/create_study"),
+    "studies.make": Page(Capability.STUDY_CREATE, "/create_study", "POST", passed=422),
+    "studies.edit": Page(Capability.STUDY_RENAME, "/edit_study/{study}", is_return_page=True),
+    "studies.rename": Page(Capability.STUDY_RENAME, "/rename_study/{study}", "POST", passed=422),
+    "studies.change_zone": Page(Capability.STUDY_TIMEZONE, "/set_study_timezone/{study}", "POST"),
+    "studies.change_end": Page(Capability.STUDY_END_DATE, "/update_end_date/{study}", "POST", passed=302),
+    "studies.toggle_stop": Page(Capability.STUDY_STOP, "/toggle_end_study/{study}", "POST", passed=422),
+    "studies.hide": Page(Capability.STUDY_HIDE, "/hide_study/{study}", "POST", passed=422),
+    "studies.toggle_easy": Page(
+        Capability.STUDY_EASY_ENROLLMENT, "/toggle_easy_enrollment_study/{study}", "POST", passed=302
+    ),
+    "studies.security": Page(Capability.STUDY_SECURITY, "/edit_study_security/{study}"),
+    "studies.change_security": Page(
+        Capability.STUDY_SECURITY, "/change_study_security_settings/{study}", "POST", passed=422
+    ),
+    "studies.export_file": Page(Capability.STUDY_EXPORT, "/export_study_settings_file/{study}"),
+    "studies.import_page": Page(Capability.STUDY_IMPORT, "/import_study_settings_file/{study}"),
+    "studies.import_file": Page(Capability.STUDY_IMPORT, "/import_study_settings_file/{study}", "POST", passed=422),
     "studies.overview": Page(LIST, "/view_study/{study}", is_return_page=True),
     "studies.overview_figures": Page(LIST, "/view_study/{study}/figures", passed=302),
     "studies.consort_file": Page(Capability.STUDY_EXPORT, "/view_study/{study}/consort.csv"),
@@ -334,7 +367,8 @@ def test_hidden_and_unknown_studies_are_not_there_for_anybody(app: Flask, world:
     """PERM-12, PERM-19: 404 comes before 403."""
     for page in PORTAL.values():
         if page.is_about_study:
-            for study in (world.hidden.id, 99_999):
+            may_unhide = page.capability is Capability.STUDY_UNHIDE and who == "site_admin"
+            for study in (99_999,) if may_unhide else (world.hidden.id, 99_999):
                 assert ask(app, world, page, who, study=study).status_code == 404, (who, page)
 
 

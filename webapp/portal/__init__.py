@@ -33,7 +33,13 @@ from webapp.portal.settings import history  # noqa: F401  their views
 from webapp.portal.settings import views as settings_views  # noqa: F401
 from webapp.portal.settings.section import settings_section
 from webapp.portal.site.views import site
-from webapp.portal.studies import overview, processing  # noqa: F401  their views
+from webapp.portal.studies import (  # noqa: F401  their views
+    creating,
+    editing,
+    overview,
+    processing,
+    settings_files,
+)
 from webapp.portal.studies import views as study_views  # noqa: F401
 from webapp.portal.studies.section import studies
 

@@ -11,7 +11,10 @@ MOST_FILE_BYTES = (32 << 20) + (1 << 16)  # a file of participants, and the form
 _UPLOAD = re.compile(r"/+upload(/ios)?/?")
 
 
-_FILES = re.compile(r"/+view_study/[0-9]+/(import_participants|add_participants_from_file)/?")
+_FILES = re.compile(
+    r"/+(view_study/[0-9]+/(import_participants|add_participants_from_file)"
+    r"|import_study_settings_file/[0-9]+|create_study)/?"
+)
 
 
 def most_body_bytes(path: str, settings: Settings) -> int:

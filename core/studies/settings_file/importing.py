@@ -22,6 +22,8 @@ from core.surveys.rebuilding import update_events_of_study
 from core.surveys.saving import SurveyChanges, add_survey
 from core.surveys.schedules import Relative, ScheduleKind, Timing
 
+NAMED_ERRORS = 20
+
 
 class ImportRefused(Exception):
     """The file has errors, so that nothing of it is imported."""
@@ -100,7 +102,8 @@ def import_file(session: Session, study: Study, plan: ImportPlan, now: datetime,
     Questions whose ids the study has already get new ones, and the logic follows (CLAR-50). Raises ImportRefused.
     """
     if plan.errors:
-        raise ImportRefused(f"{plan.errors[0].place}: {plan.errors[0].message}")
+        first = "; ".join(f"{told.place}: {told.message}" for told in plan.errors[:NAMED_ERRORS])
+        raise ImportRefused(f"{first}{' …' if len(plan.errors) > NAMED_ERRORS else ''}")
     file = plan.file
     numbers = old_numbers(file)
     first_of_numbers = len(plan.interventions) - len(numbers)

@@ -13,6 +13,7 @@ from flask_login import current_user
 from flask_wtf import CSRFProtect
 
 from core.access import UNKNOWN, Capability, Decision, Outcome, Requester, decide
+from core.accounts import password_rule, why_change_is_due
 from core.database import db
 from core.models import Researcher, Study
 from core.models.participant import participant_in_study
@@ -56,8 +57,12 @@ def check_access() -> ResponseReturnValue | None:
     g.actor = _actor(g.researcher) if g.researcher else None
     if rule.capability:
         _check_capability(g.actor, rule.capability, rule)
-    if rule.needs_session and not rule.is_open_to_forced and g.researcher.must_change_password:
-        flash("This password was meant for one use. Set your own to go on.", "warn")
+    if not rule.needs_session:
+        return None
+    g.password_rule = password_rule(db.session(), g.researcher)
+    g.why_new_password = why_change_is_due(g.researcher, g.password_rule, g.now)
+    if g.why_new_password and not rule.is_open_to_forced:
+        flash(g.why_new_password, "warn")
         return lead_to(url_for("account.page"))
     return None
 

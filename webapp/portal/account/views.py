@@ -4,7 +4,7 @@ from flask import abort, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from core.access import Capability
-from core.accounts import least_password, password_problem
+from core.accounts import password_problem
 from core.accounts.changing import set_password
 from core.audit import actor_of
 from core.crypto.passwords import verify_password
@@ -49,7 +49,7 @@ def _is_acceptable(form: PasswordForm) -> bool:
     new = form.new_password.data
     if not verify_password(form.current_password.data, g.researcher.password_hash):
         form.refuse(form.current_password, "This is not your current password.")
-    elif problem := password_problem(new, least_password(g.researcher)):
+    elif problem := password_problem(new, g.password_rule.least):
         form.refuse(form.new_password, problem)
     elif new == form.current_password.data:
         form.refuse(form.new_password, "This is your current password. Choose another.")
@@ -59,16 +59,16 @@ def _is_acceptable(form: PasswordForm) -> bool:
 
 
 def _form() -> PasswordForm:
-    return PasswordForm(least_password(g.researcher), is_forced=g.researcher.must_change_password)
+    return PasswordForm(g.password_rule.least, is_forced=bool(g.why_new_password))
 
 
 def _page(form: PasswordForm) -> str:
-    is_forced = g.researcher.must_change_password
+    is_forced = bool(g.why_new_password)
     studies = [] if is_forced else studies_of(db.session(), g.researcher)
     return render_template(
         "portal/account/account.html",
         form=form,
-        least=least_password(g.researcher),
+        least=g.password_rule.least,
         is_forced=is_forced,
         studies=studies,
     )

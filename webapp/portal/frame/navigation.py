@@ -32,6 +32,7 @@ STUDY_NAVIGATION = (
     NavigationItem("fields", "interventions.fields", "Custom fields", "tag", Capability.STUDY_VIEW),
     NavigationItem("processing", "studies.processing", "Processing", "cpu", Capability.STUDY_STATUS),
     NavigationItem("settings", "settings.page", "App settings", "sliders-horizontal", Capability.STUDY_VIEW),
+    NavigationItem("study", "studies.edit", "Study", "folder-cog", Capability.STUDY_RENAME),
 )
 ACCOUNT_NAVIGATION = (
     NavigationItem("account", "account.page", "Account", "key-round", Capability.OWN_PASSWORD),

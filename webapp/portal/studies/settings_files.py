@@ -1,0 +1,69 @@
+"""A study's settings file: the download, and the import with a preview of everything first (PORTAL-97, SURVEY-53)."""
+
+import hashlib
+from typing import Any
+
+from flask import Response, flash, g, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from core.access import Capability
+from core.audit import actor_of
+from core.database import db
+from core.studies.settings_file.importing import ImportPlan, Ticks, import_file, plan_import
+from core.studies.settings_file.reading import FileUnreadable, read_study_file
+from core.studies.settings_file.writing import file_name, study_file_text
+from webapp.flow_runs import REBUILD_SCHEDULES, start_run
+from webapp.portal.access.rules import requires
+from webapp.portal.frame.pages import is_htmx, lead_to
+from webapp.portal.frame.wording import counted
+from webapp.portal.studies.section import studies
+
+IMPORT = "/import_study_settings_file/<number:study_number>"
+
+
+@studies.get("/export_study_settings_file/<number:study_number>")
+@requires(Capability.STUDY_EXPORT)
+def export_file(study_number: int) -> ResponseReturnValue:
+    """App settings, surveys and interventions as JSON (SURVEY-50)."""
+    response = Response(study_file_text(db.session(), g.study), content_type="application/json; charset=utf-8")
+    response.headers.set("Content-Disposition", "attachment", filename=file_name(g.study))
+    return response
+
+
+@studies.get(IMPORT)
+@requires(Capability.STUDY_IMPORT)
+def import_page(study_number: int) -> ResponseReturnValue:
+    """The page that asks for a file."""
+    return _page(Ticks())
+
+
+@studies.post(IMPORT, endpoint="import_file")
+@requires(Capability.STUDY_IMPORT)
+def bring_in(study_number: int) -> ResponseReturnValue:
+    """Previews the file, or imports it once that very file and those ticks were confirmed."""
+    form = request.form
+    ticks = Ticks(*(form.get(name) == "true" for name in ("device_settings", "surveys", "timezone")))
+    upload = request.files.get("upload")
+    if upload is None or not upload.filename:
+        return _page(ticks, problem="Choose a file.")
+    data: bytes = upload.read()
+    try:
+        plan = plan_import(db.session(), g.study, read_study_file(data), ticks)
+    except FileUnreadable as unreadable:
+        return _page(ticks, problem=str(unreadable))
+    digest = hashlib.sha256(data + repr(ticks).encode()).hexdigest()
+    if form.get("confirmed") != digest or plan.errors:
+        return _page(ticks, plan=plan, digest=digest)
+    waits = import_file(db.session(), g.study, plan, g.now, actor=actor_of(g.researcher))
+    db.session.commit()
+    if waits and not start_run(REBUILD_SCHEDULES, only_asked=True):
+        flash("No Prefect server took the rebuild of events. It begins by itself when one is there again.", "warn")
+    surveys, settings = counted(len(plan.surveys), "survey"), counted(len(plan.settings), "app setting")
+    flash(f"Imported: {surveys} added, {settings} changed.", "good")
+    return lead_to(url_for("studies.edit", study_number=study_number))
+
+
+def _page(ticks: Ticks, *, problem: str = "", plan: ImportPlan | None = None, **values: Any) -> ResponseReturnValue:
+    template = "portal/studies/_import.html" if is_htmx() else "portal/studies/import.html"
+    page = render_template(template, ticks=ticks, problem=problem, plan=plan, **values)
+    return page, 422 if problem or (plan and plan.errors) else 200
