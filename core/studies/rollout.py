@@ -67,7 +67,7 @@ def rollouts_of(session: Session, study_id: int, changed_at: Sequence[datetime])
             sa.func.count().filter(is_retired, sa.not_(is_test)).label("retired"),
             sa.func.count().filter(is_test).label("tests"),
             *(
-                sa.func.count().filter(_COUNTS, _HAD_SETTINGS_AT >= at).label(f"fetched_{n}")
+                sa.func.count().filter(_COUNTS, at <= _HAD_SETTINGS_AT).label(f"fetched_{n}")
                 for n, at in enumerate(changed_at)
             ),
         )
@@ -105,7 +105,7 @@ def phones_without(
             Participant.study_id == study_id,
             _IS_REGISTERED,
             Participant.is_test.is_(False),
-            sa.or_(_HAD_SETTINGS_AT.is_(None), _HAD_SETTINGS_AT < changed_at),
+            sa.or_(_HAD_SETTINGS_AT.is_(None), changed_at > _HAD_SETTINGS_AT),
         )
         .order_by(Participant.retired_at.is_not(None), _HAD_SETTINGS_AT.asc().nulls_first(), Participant.patient_id)
         .offset((page - 1) * PAGE_SIZE)

@@ -9,6 +9,7 @@ from webapp.portal.access.rules import require_access_rules
 from webapp.portal.access.sessions import PortalSessions, login_manager
 from webapp.portal.access.views import access
 from webapp.portal.account.views import account
+from webapp.portal.downloads.views import downloads
 from webapp.portal.frame.assets import init_assets
 from webapp.portal.frame.errors import init_error_pages
 from webapp.portal.frame.navigation import init_navigation
@@ -28,12 +29,12 @@ from webapp.portal.participants import (  # noqa: F401  their views
     views,
 )
 from webapp.portal.participants.section import participants
-from webapp.portal.settings import history, views as settings_views  # noqa: F401  their views
+from webapp.portal.settings import history  # noqa: F401  its views, and those of `settings.views`
 from webapp.portal.settings.section import settings_section
 from webapp.portal.site.views import site
 from webapp.portal.studies.views import studies
 
-SECTIONS = (access, account, studies, participants, settings_section, site)
+SECTIONS = (access, account, studies, participants, settings_section, downloads, site)
 
 
 class NumberConverter(BaseConverter):

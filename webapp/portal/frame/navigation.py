@@ -28,6 +28,7 @@ STUDY_NAVIGATION = (
     NavigationItem("overview", "studies.overview", "Overview", "layout-dashboard", Capability.STUDY_VIEW),
     NavigationItem("participants", "participants.list", "Participants", "users", Capability.STUDY_VIEW),
     NavigationItem("adding", "participants.add", "Add participants", "user-plus", Capability.PARTICIPANT_CREATE),
+    NavigationItem("data", "downloads.page", "Data", "download", Capability.DATA_DOWNLOAD),
     NavigationItem("settings", "settings.page", "App settings", "sliders-horizontal", Capability.STUDY_VIEW),
 )
 ACCOUNT_NAVIGATION = (

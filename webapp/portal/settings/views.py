@@ -31,7 +31,7 @@ def page(study_number: int) -> ResponseReturnValue:
     if not can(Capability.STUDY_APP_SETTINGS):
         return _page("portal/settings/values.html", preview_of(saved, {}), values=saved, version=None)
     newest = newest_version(db.session(), study_number)
-    return _form_page(AppSettingsForm.showing(saved, newest and newest.id), preview_of(saved, {}))
+    return _form_page(AppSettingsForm.showing(saved, newest.id if newest else None), preview_of(saved, {}))
 
 
 @settings_section.post(PATH, endpoint="save")

@@ -50,7 +50,13 @@ def test_the_history_tells_who_changed_what_and_links_to_the_settings_of_then(vi
 def test_a_version_of_another_study_is_not_there(visitor: Visitor, study: Study, factory: Factory):
     """PERM-19."""
     foreign = save(factory.study(), gps=False)
-    for path in (f"history/{foreign}", f"rollout?version={foreign}", "rollout?version=x", "consent/2", "consent/99999999999"):
+    for path in (
+        f"history/{foreign}",
+        f"rollout?version={foreign}",
+        "rollout?version=x",
+        "consent/2",
+        "consent/99999999999",
+    ):
         assert visitor.get(f"/device_settings/{study.id}/{path}").status_code == 404, path
 
 
