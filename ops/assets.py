@@ -21,6 +21,7 @@ FILES = {
 ICONS = (
     "arrow-down",
     "arrow-up",
+    "calendar-days",
     "check",
     "chevron-left",
     "chevron-right",
@@ -30,6 +31,7 @@ ICONS = (
     "clock",
     "columns-3",
     "copy",
+    "cpu",
     "download",
     "file-text",
     "folder-open",
@@ -44,6 +46,7 @@ ICONS = (
     "search",
     "sliders-horizontal",
     "smartphone",
+    "tag",
     "trash-2",
     "triangle-alert",
     "upload",

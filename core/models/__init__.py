@@ -41,6 +41,7 @@ from core.models.study import Study
 from core.models.survey import Survey, SurveyType, SurveyVersion
 from core.models.upload import (
     ProblemUpload,
+    ProcessedHour,
     ProcessingStatus,
     QueuedUpload,
     QueueState,
@@ -87,6 +88,7 @@ __all__ = [
     "PhoneReport",
     "PortalSession",
     "ProblemUpload",
+    "ProcessedHour",
     "ProcessingStatus",
     "Purge",
     "PushCredential",

@@ -149,6 +149,21 @@ class ProcessingStatus(Model):
     __table_args__ = (sa.CheckConstraint("id = 1", name="one_row"),)
 
 
+class ProcessedHour(Model):
+    """What processing did for a study within an hour; kept for some weeks (PORTAL-281)."""
+
+    __tablename__ = "processed_hours"
+
+    study_id: Mapped[int] = mapped_column(sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
+    hour: Mapped[At] = mapped_column(primary_key=True)
+    files: Mapped[int] = mapped_column(server_default="0")
+    size_bytes: Mapped[int] = mapped_column(sa.BigInteger, server_default="0")
+    rows_kept: Mapped[int] = mapped_column(sa.BigInteger, server_default="0")
+    rows_dropped: Mapped[int] = mapped_column(sa.BigInteger, server_default="0")
+    failures: Mapped[int] = mapped_column(server_default="0")
+    last_at: Mapped[At]
+
+
 class ServedParticipant(Model):
     """When a participant's uploads were last processed. The least recently served comes first (PROC-51)."""
 

@@ -21,6 +21,7 @@ from core.participants.departures import end_of_data
 from core.processing.chunk_writing import ChunkTrouble, ChunkWriter, WrittenChunk
 from core.processing.daily_quantities import days_of, recompute_days
 from core.processing.fetching import StoredFile, fetch
+from core.processing.hours import record_hour
 from core.processing.known_objects import check_missing
 from core.processing.recording import MISSING, Recorder
 from core.processing.report import ProcessingReport
@@ -71,8 +72,6 @@ def process_batch(
     recompute_days(session, participant, _days_changed(participant, written, unchunked, unregistered))
     recorder.finish([q for q in queued if q.path not in failures], binned, folder, after_end)
     recorder.postpone([q for q in queued if q.path in failures], failures)
-    session.commit()
-
     report = ProcessingReport(
         participants={participant.id},
         with_missing={participant.id} if fetched.missing else set(),
@@ -97,6 +96,8 @@ def process_batch(
     for file in binned.reports.values():
         report.rows_kept += file.rows_kept
         report.rows_dropped.update({reason.value: rows for reason, rows in file.rows_dropped.items()})
+    record_hour(session, participant.study_id, report, datetime.now(UTC))
+    session.commit()
     return report
 
 

@@ -40,16 +40,28 @@ class SurveyChanges:
 
 def create_survey(session: Session, study: Study, survey_type: SurveyType, now: datetime, *, actor: Actor) -> Survey:
     """A survey without name, content and schedules (SURVEY-2, PHONE-50), with its first version; the caller commits."""
+    return add_survey(session, study, survey_type, SurveyChanges(settings=NEW_SETTINGS[survey_type]), now, actor=actor)
+
+
+def add_survey(
+    session: Session, study: Study, survey_type: SurveyType, what: SurveyChanges, now: datetime, *, actor: Actor
+) -> Survey:
+    """A survey with name, content, settings and schedules, in one version; the caller commits, and rebuilds events.
+
+    Raises ContentRefused and TimingRefused, upon which the caller rolls back.
+    """
     survey = Survey(
         study_id=study.id,
         survey_type=survey_type.value,
-        name="",
-        content="[]",
-        settings=json.dumps(NEW_SETTINGS[survey_type]),
+        name=what.name or "",
+        content=json.dumps(questions_to_store(decoded_content(what.content or []))),
+        settings=json.dumps(settings_without_zero(decoded_settings(what.settings or {}))),
     )
     session.add(survey)
     session.flush()
     add_version(session, survey, now)
+    for kind, timings in what.timings.items():
+        replace_timings(session, survey, kind, timings)
     record(session, actor, Action.SURVEY_CREATE, study=study, survey=survey.object_id)
     return survey
 

@@ -279,6 +279,21 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'held'"),
     )
+    op.create_table(
+        "processed_hours",
+        sa.Column("study_id", sa.BigInteger(), nullable=False),
+        sa.Column("hour", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("files", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("rows_kept", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("rows_dropped", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["study_id"], ["studies.id"], name=op.f("fk_processed_hours_study_id_studies"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("study_id", "hour", name=op.f("pk_processed_hours")),
+    )
     op.create_check_constraint(
         op.f("ck_studies_password_minimum_length"), "studies", "password_minimum_length BETWEEN 8 AND 20"
     )
@@ -310,6 +325,7 @@ def _allow(table: str, column: str, values: tuple[str, ...]) -> None:
 def downgrade() -> None:
     op.execute("UPDATE upload_queue SET state = 'waiting' WHERE state = 'held'")
     op.execute("DELETE FROM participant_events WHERE kind = 'zone changed'")
+    op.drop_table("processed_hours")
     _allow("upload_queue", "state", ("waiting", "failed"))
     _allow("participant_events", "kind", ("registered", "device changed", "password changed"))
     op.drop_index("ix_upload_queue_held", table_name="upload_queue", postgresql_where=sa.text("state = 'held'"))

@@ -101,7 +101,7 @@ class ParticipantsPage:
         expect(self.page.get_by_role("main")).to_contain_text(text)
 
     def opens_participant(self, patient_id: str) -> "ParticipantPage":
-        self.page.get_by_role("link", name=patient_id).click()
+        self.page.get_by_role("link", name=patient_id, exact=True).click()
         return ParticipantPage(self.portal, patient_id)
 
     def adds_participants(self) -> "AddingPage":

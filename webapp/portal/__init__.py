@@ -15,6 +15,7 @@ from webapp.portal.frame.errors import init_error_pages
 from webapp.portal.frame.navigation import init_navigation
 from webapp.portal.frame.server_address import server_address
 from webapp.portal.frame.wording import FILTERS
+from webapp.portal.interventions.views import interventions
 from webapp.portal.participants import (  # noqa: F401  their views
     about,
     adding,
@@ -29,12 +30,15 @@ from webapp.portal.participants import (  # noqa: F401  their views
     views,
 )
 from webapp.portal.participants.section import participants
-from webapp.portal.settings import history  # noqa: F401  its views, and those of `settings.views`
+from webapp.portal.settings import history  # noqa: F401  their views
+from webapp.portal.settings import views as settings_views  # noqa: F401
 from webapp.portal.settings.section import settings_section
 from webapp.portal.site.views import site
-from webapp.portal.studies.views import studies
+from webapp.portal.studies import overview, processing  # noqa: F401  their views
+from webapp.portal.studies import views as study_views  # noqa: F401
+from webapp.portal.studies.section import studies
 
-SECTIONS = (access, account, studies, participants, settings_section, downloads, site)
+SECTIONS = (access, account, studies, settings_section, participants, interventions, downloads, site)
 
 
 class NumberConverter(BaseConverter):

@@ -69,7 +69,7 @@ def list_values(listed: ListPage) -> dict[str, Any]:
 def figures(study_number: int) -> ResponseReturnValue:
     """The figures only; the page polls them."""
     return fragment_or_redirect(
-        "portal/participants/_figures.html",
+        "portal/parts/_study_figures.html",
         url_for("participants.list", study_number=study_number),
         figures=study_figures(db.session(), study_number, g.now),
     )

@@ -1,17 +1,15 @@
-"""Choosing a study (PORTAL-70), and its page (PORTAL-73)."""
+"""Choosing a study (PORTAL-70)."""
 
-from flask import g, redirect, render_template, request, url_for
+from flask import g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from core.access import Capability
 from core.database import db
 from core.models.researcher import studies_of
-from core.studies.figures import study_figures, study_lines
+from core.studies.figures import study_lines
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.pages import page_or_fragment
-from webapp.portal.frame.section import Section
-
-studies = Section("studies", __name__)
+from webapp.portal.studies.section import studies
 
 
 @studies.get("/choose_study")
@@ -30,10 +28,3 @@ def choose() -> ResponseReturnValue:
         search=search,
         has_studies=bool(all_studies),
     )
-
-
-@studies.get("/view_study/<number:study_number>")
-@requires(Capability.STUDY_VIEW, is_return_page=True)
-def overview(study_number: int) -> ResponseReturnValue:
-    """How the study is doing."""
-    return render_template("portal/studies/overview.html", figures=study_figures(db.session(), study_number, g.now))

@@ -41,4 +41,4 @@ def test_nothing_else_is_served_from_the_packages(assets: None):
 
 def quoted(call: str) -> list[str]:
     """Names in a call of the macro; those of states and messages are keys of a mapping, not icons."""
-    return re.findall(r"(?<!\{)(?<!, )'([a-z-]+)'(?!:)", call) + re.findall(r": '([a-z-]+)'", call)
+    return re.findall(r"(?<!\{)(?<!, )'([a-z0-9-]+)'(?!:)", call) + re.findall(r": '([a-z0-9-]+)'", call)

@@ -1,0 +1,70 @@
+"""Custom fields of a study: creating, renaming and deleting them (PORTAL-170 to PORTAL-173)."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from core.audit import Actor, record
+from core.models import CustomField, FieldValue, Study
+from core.models.audit_record import Action
+from core.studies.names import NameRefused, checked_label
+
+
+@dataclass(frozen=True)
+class ListedField:
+    """A custom field with how many participants have a value of it."""
+
+    id: int
+    name: str
+    values: int
+
+
+def fields_of(session: Session, study_id: int) -> list[ListedField]:
+    """All of the study, by name ignoring case; one query."""
+    rows = session.execute(
+        sa.select(CustomField.id, CustomField.name, sa.func.count(FieldValue.participant_id))
+        .outerjoin(FieldValue, FieldValue.field_id == CustomField.id)
+        .where(CustomField.study_id == study_id)
+        .group_by(CustomField.id)
+        .order_by(sa.func.lower(CustomField.name), CustomField.id)
+    )
+    return [ListedField(*row) for row in rows]
+
+
+def field_of(session: Session, study_id: int, number: int) -> CustomField | None:
+    """The study's field of that number (PERM-72)."""
+    return session.scalar(sa.select(CustomField).filter_by(id=number, study_id=study_id))
+
+
+def create_field(session: Session, study: Study, name: str, *, actor: Actor) -> CustomField:
+    """Adds a field, without values; the caller commits. Raises NameRefused."""
+    name = _free_name(session, study, name)
+    field = CustomField(study_id=study.id, name=name)
+    session.add(field)
+    record(session, actor, Action.FIELD_CREATE, study=study, name=name)
+    return field
+
+
+def rename_field(session: Session, study: Study, field: CustomField, name: str, *, actor: Actor) -> None:
+    """Gives it another name; the caller commits. Raises NameRefused."""
+    name = _free_name(session, study, name, but=field.id)
+    record(session, actor, Action.FIELD_RENAME, study=study, before=field.name, after=name)
+    field.name = name
+
+
+def delete_field(session: Session, study: Study, field: CustomField, *, actor: Actor) -> None:
+    """Deletes it with the values of all participants; the caller commits."""
+    record(session, actor, Action.FIELD_DELETE, study=study, name=field.name)
+    session.execute(sa.delete(FieldValue).where(FieldValue.field_id == field.id))
+    session.delete(field)
+
+
+def _free_name(session: Session, study: Study, name: str, but: int = 0) -> str:
+    name = checked_label(name)
+    taken = sa.exists().where(
+        CustomField.study_id == study.id, sa.func.lower(CustomField.name) == name.lower(), CustomField.id != but
+    )
+    if session.scalar(sa.select(taken)):
+        raise NameRefused(f"There is a field named {name} already.")
+    return name

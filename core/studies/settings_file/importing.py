@@ -1,0 +1,192 @@
+"""Importing a settings file: what it would do, and doing it in one transaction (SURVEY-51 to SURVEY-54)."""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from core.audit import Actor, record
+from core.models import AppSettings, Intervention, Study, Survey
+from core.models.audit_record import Action
+from core.studies.changing import set_timezone
+from core.studies.interventions import create_intervention
+from core.studies.settings_changes import save_app_settings
+from core.studies.settings_file.reading import StudyFile, SurveyInFile, Told, named_interventions, old_numbers
+from core.studies.settings_versions import values_of
+from core.surveys.content import ContentRefused, decoded_content, questions_to_store
+from core.surveys.rebuilding import update_events_of_study
+from core.surveys.saving import SurveyChanges, add_survey
+from core.surveys.schedules import Relative, ScheduleKind, Timing
+
+
+class ImportRefused(Exception):
+    """The file has errors, so that nothing of it is imported."""
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """Which parts of the file are imported; interventions always are (PORTAL-97)."""
+
+    settings: bool = True
+    surveys: bool = True
+    timezone: bool = False
+
+
+@dataclass(frozen=True)
+class ImportPlan:
+    """What an import would do; with errors nothing is done.
+
+    `settings` lists name, old and new value of those that differ; `surveys` those to add; `interventions` new names.
+    """
+
+    file: StudyFile
+    ticks: Ticks
+    settings: list[tuple[str, Any, Any]]
+    surveys: list[SurveyInFile]
+    interventions: list[str]
+    timezone: tuple[str, str] | None
+    errors: list[Told]
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--dry-run`: names, places and values."""
+        return {
+            "settings": [{"name": name, "old": old, "new": new} for name, old, new in self.settings],
+            "surveys": [
+                {"name": s.name, "survey_type": s.survey_type, "questions": len(s.content)} for s in self.surveys
+            ],
+            "interventions": self.interventions,
+            "timezone": self.timezone,
+            "errors": [{"place": told.place, "message": told.message} for told in self.errors],
+            "warnings": [{"place": told.place, "message": told.message} for told in self.file.warnings],
+        }
+
+
+def plan_import(session: Session, study: Study, file: StudyFile, ticks: Ticks) -> ImportPlan:
+    """Compares the file with the study; two queries."""
+    present = set(session.scalars(sa.select(Intervention.name).where(Intervention.study_id == study.id)))
+    lower = {name.lower() for name in present}
+    new = [name for name in file.interventions if name.lower() not in lower]
+    new += [_free_name(n, lower | {name.lower() for name in new}) for n in range(len(old_numbers(file)))]
+    known = lower | {name.lower() for name in file.interventions}
+    errors = list(file.errors)
+    for name, place in named_interventions(file).items():
+        if name.lower() not in known:
+            errors.append(Told(place, f"there is no intervention {name}"))
+    settings: list[tuple[str, Any, Any]] = []
+    if ticks.settings:
+        row = session.scalars(sa.select(AppSettings).where(AppSettings.study_id == study.id)).one()
+        before = values_of(row)
+        wanted = _settings(file, before)
+        settings = [(name, before[name], value) for name, value in wanted.items() if value != before[name]]
+    zone = file.timezone_name if ticks.timezone else None
+    return ImportPlan(
+        file=file,
+        ticks=ticks,
+        settings=settings,
+        surveys=file.surveys if ticks.surveys else [],
+        interventions=new,
+        timezone=(study.timezone_name, zone) if zone and zone != study.timezone_name else None,
+        errors=errors,
+    )
+
+
+def import_file(session: Session, study: Study, plan: ImportPlan, now: datetime, *, actor: Actor) -> bool:
+    """Does what the plan says; the caller commits. Tells whether events wait for `rebuild-schedules`.
+
+    Questions whose ids the study has already get new ones, and the logic follows (CLAR-50). Raises ImportRefused.
+    """
+    if plan.errors:
+        raise ImportRefused(f"{plan.errors[0].place}: {plan.errors[0].message}")
+    file = plan.file
+    numbers = old_numbers(file)
+    first_of_numbers = len(plan.interventions) - len(numbers)
+    by_name = {i.name.lower(): i.id for i in session.scalars(sa.select(Intervention).filter_by(study_id=study.id))}
+    by_number: dict[int, int] = {}
+    for place, name in enumerate(plan.interventions):
+        made = create_intervention(session, study, name, actor=actor)
+        session.flush()
+        by_name[name.lower()] = made.id
+        if place >= first_of_numbers:
+            by_number[numbers[place - first_of_numbers]] = made.id
+    if plan.settings:
+        save_app_settings(session, study, {name: new for name, _, new in plan.settings}, now, actor=actor)
+    taken = _question_ids(session, study) if plan.surveys else set[str]()
+    for survey in plan.surveys:
+        _add(session, study, survey, by_name, by_number, taken, now, actor)
+    record(session, actor, Action.STUDY_IMPORT, study=study, settings=len(plan.settings), surveys=len(plan.surveys))
+    waits = set_timezone(session, study, plan.timezone[1], now, actor=actor) if plan.timezone else False
+    return (update_events_of_study(session, study, now) if plan.surveys else False) or waits
+
+
+def _settings(file: StudyFile, before: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the file; consent sections that it lacks keep the study's texts (SURVEY-52)."""
+    wanted = dict(file.settings)
+    if "consent_sections" in wanted:
+        wanted["consent_sections"] = before["consent_sections"] | wanted["consent_sections"]
+    return wanted
+
+
+def _free_name(number: int, taken: Iterable[str]) -> str:
+    """`Intervention 0`, with a suffix where the study has one of that name (SURVEY-51)."""
+    name, suffix = f"Intervention {number}", 2
+    while name.lower() in taken:
+        name, suffix = f"Intervention {number} ({suffix})", suffix + 1
+    return name
+
+
+def _add(
+    session: Session,
+    study: Study,
+    survey: SurveyInFile,
+    by_name: Mapping[str, int],
+    by_number: Mapping[int, int],
+    taken: set[str],
+    now: datetime,
+    actor: Actor,
+) -> None:
+    def with_id(timing: Timing) -> Timing:
+        if not isinstance(timing, Relative):
+            return timing
+        of = timing.intervention
+        return replace(timing, intervention=by_number[of] if isinstance(of, int) else by_name[of.lower()])
+
+    timings = {kind: [with_id(timing) for timing in listed] for kind, listed in survey.timings.items()}
+    content = with_new_ids(survey.content, taken)
+    every_kind = {kind: timings.get(kind, []) for kind in ScheduleKind}
+    what = SurveyChanges(survey.name, content=content, settings=survey.settings, timings=every_kind)
+    assert survey.survey_type is not None
+    add_survey(session, study, survey.survey_type, what, now, actor=actor)
+
+
+def with_new_ids(content: list[Any], taken: set[str]) -> list[Any]:
+    """The questions with new ids in place of those that are taken, also where logic names them (CLAR-50)."""
+    new = {
+        question["question_id"]: str(uuid.uuid4())
+        for question in content
+        if isinstance(question, dict) and question.get("question_id") in taken
+    }
+    return [_renamed(question, new) for question in content] if new else content
+
+
+def _renamed(part: Any, new: Mapping[str, str]) -> Any:
+    """Ids stand as a question's own and as the first part of comparisons, so all texts that are such ids are meant."""
+    if isinstance(part, dict):
+        return {key: _renamed(value, new) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_renamed(value, new) for value in part]
+    return new.get(part, part) if isinstance(part, str) else part
+
+
+def _question_ids(session: Session, study: Study) -> set[str]:
+    found: set[str] = set()
+    for content in session.scalars(sa.select(Survey.content).where(Survey.study_id == study.id)):
+        try:
+            questions = questions_to_store(decoded_content(content, is_null_empty=True))
+        except ContentRefused:
+            continue
+        found |= {q["question_id"] for q in questions if isinstance(q, dict) and isinstance(q.get("question_id"), str)}
+    return found

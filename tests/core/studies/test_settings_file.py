@@ -1,0 +1,171 @@
+"""Settings files of all ages: exported, previewed, imported, refused (SURVEY-50 to SURVEY-56)."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from core.audit import COMMAND_LINE
+from core.database import db
+from core.models import AppSettingsVersion, Intervention, ScheduledEvent, Study, Survey, SurveyVersion
+from core.studies.settings_file.importing import ImportPlan, ImportRefused, Ticks, import_file, plan_import
+from core.studies.settings_file.reading import FileUnreadable, read_study_file
+from core.studies.settings_file.writing import study_file
+from tests.support.factories import Factory
+from tests.support.paths import VECTORS
+
+FOLDER = VECTORS / "surveys"
+NOW = datetime.now(UTC)
+
+
+def data(name: str) -> bytes:
+    return (FOLDER / f"{name}.json").read_bytes()
+
+
+def plan_of(study: Study, contents: bytes, ticks: Ticks = Ticks()) -> ImportPlan:  # noqa: B008  immutable
+    return plan_import(db.session(), study, read_study_file(contents), ticks)
+
+
+def bring_in(study: Study, contents: bytes, ticks: Ticks = Ticks()) -> dict[str, Any]:  # noqa: B008  immutable
+    """Imports, and exports again."""
+    import_file(db.session(), study, plan_of(study, contents, ticks), NOW, actor=COMMAND_LINE)
+    db.session.commit()
+    return json.loads(json.dumps(study_file(db.session(), study)))
+
+
+@pytest.fixture
+def study(app: Flask, factory: Factory) -> Study:
+    return factory.study()
+
+
+@pytest.mark.parametrize("name", ["export_current", "export_all_questions", "export_schedules"])
+def test_a_file_of_today_survives_import_and_export_exactly(study: Study, name: str):
+    """SURVEY-50, SURVEY-56."""
+    exported = bring_in(study, data(name), Ticks(timezone=True))
+    assert exported == json.loads(data(name))
+    assert bring_in(study, data(name), Ticks(surveys=False)) == exported
+
+
+def test_the_zone_is_taken_only_when_it_is_ticked(study: Study):
+    """SURVEY-51, PORTAL-97."""
+    bring_in(study, data("export_schedules"))
+    assert study.timezone_name == "America/New_York"
+
+
+def test_a_file_of_old_integers_gets_named_interventions(study: Study):
+    """SURVEY-51, SURVEY-52: what the file does not say keeps the study's values."""
+    before = study_file(db.session(), study)["device_settings"]
+    exported, wanted = bring_in(study, data("export_old_integers")), json.loads(data("imported_old_integers"))
+    assert exported["interventions"] == wanted["interventions"] and exported["surveys"] == wanted["surveys"]
+    given = wanted["device_settings"]
+    sections = before["consent_sections"] | given.get("consent_sections", {})
+    assert exported["device_settings"] == before | given | {"consent_sections": sections}
+
+
+def test_an_old_file_comes_in_and_its_null_content_is_empty(study: Study):
+    """SURVEY-51."""
+    exported = bring_in(study, data("export_old"))
+    assert exported["interventions"] == ["Intervention 0", "Intervention 1"]
+    given = json.loads(data("export_old"))["surveys"]
+    empty = [place for place, survey in enumerate(given) if survey["content"] is None]
+    assert empty and all(exported["surveys"][place]["content"] == [] for place in empty)
+
+
+def test_a_name_that_is_taken_gets_a_suffix(study: Study, factory: Factory):
+    """SURVEY-51."""
+    factory.intervention(study, "intervention 0")
+    exported = bring_in(study, data("export_old_integers"))
+    assert exported["interventions"] == ["intervention 0", "Intervention 0 (2)", "Intervention 1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "places"),
+    [
+        (
+            "export_bad",
+            [
+                "surveys[0].content, question 00000002-0000-4000-8000-000000000000",
+                "surveys[0].timings",
+                "surveys[0].absolute_timings",
+                "surveys[0].relative_timings",
+                "surveys[1].survey_type",
+            ],
+        ),
+        (
+            "export_malformed",
+            [
+                "surveys[0].timings",
+                "surveys[1].absolute_timings",
+                "surveys[2].content, question 00000005-0000-4000-8000-000000000001",
+                "surveys[3].survey_type",
+                "surveys[6]",
+                "device_settings.gps",
+                "device_settings.accelerometer_frequency",
+                "device_settings.resend_period_minutes",
+                "device_settings.heartbeat_timer_minutes",
+                "device_settings.consent_sections",
+                "interventions[1]",
+                "interventions[2]",
+            ],
+        ),
+    ],
+)
+def test_a_wrong_file_is_refused_whole_with_each_place(study: Study, name: str, places: list[str]):
+    """SURVEY-53."""
+    before = study_file(db.session(), study)
+    plan = plan_of(study, data(name))
+    assert set(places) <= {told.place for told in plan.errors}, plan.errors
+    with pytest.raises(ImportRefused):
+        import_file(db.session(), study, plan, NOW, actor=COMMAND_LINE)
+    db.session.rollback()
+    assert study_file(db.session(), study) == before
+    assert db.session.scalars(sa.select(Survey)).all() == []
+
+
+def test_what_is_not_json_says_line_and_column():
+    """SURVEY-53."""
+    with pytest.raises(FileUnreadable, match=r"line \d+, column \d+"):
+        read_study_file(data("export_truncated"))
+    for other in (b"[]", b"\xff", b"", b'{"surveys": NaN}'):
+        with pytest.raises(FileUnreadable):
+            read_study_file(other)
+
+
+def test_unknown_keys_and_settings_are_warnings(study: Study):
+    """SURVEY-52, SURVEY-53."""
+    file = read_study_file(b'\xef\xbb\xbf{"newer": 1, "device_settings": {"colour": 2, "gps": false, "id": 5}}')
+    assert {told.place for told in file.warnings} == {"newer", "device_settings.colour"} and not file.errors
+    plan = plan_import(db.session(), study, file, Ticks())
+    assert plan.settings == [("gps", True, False)]
+
+
+def test_surveys_added_twice_have_questions_of_their_own(study: Study):
+    """CLAR-50: sycamore joins answers by the questions' ids; logic follows."""
+    exported = bring_in(study, data("export_current"))
+    again = bring_in(study, data("export_current"))
+    assert len(again["surveys"]) == 2 * len(exported["surveys"])
+    ids = [q["question_id"] for s in again["surveys"] for q in s["content"] if "question_id" in q]
+    assert len(ids) == len(set(ids))
+    texts = [json.dumps(survey["content"]) for survey in again["surveys"]]
+    assert all(text.count(i) >= 1 for i in ids for text in texts if i in text)
+    assert not read_study_file(json.dumps(again).encode()).errors
+
+
+def test_each_survey_has_one_version_and_events_follow(study: Study, factory: Factory):
+    """SURVEY-54, PHONE-57."""
+    factory.participant(study)
+    bring_in(study, data("export_current"))
+    surveys = db.session.scalar(sa.select(sa.func.count()).select_from(Survey))
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(SurveyVersion)) == surveys
+    assert db.session.scalars(sa.select(ScheduledEvent)).first() is not None
+
+
+def test_settings_alone_leave_surveys_and_write_one_version(study: Study):
+    """PORTAL-97: interventions of the file come whatever is ticked."""
+    bring_in(study, data("export_current"), Ticks(surveys=False))
+    assert db.session.scalars(sa.select(Survey)).all() == []
+    assert db.session.scalars(sa.select(Intervention)).all()
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(AppSettingsVersion)) == 2
