@@ -14,6 +14,7 @@ from core.streams import SPECS, DataStream
 from tests.browser.navigator import Portal
 from tests.core.processing.test_batch import HEADER, process, queue
 from tests.support.factories import Factory
+from webapp.portal.downloads import views
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 AT_MS = 1700002800000
@@ -77,6 +78,18 @@ def test_a_wrong_range_is_told_at_its_field(portal: Portal, study: Study):
     expect(portal.page.locator("#end-error")).to_have_text("The end is before the start.")
     expect(portal.page.get_by_label("From the hour of")).to_have_value("2024-01-02T00:00")
     portal.console_said("422")
+
+
+def test_the_size_of_a_large_study_comes_after_its_form(portal: Portal, study: Study, monkeypatch: pytest.MonkeyPatch):
+    """PORTAL-242: ids are typed there."""
+    monkeypatch.setattr(views, "MOST_LISTED", 1)
+    portal.signs_in("anna")
+    portal.opens(f"/data_access_web_form/{study.id}")
+    files = portal.page.locator("#size div", has_text="Files").locator("dd")
+    expect(files).to_have_text("2")
+    portal.page.get_by_label("Ids").fill("second11")
+    expect(files).to_have_text("1")
+    portal.has_no_axe_violation()
 
 
 def test_the_page_fits_a_small_screen_with_many_participants(portal: Portal, study: Study, factory: Factory):

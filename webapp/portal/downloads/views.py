@@ -47,8 +47,8 @@ def choose() -> ResponseReturnValue:
 @downloads.get(PATH)
 @requires(Capability.DATA_DOWNLOAD, is_return_page=True)
 def page(study_number: int) -> ResponseReturnValue:
-    """The form, with the size of all data."""
-    return _page(read_choice(MultiDict(), g.study.zone))
+    """The form, with the size of all data; a large study's is asked for by the page, so that the form comes at once."""
+    return _page(read_choice(MultiDict(), g.study.zone), is_first=True)
 
 
 @downloads.post(f"{PATH}/size")
@@ -80,24 +80,27 @@ def download(study_number: int) -> ResponseReturnValue:
     return response
 
 
-def _page(choice: Choice) -> str:
+def _page(choice: Choice, *, is_first: bool = False) -> str:
     columns = sa.select(Participant.patient_id, Participant.is_test).where(Participant.study_id == g.study.id)
     listed = db.session.execute(columns.order_by(Participant.patient_id).limit(MOST_LISTED + 1)).all()
+    is_large = len(listed) > MOST_LISTED
+    sized = {"choice": choice, "size": None} if is_first and is_large else _sized(choice)
     return render_template(
         "portal/downloads/page.html",
-        participants=listed if len(listed) <= MOST_LISTED else None,
+        is_size_later=is_first and is_large,
+        participants=None if is_large else listed,
         streams=sorted(((stream.value, STREAMS[stream]) for stream in DataStream), key=lambda named: named[1].lower()),
-        **_sized(choice),
+        **sized,
     )
 
 
 def _sized(choice: Choice) -> dict[str, Any]:
     """What the size's template needs. `size` is None where it takes too long to sum, or the choice is wrong."""
-    participants = _participants(choice)
+    if choice.patient_ids:
+        _participants(choice)
     if choice.problems:
         return {"choice": choice, "size": None}
-    numbers = [number for number, _ in participants]
-    return {"choice": choice, "size": download_size(db.session(), numbers, choice.query())}
+    return {"choice": choice, "size": download_size(db.session(), g.study.id, choice.query())}
 
 
 def _participants(choice: Choice) -> list[tuple[int, str]]:

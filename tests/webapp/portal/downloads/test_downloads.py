@@ -150,6 +150,7 @@ def test_large_studies_take_typed_ids(
     assert 'type="checkbox" name="participant"' in visitor.get(f"/data_access_web_form/{study.id}").text
     monkeypatch.setattr(views, "MOST_LISTED", 0)
     assert '<textarea class="input id" id="participants"' in visitor.get(f"/data_access_web_form/{study.id}").text
+    assert "not added up yet" in visitor.get(f"/data_access_web_form/{study.id}").text
     typed = f" {participant.patient_id.upper()};\n"
     assert len(unzip(ask(visitor, study, "download", participants=typed))) == 2
 
@@ -185,9 +186,9 @@ def test_a_size_that_takes_too_long_is_given_up(
     )
     db.session.commit()
     query = parse_query({})
-    assert download_size(db.session(), [participant.id], query).files == 50_002
+    assert download_size(db.session(), study.id, query).files == 50_002
     monkeypatch.setattr("core.downloads.sizes.MOST_MS", 1)
-    assert download_size(db.session(), [participant.id], query) is None
+    assert download_size(db.session(), study.id, query) is None
 
 
 def test_a_missing_object_is_listed_as_by_the_data_api(visitor: Visitor, study: Study, participant: Participant):
