@@ -59,7 +59,7 @@ def consent_versions(session: Session, study_id: int) -> list[ListedVersion]:
         .where(ConsentVersion.study_id == study_id, Participant.is_test.is_(False))
         .group_by(ConsentSent.consent_version_id)
     )
-    counts = {row[0]: row[1] for row in sent}
+    counts: dict[int, int] = {row[0]: row[1] for row in sent}
     versions = session.execute(
         sa.select(ConsentVersion.id, ConsentVersion.number, ConsentVersion.at, ConsentVersion.author_name)
         .where(ConsentVersion.study_id == study_id)

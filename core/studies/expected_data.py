@@ -122,10 +122,10 @@ def duty_share(settings: Mapping[str, Any], sensor: str) -> float:
     """The share of the time for which a sensor is on, 0 to 1; 0 if it is switched off."""
     if not settings[sensor]:
         return 0.0
-    on = settings[f"{sensor}_on_duration_seconds"]
+    on = float(settings[f"{sensor}_on_duration_seconds"])
     if sensor == "bluetooth":
-        return min(1.0, on / max(1, settings["bluetooth_total_duration_seconds"]))
-    return float(on / max(1, on + settings[f"{sensor}_off_duration_seconds"]))
+        return min(1.0, on / max(1.0, float(settings["bluetooth_total_duration_seconds"])))
+    return on / max(1.0, on + float(settings[f"{sensor}_off_duration_seconds"]))
 
 
 def expected_data(settings: Mapping[str, Any], platform: Platform) -> ExpectedData:

@@ -16,8 +16,9 @@ ON_EVENTS: Mapping[str, tuple[Platform, ...]] = {
     "reachability": (IOS,),
 }
 """Streams that get a row when something happens, at any time of the day."""
-MOST_STRETCHES = 288
-"""A strip shows at most this many stretches: one in five minutes of a day."""
+MOST_STRETCHES = 144
+"""A strip shows at most this many stretches: one in ten minutes of a day, one in 25 seconds of an hour."""
+SECONDS_OF_HOUR = 3_600
 WIFI_SCAN_SECONDS = 10
 """How long a scan is drawn; a scan's own length is not a setting."""
 
@@ -26,13 +27,15 @@ WIFI_SCAN_SECONDS = 10
 class Strip:
     """A sensor's day. `stretches` are (start, length) in seconds of the day; times are drawn from midnight on, while
     a phone counts from its own start. `is_merged`: cycles are too short to draw, so one stretch stands for them all
-    and `share` says how much of the time it is on. `is_on_events`: rows come when something happens.
+    and `share` says how much of the time it is on. `first_hour` has the stretches of one hour where cycles are shorter
+    than that. `is_on_events`: rows come when something happens.
     """
 
     sensor: str
     platforms: tuple[Platform, ...]
     stretches: tuple[tuple[float, float], ...]
     share: float
+    first_hour: tuple[tuple[float, float], ...] = ()
     on_seconds: int = 0
     cycle_seconds: int = 0
     is_merged: bool = False
@@ -61,11 +64,26 @@ def strips(settings: Mapping[str, Any]) -> list[Strip]:
 def _cycles(sensor: str, platforms: tuple[Platform, ...], on: int, cycle: int, offset: int = 0) -> Strip:
     cycle = max(1, cycle)
     on = min(on, cycle)
-    share = on / cycle
-    if share >= 1 or SECONDS_OF_DAY / cycle > MOST_STRETCHES:
-        stretches: tuple[tuple[float, float], ...] = ((0, SECONDS_OF_DAY),)
-        return Strip(sensor, platforms, stretches, share, on, cycle, is_merged=share < 1)
+    all_day = _stretches(on, cycle, offset, SECONDS_OF_DAY)
+    return Strip(
+        sensor,
+        platforms,
+        stretches=all_day or ((0, SECONDS_OF_DAY),),
+        share=on / cycle,
+        first_hour=_stretches(on, cycle, offset, SECONDS_OF_HOUR) if on < cycle < SECONDS_OF_HOUR else (),
+        on_seconds=on,
+        cycle_seconds=cycle,
+        is_merged=not all_day,
+    )
+
+
+def _stretches(on: int, cycle: int, offset: int, length: int) -> tuple[tuple[float, float], ...]:
+    """The stretches within `length` seconds from midnight on; none if they are too many to draw."""
+    if on >= cycle:
+        return ((0, length),)
+    if length / cycle > MOST_STRETCHES:
+        return ()
     first = offset % cycle
-    starts = range(first - cycle if first + on > cycle else first, SECONDS_OF_DAY, cycle)
-    cut = ((max(0, start), min(SECONDS_OF_DAY, start + on)) for start in starts)
-    return Strip(sensor, platforms, tuple((start, end - start) for start, end in cut if end > start), share, on, cycle)
+    starts = range(first - cycle if first + on > cycle else first, length, cycle)
+    cut = ((max(0, start), min(length, start + on)) for start in starts)
+    return tuple((start, end - start) for start, end in cut if end > start)

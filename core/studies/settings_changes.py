@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
-from core.models import AppSettings, Study
+from core.models import AppSettings, AppSettingsVersion, Study
 from core.models.audit_record import Action
 from core.studies.app_settings import setting_problem
 from core.studies.creating import apply_app_settings
-from core.studies.settings_versions import add_settings_version, all_sections, values_of
+from core.studies.settings_versions import add_settings_version, all_sections, newest_version, values_of
 
 
 def setting_problems(values: Mapping[str, Any]) -> dict[str, str]:
@@ -25,14 +25,29 @@ def setting_problems(values: Mapping[str, Any]) -> dict[str, str]:
     return problems
 
 
+class SettingsOvertaken(Exception):
+    """The settings changed after the form was opened; `newest` is the version that holds now."""
+
+    def __init__(self, newest: AppSettingsVersion) -> None:
+        super().__init__(f"{newest.author_name} changed the settings at {newest.at:%Y-%m-%d %H:%M} UTC")
+        self.newest = newest
+
+
 def save_app_settings(
-    session: Session, study: Study, values: Mapping[str, Any], now: datetime, *, actor: Actor
+    session: Session,
+    study: Study,
+    values: Mapping[str, Any],
+    now: datetime,
+    *,
+    actor: Actor,
+    based_on: int | None = None,
 ) -> list[str]:
     """Changes the given settings and returns the names of those that differed, in the order of PHONE-40.
 
     `values` maps names of SURVEY-50 to values; settings that are not named stay. Consent sections replace all eight.
     Nothing is written where nothing differs. Phones get the new values at their next request for settings, within
-    half an hour (PHONE-14). The caller commits. Raises StudyRefused, which names each value that is not allowed.
+    half an hour (PHONE-14). `based_on` is the number of the version that the author has seen. The caller commits.
+    Raises StudyRefused, which names each value that is not allowed; SettingsOvertaken if there is a newer version.
     """
     settings = session.scalars(
         sa.select(AppSettings)
@@ -40,6 +55,9 @@ def save_app_settings(
         .with_for_update()
         .execution_options(populate_existing=True)
     ).one()
+    newest = newest_version(session, study.id)
+    if based_on is not None and newest and newest.id != based_on:
+        raise SettingsOvertaken(newest)
     before = values_of(settings)
     wanted = dict(values)
     apply_app_settings(settings, wanted)  # checks all of them before it sets any

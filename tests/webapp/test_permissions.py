@@ -93,6 +93,7 @@ LIST, ADD = Capability.STUDY_VIEW, Capability.PARTICIPANT_CREATE
 FIELDS, RESET = Capability.PARTICIPANT_FIELDS, Capability.PARTICIPANT_RESET_DEVICE
 OWN = "/view_study/{study}/participant/{participant}"
 PEOPLE = "/view_study/{study}/participants"
+DOWNLOADS = "/data_access_web_form/{study}"
 SETTINGS = "/device_settings/{study}"
 BATCH = "/view_study/{study}/batches/{batch}"
 MATRIX: dict[str, str | Page | Key] = {
@@ -222,6 +223,10 @@ MATRIX: dict[str, str | Page | Key] = {
     "participants.batch_progress": Page(ADD, f"{BATCH}/progress", passed=302),
     "participants.batch_passwords": Page(ADD, f"{BATCH}/passwords", "POST", passed=302),
     "participants.create_many": Page(ADD, "/create_many_patients/{study}", "POST", passed=422),
+    "downloads.choose": Page(Capability.OWN_STUDIES, "/data_access_web_form", is_return_page=True),
+    "downloads.page": Page(Capability.DATA_DOWNLOAD, DOWNLOADS, is_return_page=True),
+    "downloads.size": Page(Capability.DATA_DOWNLOAD, f"{DOWNLOADS}/size", "POST"),
+    "downloads.download": Page(Capability.DATA_DOWNLOAD, f"{DOWNLOADS}/download", "POST"),
     "settings.page": Page(LIST, SETTINGS, is_return_page=True),
     "settings.save": Page(Capability.STUDY_APP_SETTINGS, SETTINGS, "POST", passed=422),
     "settings.preview": Page(Capability.STUDY_APP_SETTINGS, f"{SETTINGS}/preview", "POST"),
@@ -357,7 +362,9 @@ def test_every_kind_of_researcher_gets_what_its_role_allows(app: Flask, world: W
         expected = page.passed
         if page.capability and who not in WHO_MAY[page.capability]:
             expected = 403
-        elif (page.path in ("/", "/choose_study") and who in ("study_researcher", "study_admin")) or page.path == "/":
+        elif (
+            page.path in ("/", "/choose_study", "/data_access_web_form") and who in ("study_researcher", "study_admin")
+        ) or page.path == "/":
             expected = 302
         assert ask(app, world, page, who).status_code == expected, (who, page)
 

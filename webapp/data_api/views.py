@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import Blueprint, Response, request
-from sqlalchemy.dialects.postgresql import insert
 
 from core.access import Capability
 from core.database import db
 from core.downloads.members import participants_asked_for
 from core.downloads.query import BadQuery, UnknownName, parse_query
-from core.models import DataAccessRecord, Participant
+from core.downloads.recording import record_download
+from core.models import Participant
 from core.models.researcher import studies_of
 from webapp.bodies import not_taken
 from webapp.data_api.credentials import ApiRefused, require_well_formed_study, researcher_of, study_for
@@ -21,17 +21,6 @@ from webapp.serving.arriving import NotTaken
 from webapp.stores import object_store, settings
 
 data_api = Blueprint("data_api", __name__)
-# The fields that the access log stores. Others are left out: a misspelt field may hold a secret (DATA-26).
-RECORDED = (
-    "study_id",
-    "study_pk",
-    "data_streams",
-    "participant_ids",
-    "user_ids",
-    "time_start",
-    "time_end",
-    "web_form",
-)
 
 
 def api_route(path: str, *, methods: Sequence[str] = ("POST",)) -> Callable[..., Any]:
@@ -83,17 +72,8 @@ def get_data() -> Response:
     fields = request.form.to_dict(flat=False)
     query = parse_query(fields)
     participants = participants_asked_for(db.session(), study, query)
-    record = db.session.scalar(
-        insert(DataAccessRecord)
-        .values(
-            researcher_id=researcher.id,
-            username=researcher.username,
-            study_id=study.id,
-            parameters={name: values for name, values in fields.items() if name in RECORDED},
-            registry_entries=None if query.registry is None else len(query.registry),
-        )
-        .returning(DataAccessRecord.id)
-    )
+    entries = None if query.registry is None else len(query.registry)
+    record = record_download(db.session(), researcher, study, fields, entries)
     db.session.commit()
     is_web_form = "web_form" in form
     download = ZipDownload(db.engine, object_store(), settings(), study, participants, query, record, not is_web_form)

@@ -9,6 +9,7 @@ from webapp.portal.access.rules import require_access_rules
 from webapp.portal.access.sessions import PortalSessions, login_manager
 from webapp.portal.access.views import access
 from webapp.portal.account.views import account
+from webapp.portal.downloads.views import downloads
 from webapp.portal.frame.assets import init_assets
 from webapp.portal.frame.errors import init_error_pages
 from webapp.portal.frame.navigation import init_navigation
@@ -43,7 +44,7 @@ from webapp.portal.studies import (  # noqa: F401  their views
 from webapp.portal.studies import views as study_views  # noqa: F401
 from webapp.portal.studies.section import studies
 
-SECTIONS = (access, account, studies, settings_section, participants, interventions, site)
+SECTIONS = (access, account, studies, settings_section, participants, interventions, downloads, site)
 
 
 class NumberConverter(BaseConverter):

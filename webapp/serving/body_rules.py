@@ -18,11 +18,12 @@ from core.database import db
 from core.phones.authentication import is_known_phone
 from webapp.data_api.credentials import are_credentials_right, recent_failures
 from webapp.form_bodies import fields_at_the_start
-from webapp.serving.lanes import Lane, lane_of, path_of
+from webapp.serving.lanes import Lane, lane_of, path_of, takes_api_key
 from webapp.serving.limits import MOST_BYTES, most_body_bytes
 
 KNOWN_SECONDS, MOST_KNOWN = 60, 10_000
 WRONG_WITHOUT_DELAY, MOST_DELAY_SECONDS = 10, 20.0
+_SESSION = re.compile(r"(?:^|;) *(?:__Host-)?session=([^;]{1,2000})")
 _ACCESS_KEY = re.compile(rb"access_key\"?=?(?:\r\n\r\n)?([A-Za-z0-9+/%]{64,192})")
 
 
@@ -79,7 +80,7 @@ class BodyRules:
         Not 0 only if its address recently sent many wrong credentials and these credentials were not recently right.
         Delaying, not refusing, spares programs that share the address (CLAR-11).
         """
-        if lane_of(path_of(request)) not in (Lane.PROGRAMS, Lane.DOWNLOADS):
+        if not takes_api_key(path_of(request)):
             return 0.0
         address = forwarded_address(request.headers, client, self._settings.trusted_proxy_hops or 0)
         times = recent_failures.times(address)
@@ -92,7 +93,11 @@ class BodyRules:
         return 0.0 if was_right else min(MOST_DELAY_SECONDS, times / 3) * random.uniform(0.5, 1.0)
 
     def owner_of(self, request: Request, first: bytes, client: Any) -> Hashable:
-        """The owner in whose turn a download runs: its API key, or the client's address if it names none."""
+        """The owner in whose turn a download runs: its API key, the portal's session, or else the client's address."""
+        if not takes_api_key(path_of(request)):
+            cookies = next((value for name, value in request.headers if name == "COOKIE"), "")
+            if session := _SESSION.search(cookies):
+                return session[1]
         key = _ACCESS_KEY.search(first)
         return key[1] if key else client[0] if isinstance(client, tuple) else client
 

@@ -3,7 +3,7 @@
 import re
 
 from core.config import Settings
-from webapp.serving.lanes import Lane, lane_of
+from webapp.serving.lanes import is_download_by_key
 
 MOST_BYTES = 1 << 20
 MOST_DOWNLOAD_QUERY_BYTES = 128 << 20  # an incoming registry is large
@@ -23,4 +23,4 @@ def most_body_bytes(path: str, settings: Settings) -> int:
         return settings.upload_max_bytes
     if _FILES.fullmatch(path):
         return MOST_FILE_BYTES
-    return MOST_DOWNLOAD_QUERY_BYTES if lane_of(path) is Lane.DOWNLOADS else MOST_BYTES
+    return MOST_DOWNLOAD_QUERY_BYTES if is_download_by_key(path) else MOST_BYTES

@@ -36,6 +36,7 @@ def study(factory: Factory) -> Study:
 
 
 def opened(portal: Portal) -> AppSettingsPage:
+    portal.page.emulate_media(reduced_motion="reduce")  # colours are measured at once, not half-way of a transition
     portal.signs_in("anna")
     portal.page.get_by_role("navigation", name="Study").get_by_role("link", name="App settings").click()
     return AppSettingsPage(portal)

@@ -93,6 +93,14 @@ def test_cycles_too_short_to_draw_are_one_stretch_with_their_share():
     (strip,) = strips(OFF | {"accelerometer": True})
     assert strip.is_merged and strip.stretches == ((0, 86_400),)
     assert (strip.share, strip.on_seconds, strip.cycle_seconds) == (0.5, 10, 20)
+    assert strip.first_hour == (), "180 of them"
+
+
+def test_cycles_shorter_than_an_hour_are_drawn_for_one_hour_too():
+    """SURVEY-43: ten minutes on of every twenty."""
+    on_off = {"gps": True, "gps_on_duration_seconds": 600, "gps_off_duration_seconds": 600}
+    (strip,) = strips(OFF | on_off)
+    assert strip.first_hour == ((0, 600), (1200, 600), (2400, 600)) and len(strip.stretches) == 72
 
 
 def test_the_offset_of_bluetooth_shifts_its_scans_within_the_day():

@@ -12,8 +12,8 @@ from core.models.audit_record import Action
 from core.participants.expected_streams import expected_by_day
 from core.streams import SPECS, DataStream
 from core.studies import StudyRefused
-from core.studies.settings_changes import save_app_settings, setting_problems
-from core.studies.settings_versions import settings_at, settings_history
+from core.studies.settings_changes import SettingsOvertaken, save_app_settings, setting_problems
+from core.studies.settings_versions import newest_version, settings_at, settings_history
 from tests.support.factories import Factory
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -81,6 +81,17 @@ def test_saving_what_is_there_writes_nothing(study: Study):
     """SURVEY-42."""
     assert save(study, START + DAY, gps=True, gps_on_duration_seconds=90, consent_sections={}) == []
     assert not trail(study) and len(list(db.session.scalars(db.select(AppSettingsVersion)))) == 1
+
+
+def test_a_change_based_on_an_older_version_is_refused(study: Study):
+    """SURVEY-42: decided under the lock, so that two at once cannot both pass."""
+    seen = newest_version(db.session(), study.id)
+    assert seen is not None
+    save(study, START + DAY, gps=False)
+    with pytest.raises(SettingsOvertaken, match="command line changed"):
+        save_app_settings(db.session(), study, {"calls": False}, START, actor=COMMAND_LINE, based_on=seen.id)
+    db.session.rollback()
+    assert settings_of(study).calls is True
 
 
 def test_nothing_is_saved_until_every_value_is_right(study: Study):

@@ -31,6 +31,7 @@ STUDY_NAVIGATION = (
     NavigationItem("interventions", "interventions.list", "Interventions", "calendar-days", Capability.STUDY_VIEW),
     NavigationItem("fields", "interventions.fields", "Custom fields", "tag", Capability.STUDY_VIEW),
     NavigationItem("processing", "studies.processing", "Processing", "cpu", Capability.STUDY_STATUS),
+    NavigationItem("data", "downloads.page", "Data", "download", Capability.DATA_DOWNLOAD),
     NavigationItem("settings", "settings.page", "App settings", "sliders-horizontal", Capability.STUDY_VIEW),
     NavigationItem("study", "studies.edit", "Study", "folder-cog", Capability.STUDY_RENAME),
 )

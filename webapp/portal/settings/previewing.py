@@ -1,4 +1,4 @@
-"""What the page of app settings shows beside its form: what will change, what phones will do, what participants read."""
+"""What the page of app settings shows beside its form: changes, what phones will do, and texts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

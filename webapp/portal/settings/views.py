@@ -1,5 +1,6 @@
 """The page of a study's app settings (SURVEY-40 to SURVEY-43)."""
 
+import re
 from typing import Any
 
 from flask import flash, g, redirect, render_template, url_for
@@ -10,7 +11,7 @@ from core.audit import actor_of
 from core.database import db
 from core.models import AppSettings
 from core.studies.rollout import rollout_of
-from core.studies.settings_changes import save_app_settings
+from core.studies.settings_changes import SettingsOvertaken, save_app_settings
 from core.studies.settings_versions import DEFAULTS, newest_version, values_of
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.navigation import can
@@ -31,7 +32,7 @@ def page(study_number: int) -> ResponseReturnValue:
     if not can(Capability.STUDY_APP_SETTINGS):
         return _page("portal/settings/values.html", preview_of(saved, {}), values=saved, version=None)
     newest = newest_version(db.session(), study_number)
-    return _form_page(AppSettingsForm.showing(saved, newest and newest.id), preview_of(saved, {}))
+    return _form_page(AppSettingsForm.showing(saved, newest.id if newest else None), preview_of(saved, {}))
 
 
 @settings_section.post(PATH, endpoint="save")
@@ -41,12 +42,20 @@ def save(study_number: int) -> ResponseReturnValue:
     form, saved = AppSettingsForm(), _saved()
     if not form.checked():
         return _form_page(form, preview_of(saved, form.values(), has_errors=True)), 422
-    newest = newest_version(db.session(), study_number)
-    if newest and form.version.data and form.version.data != str(newest.id):
-        form.version.data = form.version.raw_data = None
-        form.version.process_data(newest.id)
-        return _form_page(form, preview_of(saved, form.values()), overtaken_by=newest), 409
-    changed = save_app_settings(db.session(), g.study, form.values(), g.now, actor=actor_of(g.researcher))
+    seen = form.version.data or ""
+    try:
+        changed = save_app_settings(
+            db.session(),
+            g.study,
+            form.values(),
+            g.now,
+            actor=actor_of(g.researcher),
+            based_on=int(seen) if re.fullmatch("[0-9]{1,18}", seen) else None,
+        )
+    except SettingsOvertaken as overtaken:
+        form.version.process_data(overtaken.newest.id)
+        form.version.raw_data = None
+        return _form_page(form, preview_of(saved, form.values()), overtaken_by=overtaken.newest), 409
     db.session.commit()
     if changed:
         labels = [change.label for change in wording.changes_in_words(saved, _saved(), changed)]

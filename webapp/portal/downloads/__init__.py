@@ -1,0 +1,1 @@
+"""The page that downloads a study's data, without an API key."""

@@ -1,0 +1,118 @@
+"""Downloading a study's data in the portal, with the session in place of an API key (PORTAL-240 to PORTAL-242)."""
+
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Response, g, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
+
+from core.access import Capability, decide
+from core.database import db
+from core.downloads.members import participants_asked_for
+from core.downloads.query import UnknownName
+from core.downloads.recording import record_download
+from core.downloads.sizes import download_size
+from core.models import Participant
+from core.models.researcher import studies_of
+from core.streams import DataStream
+from webapp.data_api.zip_stream import ZipDownload
+from webapp.portal.access.rules import requires
+from webapp.portal.downloads.forms import Choice, read_choice
+from webapp.portal.frame.pages import is_htmx
+from webapp.portal.frame.section import Section
+from webapp.portal.frame.wording import STREAMS
+from webapp.stores import object_store, settings
+
+downloads = Section("downloads", __name__)
+PATH = "/data_access_web_form/<number:study_number>"
+MOST_LISTED = 200  # participants as a list of ticks; of more, ids are typed
+
+
+@downloads.get("/data_access_web_form")
+@requires(Capability.OWN_STUDIES, is_return_page=True)
+def choose() -> ResponseReturnValue:
+    """The studies whose data the researcher may download; with only one, redirects to it."""
+    studies = [
+        study
+        for study in studies_of(db.session(), g.researcher)
+        if decide(g.actor, Capability.DATA_DOWNLOAD, study).is_allowed
+    ]
+    if len(studies) == 1:
+        return redirect(url_for("downloads.page", study_number=studies[0].id))
+    return render_template("portal/downloads/choose.html", studies=studies)
+
+
+@downloads.get(PATH)
+@requires(Capability.DATA_DOWNLOAD, is_return_page=True)
+def page(study_number: int) -> ResponseReturnValue:
+    """The form, with the size of all data; a large study's is asked for by the page, so that the form comes at once."""
+    return _page(read_choice(MultiDict(), g.study.zone), is_first=True)
+
+
+@downloads.post(f"{PATH}/size")
+@requires(Capability.DATA_DOWNLOAD)
+def size(study_number: int) -> ResponseReturnValue:
+    """How much the typed choice would download: a fragment for HTMX, else the page."""
+    choice = read_choice(request.form, g.study.zone)
+    if is_htmx():
+        return render_template("portal/downloads/_size.html", **_sized(choice))
+    return _page(choice)
+
+
+@downloads.post(f"{PATH}/download")
+@requires(Capability.DATA_DOWNLOAD)
+def download(study_number: int) -> ResponseReturnValue:
+    """The zip, streamed as by the data API, with the same rules and record (DATA-21, DATA-22, DATA-26)."""
+    choice = read_choice(request.form, g.study.zone)
+    participants = _participants(choice)
+    if choice.problems:
+        return _page(choice), 422
+    record = record_download(db.session(), g.researcher, g.study, {"study_pk": [str(study_number)], **choice.fields})
+    db.session.commit()
+    zipped = ZipDownload(
+        db.engine, object_store(), settings(), g.study, participants, choice.query(), record, has_registry=False
+    )
+    response = Response(zipped.stream(), content_type="application/zip")
+    today: date = g.now.astimezone(g.study.zone).date()
+    response.headers.set("Content-Disposition", "attachment", filename=f"{g.study.name} {today}.zip")
+    return response
+
+
+def _page(choice: Choice, *, is_first: bool = False) -> str:
+    columns = sa.select(Participant.patient_id, Participant.is_test).where(Participant.study_id == g.study.id)
+    listed = db.session.execute(columns.order_by(Participant.patient_id).limit(MOST_LISTED + 1)).all()
+    is_large = len(listed) > MOST_LISTED
+    sized = {"choice": choice, "size": None} if is_first and is_large else _sized(choice)
+    return render_template(
+        "portal/downloads/page.html",
+        is_size_later=is_first and is_large,
+        participants=None if is_large else listed,
+        streams=sorted(((stream.value, STREAMS[stream]) for stream in DataStream), key=lambda named: named[1].lower()),
+        **sized,
+    )
+
+
+def _sized(choice: Choice) -> dict[str, Any]:
+    """What the size's template needs. `size` is None where it takes too long to sum, or the choice is wrong."""
+    if choice.patient_ids:
+        _participants(choice)
+    if choice.problems:
+        return {"choice": choice, "size": None}
+    return {"choice": choice, "size": download_size(db.session(), g.study.id, choice.query())}
+
+
+def _participants(choice: Choice) -> list[tuple[int, str]]:
+    """Those that the choice names, all of them in this study; else a problem is added to the choice."""
+    if choice.problems:
+        return []
+    try:
+        found = participants_asked_for(db.session(), g.study, choice.query())
+    except UnknownName:
+        found = []
+    known = {patient_id for _, patient_id in found}
+    if unknown := [patient_id for patient_id in choice.patient_ids if patient_id not in known]:
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        choice.problems["participants"] = f"Not in this study: {', '.join(unknown[:5])}{more}."
+    return found
