@@ -26,6 +26,9 @@ from core.studies.changing import (
     stop_study,
     unhide_study,
 )
+from core.studies.settings_file.importing import ImportRefused, Ticks, import_file, plan_import
+from core.studies.settings_file.reading import FileUnreadable, read_study_file
+from core.studies.settings_file.writing import study_file_text
 from webapp.commands.output import CommandGroup, as_json, fail, show
 from webapp.flow_runs import REBUILD_SCHEDULES, start_run
 
@@ -113,6 +116,49 @@ def grant(object_id: str, username: str, role: str, is_json: bool) -> None:
     set_role(db.session(), study, researcher, None if role == NO_ROLE else Role(role), actor=COMMAND_LINE)
     db.session.commit()
     show({"object_id": object_id, "username": username, "role": role}, is_json=is_json)
+
+
+@study_commands.command("export")
+@click.argument("object_id")
+@as_json
+def export(object_id: str, is_json: bool) -> None:
+    """Print a study's settings file: app settings, surveys and interventions. It is JSON in any case (SURVEY-55)."""
+    click.echo(study_file_text(db.session(), the_study(object_id)))
+
+
+@study_commands.command("import")
+@click.argument("object_id")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--settings", "settings", is_flag=True, help="Replace the app settings.")
+@click.option("--surveys", "surveys", is_flag=True, help="Add the surveys.")
+@click.option("--timezone", "timezone", is_flag=True, help="Take the time zone.")
+@click.option("--dry-run", is_flag=True, help="Print what would change, and change nothing.")
+@as_json
+def import_settings(
+    object_id: str, file: Path, settings: bool, surveys: bool, timezone: bool, dry_run: bool, is_json: bool
+) -> None:
+    """Import a settings file; without a tick, app settings and surveys (SURVEY-55)."""
+    session, now, study = db.session(), datetime.now(UTC), the_study(object_id)
+    is_ticked = settings or surveys or timezone
+    ticks = Ticks(settings or not is_ticked, surveys or not is_ticked, timezone)
+    try:
+        plan = plan_import(session, study, read_study_file(file.read_bytes()), ticks)
+    except OSError as error:
+        fail(f"{file}: {error.strerror}")
+    except FileUnreadable as error:
+        fail(f"{file}: {error}")
+    if dry_run:
+        show(plan.as_json(), is_json=is_json)
+        raise SystemExit(1 if plan.errors else 0)
+    try:
+        waits = import_file(session, study, plan, now, actor=COMMAND_LINE)
+    except ImportRefused as error:
+        fail(f"{file}: {error}")
+    session.commit()
+    if waits and not start_run(REBUILD_SCHEDULES, only_asked=True):
+        click.echo("Scheduled events follow within minutes of a Prefect worker, or by `rebuild-schedules`.", err=True)
+    done = {"surveys": len(plan.surveys), "settings": len(plan.settings), "interventions": len(plan.interventions)}
+    show({"object_id": object_id, **done}, is_json=is_json)
 
 
 def the_study(object_id: str) -> Study:

@@ -38,6 +38,7 @@ STUDY_NAVIGATION = (
 ACCOUNT_NAVIGATION = (
     NavigationItem("account", "account.page", "Account", "key-round", Capability.OWN_PASSWORD),
     NavigationItem("studies", "studies.choose", "Studies", "folder-open", Capability.OWN_STUDIES),
+    NavigationItem("manage", "studies.manage", "Manage studies", "folder-cog", Capability.RESEARCHER_LIST),
     NavigationItem("downtime", "site.downtime", "Downtime", "power", Capability.DOWNTIME),
 )
 

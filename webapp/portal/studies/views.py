@@ -23,7 +23,7 @@ from webapp.portal.studies.section import studies
 def choose() -> ResponseReturnValue:
     """The studies of this person, filtered by name or object id; straight on where there is only one."""
     own = studies_of(db.session(), g.researcher)
-    if len(own) == 1 and not can("study.create"):
+    if len(own) == 1:
         return redirect(url_for("studies.overview", study_number=own[0].id))
     return _list(has_studies=bool(own))
 
@@ -53,7 +53,7 @@ def star(study_number: int) -> ResponseReturnValue:
     """Puts the study first in this person's lists, or no longer."""
     set_star(db.session(), g.researcher, g.study, request.form.get("is_on") == "true")
     db.session.commit()
-    return redirect(url_for("studies.choose"))
+    return redirect(url_for("studies.manage" if can("researcher.list") else "studies.choose"))
 
 
 @studies.get("/unhide_study/<number:study_number>")
