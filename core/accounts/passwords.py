@@ -1,4 +1,4 @@
-"""Rules for passwords that researchers choose, and when a new one is due (PORTAL-40 to PORTAL-44)."""
+"""Rules for passwords that researchers choose, and when a new one is due (PORTAL-40 to PORTAL-43)."""
 
 import re
 from dataclasses import dataclass
