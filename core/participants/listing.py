@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from core.models import (
     Departure,
@@ -232,15 +232,17 @@ def _listed(row: sa.Row[Any], now: datetime) -> ListedParticipant:
 
 
 def _sort_column(name: str) -> tuple[Any, list[tuple[Any, Any]]]:
-    """The column to order by, and what must be joined for it."""
+    """The column to order by, and what must be joined for it: an alias, because filters select from the same tables."""
     if name in SORT_COLUMNS:
         return SORT_COLUMNS[name], []
     kind, _, number = name.partition(":")
     if kind == "field":
-        is_it = sa.and_(FieldValue.participant_id == Participant.id, FieldValue.field_id == int(number))
-        return sa.func.lower(FieldValue.value), [(FieldValue, is_it)]
-    is_it = sa.and_(InterventionDate.participant_id == Participant.id, InterventionDate.intervention_id == int(number))
-    return InterventionDate.happens_on, [(InterventionDate, is_it)]
+        value = aliased(FieldValue)
+        is_it = sa.and_(value.participant_id == Participant.id, value.field_id == int(number))
+        return sa.func.lower(value.value), [(value, is_it)]
+    dated = aliased(InterventionDate)
+    is_it = sa.and_(dated.participant_id == Participant.id, dated.intervention_id == int(number))
+    return dated.happens_on, [(dated, is_it)]
 
 
 def _asked_for(

@@ -71,6 +71,37 @@ def test_the_last_files_of_an_android_phone_keep_their_rows_when_an_iphone_took_
     assert [len(chunk(factory, participant, stream)) for stream in ("calls", "wifi", "app_log")] == [2, 1, 3]
 
 
+def test_interleaved_uploads_of_two_phones_make_one_chunk_with_the_rows_of_both(
+    factory: Factory, participant: Participant
+):
+    """PHONE-68, PROC-21: turn by turn in the same hour, processed after each round; a repeated file adds nothing."""
+    new = {"phone_number": "x", "new_password": "x"}
+    start, rows = 1717236000000, []
+    phones = {Platform.ANDROID: ("android", ""), Platform.IOS: ("iphone", "/ios")}
+    with gunicorn() as server:
+        for turn in range(3):
+            for place, (platform, (device, path)) in enumerate(phones.items()):
+                if turn == 0:
+                    participant.password_hash = factory.participant().password_hash
+                    db.session.commit()
+                    assert post(f"{server}/register_user{path}", participant, PASSWORD, device, **new) == 200
+                times = [start + (turn * 2 + place) * 1000 + 500 * n for n in range(2)]
+                lines = [f"{at},unknown,0.{place},0.{turn},{n}" for n, at in enumerate(times)]
+                rows += times
+                file = encrypt_text(
+                    ["timestamp,accuracy,x,y,z", *lines],
+                    PUBLIC_KEY,  # type: ignore[arg-type]
+                    platform,
+                ).decode()
+                sent = {"file_name": f"{participant.patient_id}_accel_{times[0]}.csv", "file": file}
+                for _ in range(2):  # the second is what a phone sends whose connection broke before the answer
+                    assert post(f"{server}/upload{path}", participant, "an old one", device, **sent) == 200
+            assert command("process-uploads")["failed"] == 0
+    stored = chunk(factory, participant, "accelerometer")
+    assert [int(row.split(b",")[0]) for row in stored] == rows
+    assert [row.split(b",")[3] for row in stored] == [b"0.0", b"0.0", b"0.1", b"0.1"] * 3
+
+
 def test_streams_of_files_without_rows_say_so_and_do_not_wait(app: Flask, factory: Factory, participant: Participant):
     """PROC-10, PORTAL-130: header-only files of every stream with chunks."""
     chunked = [spec for spec in SPECS.values() if spec.is_chunked and spec.stream is not DataStream.IDENTIFIERS]

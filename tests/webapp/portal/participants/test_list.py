@@ -12,7 +12,7 @@ from core.audit import SERVER
 from core.database import db
 from core.models import CustomField, Participant, Study
 from core.participants.editing import edit_participant, values_of
-from core.participants.listing import ListQuery, list_participants
+from core.participants.listing import SORT_COLUMNS, ListQuery, list_participants
 from core.participants.pausing import pause_participant
 from core.participants.states import Show
 from core.participants.table_file import harmless, without_harmless_mark
@@ -97,6 +97,16 @@ def test_it_is_ordered_by_fields_and_dates_with_empty_cells_last(world: World):
     assert world.ids(sort=world.field, is_ascending=True)[0] == "paris333"
     assert world.ids(sort=world.date, is_ascending=True)[0] == "paris333"
     assert world.ids(sort=world.date)[0] == "paris333"
+
+
+def test_every_order_goes_with_every_filter_and_search(world: World):
+    """PORTAL-111, PORTAL-112: also an order by the field that is filtered by."""
+    for sort in (*SORT_COLUMNS, world.field, world.date):
+        of_site = {"field_id": world.site.id, "value": "Boston", "sort": sort}
+        assert sorted(world.ids(**of_site)) == ["boston11", "boston22"]
+        assert world.ids(**of_site, search="boston11", platform="IOS", version="") == ["boston11"]
+        assert world.ids(field_id=world.site.id, sort=sort) == []
+        assert world.ids(search="=par", sort=sort) == ["paris333"]
 
 
 def test_each_person_chooses_columns(world: World, app: Flask, factory: Factory):
