@@ -4,7 +4,17 @@ import argparse
 import subprocess
 import sys
 
-NAMES = ("device_file", "processing", "end_to_end", "prefect", "uploads", "thousand_phones", "get_data", "beside")
+NAMES = (
+    "device_file",
+    "processing",
+    "end_to_end",
+    "prefect",
+    "uploads",
+    "thousand_phones",
+    "get_data",
+    "beside",
+    "portal",
+)
 MOST_SECONDS = 600
 
 

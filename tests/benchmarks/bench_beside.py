@@ -147,7 +147,11 @@ def start(server: BenchServer, kind: str, options: dict[str, Any]) -> "subproces
 def cookie_of(server: BenchServer, password: str) -> str:
     """The cookies of a signed-in researcher."""
     fields = {"username": "viewer", "password": password}
-    answer = urllib3.request("POST", f"{server.address}/validate_login", fields=fields, redirect=False)
+    return cookies_in(urllib3.request("POST", f"{server.address}/validate_login", fields=fields, redirect=False))
+
+
+def cookies_in(answer: urllib3.BaseHTTPResponse) -> str:
+    """The cookies that an answer sets, as a browser sends them back."""
     return "; ".join(cookie.partition(";")[0] for cookie in answer.headers.getlist("Set-Cookie"))
 
 
