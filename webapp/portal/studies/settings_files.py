@@ -46,6 +46,8 @@ def bring_in(study_number: int) -> ResponseReturnValue:
     upload = request.files.get("upload")
     if upload is None or not upload.filename:
         return _page(ticks, problem="Choose a file.")
+    if not upload.filename.lower().endswith(".json"):
+        return _page(ticks, problem="The name of a settings file ends in .json.")
     data: bytes = upload.read()
     try:
         plan = plan_import(db.session(), g.study, read_study_file(data), ticks)
