@@ -169,6 +169,15 @@ def test_unreadable_end_dates_leave_the_old_one(factory: Factory, site: Visitor,
     assert answer.status_code == 422 and again(study).end_on is None
 
 
+def test_a_taken_name_beyond_ascii_is_refused(factory: Factory, site: Visitor):
+    """PORTAL-80."""
+    factory.study("Étude İ")
+    study = factory.study("Sleep")
+    answer = site.post(f"/rename_study/{study.id}", new_study_name="Étude İ")
+    assert answer.status_code == 422 and "a study named Étude İ already" in answer.text
+    assert again(study).name == "Sleep"
+
+
 def test_a_form_without_the_field_leaves_the_end_date(factory: Factory, site: Visitor):
     """PORTAL-91."""
     study = factory.study()
