@@ -29,6 +29,11 @@ def password_rule(session: Session, researcher: Researcher) -> PasswordRule:
         .join(StudyRole, StudyRole.study_id == Study.id)
         .where(StudyRole.researcher_id == researcher.id, Study.hidden_at.is_(None))
     ).one()
+    return _rule(researcher, longest, youngest)
+
+
+def _rule(researcher: Researcher, longest: int | None, youngest: int | None) -> PasswordRule:
+    """The rule of a person whose studies ask for this length and this age at most."""
     least = max(LEAST_PASSWORD, longest or 0)
     return PasswordRule(max(least, LEAST_PASSWORD_OF_SITE_ADMIN) if researcher.is_site_admin else least, youngest)
 
@@ -50,6 +55,40 @@ def days_until_due(researcher: Researcher, rule: PasswordRule, now: datetime) ->
         return None
     left = rule.most_age_days - _age(researcher, now).days
     return left if 0 <= left < WARNED_DAYS else None
+
+
+def interrupted_by(
+    session: Session, study: Study, least: int, most_age_days: int | None, now: datetime
+) -> tuple[int, int]:
+    """How many of the study's researchers must set a new password under these rules who need not now (PORTAL-98).
+
+    Gives those whose password would be too short, and those whose password would be too old. Two queries.
+    """
+    members = sa.select(StudyRole.researcher_id).where(StudyRole.study_id == study.id)
+    people = session.scalars(
+        sa.select(Researcher).where(Researcher.id.in_(members), Researcher.is_disabled.is_(False))
+    ).all()
+    rules = session.execute(
+        sa.select(
+            StudyRole.researcher_id,
+            sa.func.max(Study.password_minimum_length),
+            sa.func.min(Study.password_max_age_days),
+        )
+        .join(Study, Study.id == StudyRole.study_id)
+        .where(StudyRole.researcher_id.in_(members), Study.hidden_at.is_(None))
+        .group_by(StudyRole.researcher_id)
+    )
+    too_short = too_old = 0
+    now_by_id = {number: (longest, youngest) for number, longest, youngest in rules}
+    for person in people:
+        longest, youngest = now_by_id.get(person.id, (LEAST_PASSWORD, None))
+        if why_change_is_due(person, _rule(person, longest, youngest), now):
+            continue
+        too_short += bool(why_change_is_due(person, _rule(person, max(longest, least), youngest), now))
+        if most_age_days is not None:
+            age = min(youngest or most_age_days, most_age_days)
+            too_old += bool(why_change_is_due(person, _rule(person, longest, age), now))
+    return too_short, too_old
 
 
 def password_problem(password: str, least: int) -> str | None:

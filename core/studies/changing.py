@@ -7,7 +7,7 @@ trail, and leaves the commit to its caller. Each tells whether the events still 
 
 from datetime import date, datetime
 
-import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
@@ -25,11 +25,14 @@ def rename_study(session: Session, study: Study, name: str, *, actor: Actor) -> 
     """Gives the study another name (PORTAL-80). Raises StudyRefused for one that another study has."""
     name = checked_name(name)
     _lock(session, study)
-    taken = sa.exists().where(sa.func.lower(Study.name) == name.lower(), Study.id != study.id)
-    if session.scalar(sa.select(taken)):
-        raise StudyRefused(f"There is a study named {name} already.")
-    record(session, actor, Action.STUDY_RENAME, study=study, before=study.name, after=name)
-    study.name = name
+    before = study.name
+    try:
+        with session.begin_nested():  # the unique index alone knows of a name that is taken at this moment
+            study.name = name
+            session.flush()
+    except IntegrityError:
+        raise StudyRefused(f"There is a study named {name} already.") from None
+    record(session, actor, Action.STUDY_RENAME, study=study, before=before, after=name)
 
 
 def set_security(

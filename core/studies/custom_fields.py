@@ -61,10 +61,11 @@ def delete_field(session: Session, study: Study, field: CustomField, *, actor: A
 
 
 def _free_name(session: Session, study: Study, name: str, but: int = 0) -> str:
+    """The name as it is stored, once no other field has it by the database's lower case. Locks the study."""
     name = checked_label(name)
-    taken = sa.exists().where(
-        CustomField.study_id == study.id, sa.func.lower(CustomField.name) == name.lower(), CustomField.id != but
-    )
+    session.execute(sa.select(Study.id).where(Study.id == study.id).with_for_update(key_share=True))
+    is_same = sa.func.lower(CustomField.name) == sa.func.lower(name)
+    taken = sa.exists().where(CustomField.study_id == study.id, is_same, CustomField.id != but)
     if session.scalar(sa.select(taken)):
         raise NameRefused(f"There is a field named {name} already.")
     return name

@@ -92,10 +92,11 @@ def _surveys_using(session: Session, numbers: Sequence[int]) -> dict[int, list[s
 
 
 def _free_name(session: Session, study: Study, name: str, but: int = 0) -> str:
+    """The name as it is stored, once no other intervention has it by the database's lower case. Locks the study."""
     name = checked_label(name)
-    taken = sa.exists().where(
-        Intervention.study_id == study.id, sa.func.lower(Intervention.name) == name.lower(), Intervention.id != but
-    )
+    session.execute(sa.select(Study.id).where(Study.id == study.id).with_for_update(key_share=True))
+    is_same = sa.func.lower(Intervention.name) == sa.func.lower(name)
+    taken = sa.exists().where(Intervention.study_id == study.id, is_same, Intervention.id != but)
     if session.scalar(sa.select(taken)):
         raise NameRefused(f"There is an intervention named {name} already.")
     return name

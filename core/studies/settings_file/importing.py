@@ -14,6 +14,7 @@ from core.models import AppSettings, Intervention, Study, Survey
 from core.models.audit_record import Action
 from core.studies.changing import set_timezone
 from core.studies.interventions import create_intervention
+from core.studies.names import NameRefused
 from core.studies.settings_changes import save_app_settings
 from core.studies.settings_file.reading import StudyFile, SurveyInFile, Told, named_interventions, old_numbers
 from core.studies.settings_versions import values_of
@@ -110,7 +111,10 @@ def import_file(session: Session, study: Study, plan: ImportPlan, now: datetime,
     by_name = {i.name.lower(): i.id for i in session.scalars(sa.select(Intervention).filter_by(study_id=study.id))}
     by_number: dict[int, int] = {}
     for place, name in enumerate(plan.interventions):
-        made = create_intervention(session, study, name, actor=actor)
+        try:
+            made = create_intervention(session, study, name, actor=actor)
+        except NameRefused as refused:  # added since the plan was made
+            raise ImportRefused(str(refused)) from None
         session.flush()
         by_name[name.lower()] = made.id
         if place >= first_of_numbers:

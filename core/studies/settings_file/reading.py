@@ -9,6 +9,7 @@ from core.models.app_settings import CONSENT_SECTIONS
 from core.models.survey import SurveyType
 from core.studies.app_settings import RULE_OF, setting_problem
 from core.studies.names import NameRefused, checked_label
+from core.studies.settings_file.storable import not_storable, readable
 from core.surveys.content import ContentRefused, decoded_content, decoded_settings
 from core.surveys.rules.checking import check_questions
 from core.surveys.schedules import Relative, ScheduleKind, Timing
@@ -67,10 +68,10 @@ class StudyFile:
     warnings: list[Told] = field(default_factory=list)
 
     def refuse(self, place: str, message: str) -> None:
-        self.errors.append(Told(place, message))
+        self.errors.append(Told(readable(place), readable(message)))
 
     def warn(self, place: str, message: str) -> None:
-        self.warnings.append(Told(place, message))
+        self.warnings.append(Told(readable(place), readable(message)))
 
 
 def read_study_file(data: bytes) -> StudyFile:
@@ -96,7 +97,21 @@ def read_study_file(data: bytes) -> StudyFile:
         file.refuse("surveys", "a list is expected")
     for number, survey in enumerate(surveys if isinstance(surveys, list) else []):
         _read_survey(file, f"surveys[{number}]", survey)
+    _refuse_what_cannot_be_stored(file)
     return file
+
+
+def _refuse_what_cannot_be_stored(file: StudyFile) -> None:
+    """Looks at all that would be stored as it was decoded, so that texts within JSON texts are seen too."""
+    parts: list[tuple[str, Any]] = [("interventions", file.interventions), ("device_settings", file.settings)]
+    for survey in file.surveys:
+        parts.append((f"{survey.place}.name", survey.name))
+        parts += [(f"{survey.place}.content", survey.content), (f"{survey.place}.settings", survey.settings)]
+        named = [t.intervention for t in survey.timings.get(ScheduleKind.RELATIVE, ()) if isinstance(t, Relative)]
+        parts.append((f"{survey.place}.relative_timings", named))
+    for place, part in parts:
+        for at, why in not_storable(part, place):
+            file.refuse(at, why)
 
 
 def _no_number(text: str) -> None:

@@ -169,3 +169,28 @@ def test_settings_alone_leave_surveys_and_write_one_version(study: Study):
     assert db.session.scalars(sa.select(Survey)).all() == []
     assert db.session.scalars(sa.select(Intervention)).all()
     assert db.session.scalar(sa.select(sa.func.count()).select_from(AppSettingsVersion)) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ['"a\\u0000"', '"\\ud83d"', "1e999", "[" * 200 + "]" * 200], ids=["nul", "half a pair", "large", "deep"]
+)
+def test_what_the_database_cannot_keep_is_refused_with_its_place(study: Study, text: str):
+    """SURVEY-53: in the open, and in a JSON text."""
+    contents = f'{{"surveys": [{{"survey_type": "audio_survey", "content": [{{"prompt": "p", "k": {text}}}]}}]}}'
+    errors = plan_of(study, contents.encode()).errors
+    assert errors and errors[0].place.startswith("surveys[0].content[0].k")
+    within = json.loads(contents) if text != "1e999" else {"surveys": [{"survey_type": "audio_survey"}]}
+    within["surveys"][0]["settings"] = f'{{"s": {text}}}'
+    within["surveys"][0]["content"] = []
+    places = [told.place for told in plan_of(study, json.dumps(within).encode()).errors]
+    assert places and places[0].startswith("surveys[0].settings")
+
+
+def test_places_and_names_that_cannot_be_shown_are_escaped(study: Study):
+    """SURVEY-53."""
+    contents = (
+        b'{"\\ud800": 1, "interventions": ["\\ud800"], "surveys": [{"survey_type": "audio_survey", "name": "\\u0000"}]}'
+    )
+    plan = plan_of(study, contents)
+    assert {told.place for told in plan.errors} == {"interventions[0]", "surveys[0].name"}
+    assert [told.place for told in plan.file.warnings] == ["\\ud800"]

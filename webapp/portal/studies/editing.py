@@ -11,6 +11,7 @@ from flask import flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from core.access import Capability
+from core.accounts import interrupted_by
 from core.audit import Actor, actor_of
 from core.crypto.passwords import verify_password
 from core.database import db
@@ -69,8 +70,10 @@ def change_zone(study_number: int) -> ResponseReturnValue:
 @studies.post(f"/update_end_date/{NUMBER}")
 @requires(Capability.STUDY_END_DATE)
 def change_end(study_number: int) -> ResponseReturnValue:
-    """Sets or removes the last day that counts (PORTAL-91)."""
-    typed = request.form.get("end_date", "")
+    """Sets or removes the last day that counts; a form without the field removes nothing (PORTAL-91)."""
+    if "end_date" not in request.form:
+        return _page("Give a date, or leave the field empty for no end.", "end", str(g.study.end_on or ""))
+    typed = request.form["end_date"]
 
     def change() -> bool:
         return set_end_date(db.session(), g.study, parsed_end_date(typed), g.now, actor=_me())
@@ -81,7 +84,9 @@ def change_end(study_number: int) -> ResponseReturnValue:
 @studies.post(f"/toggle_end_study/{NUMBER}")
 @requires(Capability.STUDY_STOP)
 def toggle_stop(study_number: int) -> ResponseReturnValue:
-    """Stops the study once its name was typed, or reopens it (PORTAL-90, CLAR-12)."""
+    """Stops the study once its name was typed, or reopens it; not after its end date (PORTAL-90, CLAR-12)."""
+    if g.study.is_over(g.now):
+        return _page("The end date has passed. Change it first.", "stop")
     if g.study.is_stopped_by_hand:
         reopen = partial(reopen_study, db.session(), g.study, g.now, actor=_me())
         return _change("The study was reopened.", reopen, "stop")
@@ -126,7 +131,7 @@ def security(study_number: int) -> ResponseReturnValue:
 @studies.post(f"/change_study_security_settings/{NUMBER}")
 @requires(Capability.STUDY_SECURITY)
 def change_security(study_number: int) -> ResponseReturnValue:
-    """Saves both rules, or none (PORTAL-98)."""
+    """Saves both rules, or none; says first how many researchers that interrupts (PORTAL-98)."""
     form = request.form
     length, has_limit, age = (
         form.get("password_minimum_length", ""),
@@ -138,8 +143,16 @@ def change_security(study_number: int) -> ResponseReturnValue:
         return _security("A number from 8 to 20.", "length", typed)
     if has_limit and not (age.isascii() and age.isdecimal() and len(age) < 4):
         return _security("A number from 30 to 365.", "age", typed)
+    rules = int(length), int(age) if has_limit else None
+    chosen = f"{rules[0]} {rules[1]}"
     try:
-        changed = set_security(db.session(), g.study, int(length), int(age) if has_limit else None, actor=_me())
+        changed = set_security(db.session(), g.study, *rules, actor=_me())
+        if form.get("confirmed") != chosen:
+            db.session.rollback()
+            interrupted = interrupted_by(db.session(), g.study, *rules, g.now)
+            if any(interrupted):
+                return _security(typed=typed, interrupted=interrupted, chosen=chosen)
+            set_security(db.session(), g.study, *rules, actor=_me())
         db.session.commit()
     except StudyRefused as refused:
         db.session.rollback()
@@ -149,11 +162,13 @@ def change_security(study_number: int) -> ResponseReturnValue:
     return redirect(url_for("studies.edit", study_number=study_number))
 
 
-def _security(problem: str = "", at: str = "", typed: dict[str, Any] | None = None) -> ResponseReturnValue:
+def _security(
+    problem: str = "", at: str = "", typed: dict[str, Any] | None = None, **values: Any
+) -> ResponseReturnValue:
     study = g.study
     age = study.password_max_age_days
     typed = typed or {"length": study.password_minimum_length, "has_limit": age is not None, "age": age or 365}
-    page = render_template("portal/studies/security.html", problem=problem, at=at, typed=typed)
+    page = render_template("portal/studies/security.html", problem=problem, at=at, typed=typed, **values)
     return page, 422 if problem else 200
 
 

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from core.access import Capability
 from core.audit import actor_of
 from core.database import db
-from core.studies.settings_file.importing import ImportPlan, Ticks, import_file, plan_import
+from core.studies.settings_file.importing import ImportPlan, ImportRefused, Ticks, import_file, plan_import
 from core.studies.settings_file.reading import FileUnreadable, read_study_file
 from core.studies.settings_file.writing import file_name, study_file_text
 from webapp.flow_runs import REBUILD_SCHEDULES, start_run
@@ -46,6 +46,8 @@ def bring_in(study_number: int) -> ResponseReturnValue:
     upload = request.files.get("upload")
     if upload is None or not upload.filename:
         return _page(ticks, problem="Choose a file.")
+    if not upload.filename.lower().endswith(".json"):
+        return _page(ticks, problem="The name of a settings file ends in .json.")
     data: bytes = upload.read()
     try:
         plan = plan_import(db.session(), g.study, read_study_file(data), ticks)
@@ -54,8 +56,12 @@ def bring_in(study_number: int) -> ResponseReturnValue:
     digest = hashlib.sha256(data + repr(ticks).encode()).hexdigest()
     if form.get("confirmed") != digest or plan.errors:
         return _page(ticks, plan=plan, digest=digest)
-    waits = import_file(db.session(), g.study, plan, g.now, actor=actor_of(g.researcher))
-    db.session.commit()
+    try:
+        waits = import_file(db.session(), g.study, plan, g.now, actor=actor_of(g.researcher))
+        db.session.commit()
+    except ImportRefused as refused:
+        db.session.rollback()
+        return _page(ticks, problem=str(refused))
     if waits and not start_run(REBUILD_SCHEDULES, only_asked=True):
         flash("No Prefect server took the rebuild of events. It begins by itself when one is there again.", "warn")
     surveys, settings = counted(len(plan.surveys), "survey"), counted(len(plan.settings), "app setting")

@@ -52,6 +52,17 @@ def test_interventions_are_added_renamed_and_listed_ignoring_case(study: Study, 
     assert refused.status_code == 422
 
 
+def test_names_beyond_ascii_are_taken_too(study: Study, visitor: Visitor):
+    """PORTAL-173: whatever lower case is to the database, the form answers."""
+    for path, field in (
+        (f"/interventions/{study.id}", "new_intervention"),
+        (f"/study_fields/{study.id}", "new_field"),
+    ):
+        assert visitor.post(path, **{field: "Étude İ"}).status_code == 302
+        taken = visitor.post(path, **{field: "Étude İ"})
+        assert taken.status_code == 422 and "named Étude İ already" in taken.text
+
+
 def test_an_intervention_in_use_is_deleted_only_with_its_schedules(study: Study, visitor: Visitor, factory: Factory):
     """PORTAL-172: the surveys are named, and a second confirmation deletes both."""
     start, participant = factory.intervention(study), factory.participant(study)

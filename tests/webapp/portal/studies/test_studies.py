@@ -11,10 +11,10 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from core.access import Role
-from core.accounts import password_rule, why_change_is_due
+from core.accounts import interrupted_by, password_rule, why_change_is_due
 from core.audit import SERVER
 from core.database import db
-from core.models import Intervention, ParticipantActivity, Researcher, Study, Survey
+from core.models import Intervention, ParticipantActivity, Researcher, Study, StudyRole, Survey
 from core.studies.changing import hide_study, set_security
 from core.studies.settings_file.writing import study_file
 from tests.support.factories import RESEARCHER_PASSWORD, Factory
@@ -169,6 +169,32 @@ def test_unreadable_end_dates_leave_the_old_one(factory: Factory, site: Visitor,
     assert answer.status_code == 422 and again(study).end_on is None
 
 
+def test_a_taken_name_beyond_ascii_is_refused(factory: Factory, site: Visitor):
+    """PORTAL-80."""
+    factory.study("Étude İ")
+    study = factory.study("Sleep")
+    answer = site.post(f"/rename_study/{study.id}", new_study_name="Étude İ")
+    assert answer.status_code == 422 and "a study named Étude İ already" in answer.text
+    assert again(study).name == "Sleep"
+
+
+def test_a_form_without_the_field_leaves_the_end_date(factory: Factory, site: Visitor):
+    """PORTAL-91."""
+    study = factory.study()
+    site.post(f"/update_end_date/{study.id}", end_date="2090-01-05")
+    assert site.post(f"/update_end_date/{study.id}").status_code == 422
+    assert str(again(study).end_on) == "2090-01-05"
+
+
+def test_a_study_whose_end_date_has_passed_is_not_stopped_by_hand(factory: Factory, site: Visitor):
+    """PORTAL-90."""
+    study = factory.study("Sleep")
+    site.post(f"/update_end_date/{study.id}", end_date="2020-01-05")
+    assert re.search(r"<button[^>]* disabled>Stop the study", site.get(f"/edit_study/{study.id}").text)
+    assert site.post(f"/toggle_end_study/{study.id}", typed_name="Sleep").status_code == 422
+    assert not again(study).is_stopped_by_hand
+
+
 def test_stopping_asks_for_the_name_and_every_page_says_so(factory: Factory, site: Visitor):
     """PORTAL-90, PORTAL-93, CLAR-12."""
     study = factory.study("Sleep")
@@ -216,11 +242,35 @@ def test_rules_for_passwords_are_saved_together_and_hold_at_the_next_page(app: F
     wrong = {"password_minimum_length": "12", "password_max_age_enabled": "true", "password_max_age_days": "29"}
     assert admin.post(path, **wrong).status_code == 422 and again(study).password_minimum_length == 8
     assert short.get(f"/view_study/{study.id}").status_code == 200
-    admin.post(path, **(wrong | {"password_max_age_days": "90"}))
+    right = wrong | {"password_max_age_days": "90"}
+    told = admin.post(path, **right)
+    assert told.status_code == 200 and "1 researcher with a password that is too short" in told.text
+    assert "too old" not in told.text and again(study).password_minimum_length == 8
+    confirmed = re.search(r'name="confirmed" value="([^"]+)"', told.text)
+    assert confirmed
+    other = right | {"password_minimum_length": "13", "confirmed": confirmed[1]}
+    assert "too short" in admin.post(path, **other).text and again(study).password_minimum_length == 8
+    admin.post(path, **right, confirmed=confirmed[1])
     assert (again(study).password_minimum_length, again(study).password_max_age_days) == (12, 90)
     assert short.get(f"/view_study/{study.id}").location == "/manage_credentials"
     assert "A new rule asks for 12 characters" in short.get("/manage_credentials").text
     assert admin.get(f"/view_study/{study.id}").status_code == 200
+
+
+def test_only_those_are_counted_whom_new_rules_interrupt(factory: Factory):
+    """PORTAL-98: not who must set a password already, by this or by another study, and not who is in no such study."""
+    study, strict = factory.study(), factory.study()
+    set_security(db.session(), strict, 20, None, actor=SERVER)
+    factory.researcher(study=study, password="Ab1!efgh")
+    factory.researcher(study=study, password="Ab1!efgh", must_change_password=True)
+    factory.researcher(password="Ab1!efgh")
+    both = factory.researcher(study=study, password="Ab1!efgh")
+    db.session.add(StudyRole(study_id=strict.id, researcher_id=both.id, role=Role.STUDY_RESEARCHER.value))
+    db.session.commit()
+    soon = NOW + timedelta(days=40)
+    assert interrupted_by(db.session(), study, 8, None, soon) == (0, 0)
+    assert interrupted_by(db.session(), study, 12, 30, soon) == (1, 1)
+    assert interrupted_by(db.session(), study, 8, 60, soon) == (0, 0)
 
 
 def test_an_old_password_is_due_by_the_strictest_study(app: Flask, factory: Factory):
