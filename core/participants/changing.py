@@ -107,7 +107,7 @@ def set_external_id(session: Session, participant: Participant, external_id: str
     participant.external_id = checked_external_id(external_id)
     taken = sa.select(Participant.patient_id).where(
         Participant.study_id == participant.study_id,
-        sa.func.lower(Participant.external_id) == (participant.external_id or "").lower(),
+        sa.func.lower(Participant.external_id) == sa.func.lower(participant.external_id),
         Participant.id != participant.id,
     )
     with session.no_autoflush:

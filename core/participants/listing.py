@@ -261,7 +261,7 @@ def _asked_for(
         select = select.where(ParticipantActivity.last_version_name == query.version)
     if query.field_id:
         of_field = sa.and_(FieldValue.participant_id == Participant.id, FieldValue.field_id == query.field_id)
-        has_value = sa.func.left(sa.func.lower(FieldValue.value), 100) == query.value.lower()[:100]
+        has_value = sa.func.left(sa.func.lower(FieldValue.value), 100) == sa.func.left(sa.func.lower(query.value), 100)
         select = select.where(sa.exists().where(of_field, has_value) if query.value else ~sa.exists().where(of_field))
     return select
 

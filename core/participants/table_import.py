@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.audit import Actor
@@ -100,25 +101,27 @@ def _people(session: Session, study: Study, table: ReadTable) -> dict[str, Any]:
 def _check_external_ids(session: Session, study: Study, table: ReadTable, people: dict[str, Any]) -> None:
     """Each external id belongs to one participant, in the file and in the study."""
     wanted: dict[str, TableLine] = {}
+    lines: dict[str, int] = {}
     for line in table.lines:
-        external = str(line.values.get(EXTERNAL.name) or "").lower()
-        if external and external in wanted:
-            table.refuse(line.line, f"External id: {external} is in line {wanted[external].line} already.")
+        external = str(line.values.get(EXTERNAL.name) or "")
+        if external.lower() in lines:
+            table.refuse(line.line, f"External id: {external} is in line {lines[external.lower()]} already.")
         elif external:
-            wanted[external] = line
+            wanted[external], lines[external.lower()] = line, line.line
     if not wanted:
         return
-    changing = {person.id for person in people.values()}
-    lower = sa.func.lower(Participant.external_id)
-    query = sa.select(Participant.id, Participant.patient_id, lower).where(Participant.study_id == study.id)
-    for number, patient_id, external in session.execute(query.where(lower.in_(wanted))):
+    changing = {line.patient_id for line in table.lines if EXTERNAL.name in line.values}
+    given = given_rows(Participant, [{"external_id": external} for external in wanted])
+    same = sa.func.lower(Participant.external_id) == sa.func.lower(given.c.external_id)  # both as the index has it
+    query = sa.select(Participant.patient_id, given.c.external_id).join(given, same)
+    for patient_id, external in session.execute(query.where(Participant.study_id == study.id)):
         line = wanted[external]
-        if patient_id != line.patient_id and number not in changing:
+        if patient_id != line.patient_id and patient_id not in changing:
             table.refuse(line.line, f"External id: {external} belongs to {patient_id}.")
 
 
 def _write_external_ids(session: Session, table: ReadTable, people: dict[str, Any]) -> None:
-    """Frees the old ids first, since two participants may exchange theirs."""
+    """Frees the old ids first, since two participants may exchange theirs. Raises ParticipantRefused."""
     rows = [
         {"id": people[line.patient_id].id, "external_id": line.values[EXTERNAL.name]}
         for line in table.lines
@@ -131,7 +134,11 @@ def _write_external_ids(session: Session, table: ReadTable, people: dict[str, An
     session.execute(sa.update(Participant).where(named).values(external_id=None), execution_options=untracked)
     given = given_rows(Participant, rows)
     own = sa.update(Participant).where(Participant.id == given.c.id).values(external_id=given.c.external_id)
-    session.execute(own, execution_options=untracked)
+    try:
+        with session.begin_nested():
+            session.execute(own, execution_options=untracked)
+    except IntegrityError:
+        raise ParticipantRefused("An external id was taken since the preview: look at it again.") from None
 
 
 def _text(value: str | date | None) -> str:

@@ -139,6 +139,14 @@ def test_two_participants_exchange_their_external_ids(world: Import):
     assert [db.session.get_one(Participant, p.id).external_id for p in world.people] == ["B", "A", None]
 
 
+@pytest.mark.parametrize("taken", ["A", "Étude İ"])
+def test_an_external_id_stays_with_a_participant_whose_cell_is_empty(world: Import, taken: str):
+    """An empty cell changes nothing, so the id is not free; also for letters that two programs lower differently."""
+    world.sends_twice(f"Patient ID,External ID\nperson11,{taken}\n")
+    answer = world.send(f"Patient ID,External ID,Site\nperson11,,Rome\nperson21,{taken},Rome\n")
+    assert answer.status_code == 422 and "belongs to person11" in answer.text
+
+
 def test_new_participants_come_from_a_file_with_fields_dates_and_external_ids(world: Import):
     """CLAR-32: made in the background, in the file's order."""
     text = "External ID,Site,start\n" + "".join(f"N-{n},Site {n},2026-01-{n % 28 + 1:02}\n" for n in range(60))

@@ -178,6 +178,8 @@ def test_small_switches_and_the_external_id(team: Team):
     team.factory.participant(team.study, external_id="P-2")
     taken = team.researcher.post(f"{team.page}/external_id", external_id="p-2")
     assert taken.status_code == 422 and "already" in taken.text and team.now().external_id == "P-1"
+    team.factory.participant(team.study, external_id="İ-3")
+    assert team.researcher.post(f"{team.page}/external_id", external_id="İ-3").status_code == 422
 
 
 def test_a_form_without_a_participant_is_a_bad_request(team: Team):
