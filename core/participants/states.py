@@ -87,9 +87,10 @@ def conditions(now: datetime) -> dict[Show, sa.ColumnElement[bool]]:
     """
     is_retired = sa.or_(Participant.retired_at.is_not(None), Participant.purge_asked_at.is_not(None))
     is_registered = sa.and_(sa.not_(is_retired), Participant.device_id != "")
-    has_left = sa.exists().where(Departure.participant_id == Participant.id)
+    # IN, which counts of a whole study hash once; EXISTS would look up each participant.
+    has_left = Participant.id.in_(sa.select(Departure.participant_id))
     lasts = sa.and_(Pause.starts_at <= now, sa.or_(Pause.ends_at.is_(None), Pause.ends_at > now))
-    is_paused = sa.exists().where(Pause.participant_id == Participant.id, lasts)
+    is_paused = Participant.id.in_(sa.select(Pause.participant_id).where(lasts))
     reports = sa.func.coalesce(ParticipantActivity.last_upload_at > now - SILENT_AFTER, False)
     return {
         Show.ALL: sa.true(),

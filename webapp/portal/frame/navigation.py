@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask, g
 
 from core.access import Capability, Requester, decide
+from core.accounts import days_until_due
 from core.database import db
 from core.models.researcher import NamedStudy, named_studies_of
 
@@ -55,10 +56,18 @@ def frame_values() -> dict[str, Any]:
         "researcher": g.get("researcher"),
         "study": g.get("study"),
         "can": can,
+        "password_days_left": password_days_left,
         "study_navigation": _shown(STUDY_NAVIGATION),
         "account_navigation": _shown(ACCOUNT_NAVIGATION),
         "switchable_studies": switchable_studies,
     }
+
+
+def password_days_left() -> int | None:
+    """In how many days the person must set a new password, if it is within a week (PORTAL-41)."""
+    if not g.get("password_rule"):
+        return None
+    return days_until_due(g.researcher, g.password_rule, g.now)
 
 
 def can(capability: str) -> bool:

@@ -288,6 +288,18 @@ def test_an_old_password_is_due_by_the_strictest_study(app: Flask, factory: Fact
     assert password_rule(db.session(), researcher).most_age_days is None
 
 
+@pytest.mark.parametrize(("age", "said"), [(52, ""), (53, ""), (54, "in 6 days"), (59, "in 1 day"), (60, "today")])
+def test_every_page_warns_a_week_before_a_password_expires(app: Flask, factory: Factory, age: int, said: str):
+    """PORTAL-41."""
+    study = factory.study()
+    set_security(db.session(), study, 8, 60, actor=SERVER)
+    visitor = Visitor(app, factory.researcher(study=study))
+    db.session.execute(sa.update(Researcher).values(password_changed_at=NOW - timedelta(days=age, minutes=1)))
+    db.session.commit()
+    page = visitor.get(f"/view_study/{study.id}").text
+    assert f"Your password expires {said}." in page if said else "Your password expires" not in page
+
+
 def test_the_settings_file_is_downloaded_and_imported_after_a_look(factory: Factory, site: Visitor):
     """PORTAL-97, SURVEY-53."""
     study = factory.study("Sleep and mood")
