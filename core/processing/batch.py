@@ -20,7 +20,7 @@ from core.operations.tallies import Integrity
 from core.participants.departures import end_of_data
 from core.processing.chunk_writing import ChunkTrouble, ChunkWriter, WrittenChunk
 from core.processing.daily_quantities import days_of, recompute_days
-from core.processing.fetching import StoredFile, fetch
+from core.processing.fetching import Fetched, StoredFile, fetch
 from core.processing.hours import record_hour
 from core.processing.known_objects import check_missing
 from core.processing.recording import MISSING, Recorder
@@ -72,16 +72,32 @@ def process_batch(
     recompute_days(session, participant, _days_changed(participant, written, unchunked, unregistered))
     recorder.finish([q for q in queued if q.path not in failures], binned, folder, after_end)
     recorder.postpone([q for q in queued if q.path in failures], failures)
+    report = _report(participant, fetched, binned, written, troubles, failures)
+    report.files, report.size_bytes = len(queued), sum(q.size_bytes for q in queued)
+    report.unchunked = sum(q.path not in failures for q in unchunked)
+    if after_end:
+        report.rows_dropped[DropReason.AFTER_END.value] += len(after_end)
+    record_hour(session, participant.study_id, report, datetime.now(UTC))
+    session.commit()
+    return report
+
+
+def _report(
+    participant: Participant,
+    fetched: Fetched,
+    binned: BinnedBatch,
+    written: Sequence[WrittenChunk],
+    troubles: Sequence[ChunkTrouble],
+    failures: dict[str, str],
+) -> ProcessingReport:
+    """What a batch did with the files whose rows go to chunks; `failures` are those of all files."""
     report = ProcessingReport(
         participants={participant.id},
         with_missing={participant.id} if fetched.missing else set(),
         batches=1,
-        files=len(queued),
         missing=len(fetched.missing),
-        size_bytes=sum(q.size_bytes for q in queued),
         chunks_written=sum(w.stored is not None for w in written),
         chunks_unchanged=sum(w.stored is None for w in written),
-        unchunked=sum(q.path not in failures for q in unchunked),
         failures=failures,
         integrity=Counter(
             {
@@ -91,13 +107,9 @@ def process_batch(
             }
         ),
     )
-    if after_end:
-        report.rows_dropped[DropReason.AFTER_END.value] += len(after_end)
     for file in binned.reports.values():
         report.rows_kept += file.rows_kept
         report.rows_dropped.update({reason.value: rows for reason, rows in file.rows_dropped.items()})
-    record_hour(session, participant.study_id, report, datetime.now(UTC))
-    session.commit()
     return report
 
 

@@ -6,6 +6,7 @@ was replaced is equal at the second look, and only its rows are put right.
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -118,23 +119,28 @@ def _reprocess_stream(
             while contents:  # which empties: nothing is held longer than it is needed
                 page = dict(contents.popitem() for _ in range(min(PAGE_CHUNKS, len(contents))))
                 work.compare(page, threads, drops_rows)
+    work.counts["raw_files"] = len(present)
+    _store_progress(work, stream, missing, reader.unreadable)
+    session.commit()
+
+
+def _store_progress(work: "_Work", stream: DataStream, missing: Collection[str], unreadable: dict[str, str]) -> None:
+    """The counts and findings of a stream as its row of progress: raw files first, then chunks, each by path."""
     unbacked = sorted(work.registry.keys() - work.built)
     work.counts["unbacked"] = len(unbacked)
-    work.counts["raw_files"] = len(present)
-    work.counts["raw_unreadable"] = len(missing) + len(reader.unreadable)
+    work.counts["raw_unreadable"] = len(missing) + len(unreadable)
     findings = [_finding(path, "raw file missing in the store") for path in sorted(missing)]
-    findings += [_finding(path, f"raw file: {reason}") for path, reason in sorted(reader.unreadable.items())]
+    findings += [_finding(path, f"raw file: {reason}") for path, reason in sorted(unreadable.items())]
     findings += sorted(work.findings, key=lambda finding: str(finding["path"]))
     findings += [_finding(path, Outcome.UNBACKED) for path in unbacked]
     row = insert(ReprocessingProgress).values(
-        job_id=job.id,
-        participant_id=participant.id,
+        job_id=work.job.id,
+        participant_id=work.participant.id,
         stream=SPECS[stream].number,
         counts=dict(work.counts),
         findings=findings[:MOST_FINDINGS],
     )
-    session.execute(row.on_conflict_do_nothing())
-    session.commit()
+    work.session.execute(row.on_conflict_do_nothing())
 
 
 @dataclass
