@@ -42,7 +42,7 @@ PLACES: dict[str, tuple[Any, str, int, bool]] = {
     "before the phone is known": (blueprint, "admit", 1, False),
     "before the request is noted": (Session, "commit", 1, False),
     "after the request is noted": (Session, "commit", 1, True),
-    "before the file is decrypted": (uploads, "_decrypted", 1, False),
+    "before the file is decrypted": (uploads, "decrypted_upload", 1, False),
     "before the object is written": (SealedStore, "create", 1, False),
     "after the object is written": (SealedStore, "create", 1, True),
     "after the rows are made": (uploads, "rows_of_upload", 1, True),
