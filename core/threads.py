@@ -1,10 +1,23 @@
-"""Runs many small pieces of work on a few threads."""
+"""Runs many small pieces of work on a few threads, and gives slow work a low priority."""
 
+import os
+import sys
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
 Result = TypeVar("Result")
+NICENESS = 15
+
+
+def lower_priority() -> None:
+    """Lets others have the processor before this thread, where threads have a priority of their own (Linux).
+
+    For work that takes the processor for long while phones upload (CLAR-9): an initializer of a pool of threads.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 class Threads:

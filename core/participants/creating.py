@@ -22,6 +22,7 @@ from core.participants.refusals import ParticipantRefused
 from core.phones.key_cache import private_key_path, public_key_path
 from core.storage import ObjectExists, SealedStore, StoredBytes
 from core.surveys.rebuilding import update_events_of
+from core.threads import lower_priority
 
 THREADS = 4
 # Ids such as 23456789 and 1e234567, which programs would read as numbers (DATA-20).
@@ -63,7 +64,7 @@ def create_participants(
     new = [NewParticipant(i, password or new_identifier()) for i in ids]
     study_id = study.id
     session.commit()  # nothing is locked while keys are generated: a pair takes about 0.1 s
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(THREADS, initializer=lower_priority) as pool:
         stored = list(pool.map(lambda n: _store_keys(store, n.patient_id), new))
         hashes = list(pool.map(lambda n: hash_participant_password(n.password), new))
     try:

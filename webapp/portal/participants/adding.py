@@ -1,6 +1,6 @@
 """Adding participants. Their passwords are shown once, in the answer itself (PORTAL-120 to PORTAL-122, PERM-76)."""
 
-from flask import flash, g, redirect, render_template, url_for
+from flask import flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from core.access import Capability
@@ -15,6 +15,7 @@ from webapp.portal.frame.pages import page_or_fragment
 from webapp.portal.participants.forms import ManyForm, csv_name
 from webapp.portal.participants.password_file import password_file
 from webapp.portal.participants.section import participants
+from webapp.portal.participants.sheets import sheets_page
 from webapp.stores import sealed_store
 
 BATCHES_SHOWN = 5
@@ -43,9 +44,10 @@ def create_one() -> ResponseReturnValue:
 @participants.post("/create_many_patients/<number:study_number>")
 @requires(Capability.PARTICIPANT_CREATE)
 def create_many(study_number: int) -> ResponseReturnValue:
-    """Creates several participants and returns the file of ids and passwords, or the form with its errors (422).
+    """Creates several participants and returns the file of ids and passwords, or sheets to print, as was asked for.
 
-    A large batch is created in the background; the answer redirects to its page.
+    The form with its errors (422) otherwise. A large batch is created in the background; the answer redirects to its
+    page, which offers both.
     """
     form = ManyForm()
     if not form.validate():
@@ -53,6 +55,8 @@ def create_many(study_number: int) -> ResponseReturnValue:
     count, name = form.number_of_new_patients.data, csv_name(form.desired_filename.data or "")
     if count > MADE_AT_ONCE:
         return _in_background(count, name)
+    if request.form.get("output") == "sheets":
+        return sheets_page(_create(count))
     return password_file(_create(count), name)
 
 

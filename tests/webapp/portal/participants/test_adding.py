@@ -62,6 +62,15 @@ def test_many_come_as_a_file(visitor: Visitor, study: Study):
     assert all(password_opens(*line) for line in lines) and len({line[0] for line in lines}) == 3
 
 
+def test_many_come_as_sheets_to_print(visitor: Visitor, study: Study):
+    """CLAR-33: one for each, in the answer itself, which no cache keeps."""
+    answer = visitor.post(f"/create_many_patients/{study.id}", number_of_new_patients="3", output="sheets")
+    assert answer.status_code == 200 and answer.headers["Cache-Control"] == "no-store"
+    ids = db.session.scalars(db.select(Participant.patient_id).filter_by(study_id=study.id)).all()
+    assert len(ids) == 3 and all(patient_id in answer.text for patient_id in ids)
+    assert answer.text.count("print-sheet") == 3
+
+
 @pytest.mark.parametrize("number", ["0", "5001", "-1", "many", "", "1.5"])
 def test_a_number_that_is_refused_is_explained_at_the_field(visitor: Visitor, study: Study, number: str):
     """PORTAL-121, PORTAL-5: nothing is made, what was typed stays."""
