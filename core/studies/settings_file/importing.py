@@ -179,13 +179,25 @@ def with_new_ids(content: list[Any], taken: set[str]) -> list[Any]:
     return [_renamed(question, new) for question in content] if new else content
 
 
-def _renamed(part: Any, new: Mapping[str, str]) -> Any:
-    """Ids stand as a question's own and as the first part of comparisons, so all texts that are such ids are meant."""
+def _renamed(question: Any, new: Mapping[str, str]) -> Any:
+    """The question with the new ids; its texts stay, also where one is equal to an id."""
+    if not isinstance(question, dict):
+        return question
+    changed = dict(question)
+    if isinstance(name := question.get("question_id"), str):
+        changed["question_id"] = new.get(name, name)
+    if "display_if" in question:
+        changed["display_if"] = _renamed_logic(question["display_if"], new)
+    return changed
+
+
+def _renamed_logic(part: Any, new: Mapping[str, str]) -> Any:
+    """Comparisons, `[question id, number]`, are the only lists in logic that begin with a text (SURVEY-21)."""
     if isinstance(part, dict):
-        return {key: _renamed(value, new) for key, value in part.items()}
-    if isinstance(part, list):
-        return [_renamed(value, new) for value in part]
-    return new.get(part, part) if isinstance(part, str) else part
+        return {operator: _renamed_logic(operand, new) for operator, operand in part.items()}
+    if isinstance(part, list) and part and isinstance(part[0], str):
+        return [new.get(part[0], part[0]), *part[1:]]
+    return [_renamed_logic(each, new) for each in part] if isinstance(part, list) else part
 
 
 def _question_ids(session: Session, study: Study) -> set[str]:

@@ -98,7 +98,7 @@ def _end(value: Any) -> int | None:
         return None
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for whole numbers of hundreds of digits
         return None
     return int(number) if math.isfinite(number) and number == int(number) else None
 
@@ -146,7 +146,9 @@ def _check_comparison(operand: Any, place: int, own: str, content: list[Any], pl
     question = content[places[asked]]
     kind = question.get("question_type")
     is_numeric = kind in NUMERIC_TYPES or (kind == "free_response" and question.get("text_field_type") == "NUMERIC")
-    is_known = kind in KEYS_OF_TYPES and (kind != "free_response" or question.get("text_field_type") in FIELD_TYPES)
+    is_known = isinstance(kind, str) and kind in KEYS_OF_TYPES
+    if kind == "free_response":
+        is_known = question.get("text_field_type") in FIELD_TYPES
     if not is_numeric and is_known:  # one of no known type is an error of its own
         raise _Wrong("question_not_numeric", "The answer of that question is no number.")
 
@@ -156,5 +158,5 @@ def _is_number(value: Any) -> bool:
         return False
     try:
         return math.isfinite(float(value))
-    except ValueError:
+    except (ValueError, OverflowError):
         return False

@@ -154,6 +154,20 @@ def test_surveys_added_twice_have_questions_of_their_own(study: Study):
     assert not read_study_file(json.dumps(again).encode()).errors
 
 
+def test_texts_that_are_equal_to_an_id_stay(study: Study):
+    """CLAR-50: an id is replaced as a question's own and in comparisons, nowhere else."""
+    mood = {"question_id": "mood", "question_type": "radio_button", "answers": [{"text": "mood"}]}
+    mood["question_text"] = "mood"
+    logic = {"not": {"and": [{"==": ["mood", 0]}, {"<": ["mood", 3]}]}}
+    why = {"question_id": "why", "question_type": "info_text_box", "question_text": "why", "display_if": logic}
+    contents = json.dumps({"surveys": [{"survey_type": "tracking_survey", "content": [mood, why]}]}).encode()
+    first, second = (bring_in(study, contents)["surveys"][-1]["content"] for _ in range(2))
+    new = second[0]["question_id"]
+    assert new != "mood" and second[1]["display_if"] == {"not": {"and": [{"==": [new, 0]}, {"<": [new, 3]}]}}
+    without = [{k: v for k, v in q.items() if k not in ("question_id", "display_if")} for q in second]
+    assert without == [{k: v for k, v in q.items() if k not in ("question_id", "display_if")} for q in first]
+
+
 def test_each_survey_has_one_version_and_events_follow(study: Study, factory: Factory):
     """SURVEY-54, PHONE-57."""
     factory.participant(study)

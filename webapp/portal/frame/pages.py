@@ -38,6 +38,15 @@ def lead_to(address: str) -> Response:
     return make_response(redirect(address))
 
 
+def wanted_switch(is_on: bool) -> bool:
+    """Whether a form's field `wanted` asks for on; without it, the other state than now, as the existing platform does.
+
+    A second click, or somebody else's at the same time, then changes nothing back.
+    """
+    wanted = request.form.get("wanted")
+    return not is_on if wanted is None else wanted == "on"
+
+
 def wants_page() -> bool:
     """Whether the client accepts HTML explicitly, as browsers and HTMX do; programs send `*/*` or nothing."""
     return "text/html" in request.accept_mimetypes.values()

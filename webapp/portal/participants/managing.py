@@ -28,6 +28,7 @@ from core.participants.pausing import current_pause, pause_participant, resume_p
 from core.participants.refusals import ParticipantRefused
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.navigation import can
+from webapp.portal.frame.pages import wanted_switch
 from webapp.portal.participants.section import participants
 from webapp.portal.participants.shown_states import DEPARTURES
 
@@ -89,7 +90,7 @@ def clear_device_id() -> ResponseReturnValue:
 @requires(Capability.PARTICIPANT_EASY_ENROLLMENT, is_about_participant=True)
 def toggle_easy_enrollment() -> ResponseReturnValue:
     """Turns easy enrolment of this participant on or off."""
-    is_on = not g.participant.has_easy_enrollment
+    is_on = wanted_switch(g.participant.has_easy_enrollment)
     text = "Easy enrolment is on: any password registers a phone." if is_on else "Easy enrolment is off."
     if not is_on and g.study.has_easy_enrollment:
         text += " The study's own is on, so any password still does."
@@ -100,7 +101,7 @@ def toggle_easy_enrollment() -> ResponseReturnValue:
 @requires(Capability.PARTICIPANT_TEST)
 def toggle_test(study_number: int, patient_id: str) -> ResponseReturnValue:
     """Marks or unmarks a phone of the study team (CLAR-37)."""
-    is_test = not g.participant.is_test
+    is_test = wanted_switch(g.participant.is_test)
     text = "Now a test participant, left out of lists and counts." if is_test else "No longer a test participant."
     return _changed(text, lambda: set_test(db.session(), g.participant, is_test, actor=_me()))
 

@@ -22,7 +22,10 @@ SECTION_TITLES = {
     "withdrawing": "Withdrawing",
 }
 WHY_NOT = {
-    WhyNot.NO_REQUEST: "It has sent no request since the change: it may be off, offline, or without the app.",
+    WhyNot.NO_REQUEST: (
+        "It has sent no request since the change. Phones ask every 30 minutes while the app runs; "
+        "one that stays silent is off, offline, or without the app."
+    ),
     WhyNot.OLD_APP: "It sends requests, but has never asked for settings: its app is likely too old to do so.",
     WhyNot.RETIRED: "The participant is retired.",
     WhyNot.UNKNOWN: "Not known. Phones ask every 30 minutes while the app runs.",

@@ -34,6 +34,7 @@ from core.surveys.planned import planned_events
 from webapp.flow_runs import REBUILD_SCHEDULES, start_run
 from webapp.portal.access.limits import limiter
 from webapp.portal.access.rules import requires
+from webapp.portal.frame.pages import wanted_switch
 from webapp.portal.studies.section import studies
 
 NUMBER = "<number:study_number>"
@@ -84,10 +85,13 @@ def change_end(study_number: int) -> ResponseReturnValue:
 @studies.post(f"/toggle_end_study/{NUMBER}")
 @requires(Capability.STUDY_STOP)
 def toggle_stop(study_number: int) -> ResponseReturnValue:
-    """Stops the study once its name was typed, or reopens it; not after its end date (PORTAL-90, CLAR-12)."""
+    """Stops the study once its name was typed, or reopens it; not after its end date (PORTAL-90, CLAR-12).
+
+    The field `wanted` is `on` to stop it and `off` to reopen it.
+    """
     if g.study.is_over(g.now):
         return _page("The end date has passed. Change it first.", "stop")
-    if g.study.is_stopped_by_hand:
+    if not wanted_switch(g.study.is_stopped_by_hand):
         reopen = partial(reopen_study, db.session(), g.study, g.now, actor=_me())
         return _change("The study was reopened.", reopen, "stop")
     if request.form.get("typed_name", "").strip() != g.study.name:
@@ -116,7 +120,7 @@ def hide(study_number: int) -> ResponseReturnValue:
 @requires(Capability.STUDY_EASY_ENROLLMENT)
 def toggle_easy(study_number: int) -> ResponseReturnValue:
     """Turns easy enrolment of the study on or off (PORTAL-94)."""
-    is_on = not g.study.has_easy_enrollment
+    is_on = wanted_switch(g.study.has_easy_enrollment)
     text = "Easy enrolment is on: phones register with any password." if is_on else "Easy enrolment is off."
     return _change(text, lambda: set_easy_enrollment(db.session(), g.study, is_on, actor=_me()), "easy")
 
