@@ -31,6 +31,7 @@ from core.studies.changing import (
 from core.studies.figures import study_figures
 from core.studies.zones import zones_by_offset
 from core.surveys.planned import planned_events
+from core.zones import known_zones
 from webapp.flow_runs import REBUILD_SCHEDULES, start_run
 from webapp.portal.access.limits import limiter
 from webapp.portal.access.rules import requires
@@ -62,7 +63,7 @@ def rename(study_number: int) -> ResponseReturnValue:
 def change_zone(study_number: int) -> ResponseReturnValue:
     """Says how many events move, and moves the study to another zone once that was confirmed (PORTAL-95)."""
     typed = request.form.get("new_timezone_name", "")
-    if request.form.get("confirmed") != typed:
+    if request.form.get("confirmed") != typed and typed in known_zones():
         return _page(at="zone", typed=typed, moved=planned_events(db.session(), study_number, g.now))
     change = partial(set_timezone, db.session(), g.study, typed, g.now, actor=_me())
     return _change("The time zone was changed.", change, "zone", typed)
