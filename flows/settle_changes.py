@@ -12,11 +12,17 @@ from core.config import get_settings
 from core.database import get_engine, open_session
 from core.participants.departures import retire_departed
 from core.participants.editing import delete_old_edits
-from core.phones.holding import delete_held
+from core.phones.holding import delete_held, release_stranded
 from core.processing.departed import departures_to_trim, trim_departed
 from flows.hooks import HOOKS
 from flows.infrastructure import get_store, is_infrastructure_error
 from flows.run_names import rename_run
+
+
+def release_held_uploads() -> int:
+    """Held uploads of participants who take part again, which were stored while that was decided (CLAR-12)."""
+    with open_session() as session:
+        return release_stranded(session)
 
 
 def delete_held_uploads() -> int:
@@ -51,6 +57,7 @@ def forget_edits() -> int:
 
 
 PARTS: dict[str, Callable[[], int]] = {
+    "held uploads released": release_held_uploads,
     "held uploads deleted": delete_held_uploads,
     "hours removed": remove_hours,
     "participants retired": retire,

@@ -37,7 +37,7 @@ def init_bodies(app: Flask) -> None:
 
 
 def limit_body() -> None:
-    """Sets the length limit of the path (OPS-4). Raises 411 for a chunked body, 503 where the disk had no room for it.
+    """Sets the length limit of the path (OPS-4). Raises 411 for a chunked body, 503 where the disk is full.
 
     A chunked body has no length: a broken connection would look like its end.
     """

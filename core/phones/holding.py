@@ -50,6 +50,27 @@ def release_held(session: Session, study: Study, participant: Participant | None
     return count
 
 
+def release_stranded(session: Session) -> int:
+    """Lets held uploads be processed whose participant takes part again: an undo may overtake an upload. Commits."""
+    goes_on = (
+        sa.select(Participant.id)
+        .join(Study, Study.id == Participant.study_id)
+        .where(
+            Participant.id == QueuedUpload.participant_id,
+            Participant.retired_at.is_(None),
+            Participant.purge_asked_at.is_(None),
+            Study.is_stopped_by_hand.is_(False),
+        )
+    )
+    released = session.execute(
+        sa.update(QueuedUpload).where(_IS_HELD, goes_on.exists()).values(state=QueueState.WAITING.value),
+        execution_options={"synchronize_session": False},
+    )
+    session.commit()
+    count: int = released.rowcount  # type: ignore[attr-defined]
+    return count
+
+
 def delete_held(session: Session, store: ObjectStore, now: datetime) -> int:
     """Deletes held uploads whose time for an undo is over, with all their rows; commits. How many went.
 

@@ -34,7 +34,8 @@ def try_again(
 ) -> str:
     """Reads the kept file as if the phone had just sent it; commits. Gives what came of it.
 
-    A file that can be read now is queued, and `stored` is its outcome; else the reason is kept anew. The file that was
+    A file that can be read now is queued, and `stored` is its outcome; else the reason is kept anew. Lines that still
+    do not decrypt are counted in the reason. The file that was
     kept aside stays. Raises CannotBeTried, StoreUnavailable, ObjectMissing and SealBroken.
     """
     session = context.session
@@ -46,14 +47,21 @@ def try_again(
     problem.tried_again_at = now
     try:
         path = raw_path(problem.received_name, participant.patient_id)
-        plaintext = decrypted_upload(context, participant, received).plaintext
-        placed = place_raw_object(context, f"{context.store.study_id}/{path}", plaintext) if plaintext else None
+        decrypted = decrypted_upload(context, participant, received)
+        if decrypted.line_errors and not decrypted.plaintext:
+            raise NoUsableKey(f"none of {decrypted.total_lines} lines decrypts")
+        placed = None
+        if decrypted.plaintext:
+            placed = place_raw_object(context, f"{context.store.study_id}/{path}", decrypted.plaintext)
     except (NameNotAccepted, NoUsableKey, NothingInFile) as error:
         problem.reason = str(error)
     else:
         if not isinstance(placed, UploadOutcome) and placed is not None:
             session.execute(*rows_of_upload(participant, placed, _platform(participant, path)))
         problem.outcome = STORED if placed is not UploadOutcome.STILL_QUEUED else None
+        if decrypted.line_errors:
+            problem.line_errors = [{"line": e.line, "kind": e.kind.value} for e in decrypted.line_errors]
+            problem.reason = f"{decrypted.failed_lines} of {decrypted.total_lines} lines did not decrypt"
         if placed is UploadOutcome.STILL_QUEUED:
             problem.reason = "a file of this name still waits to be processed"
     record(session, actor, Action.UPLOAD_TRY_AGAIN, study=participant.study, participant=participant)

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -66,6 +67,13 @@ class ChunkWriter:
                 contents = merge_chunk(key, self.platform, rows, None)
                 return _written(key, path, contents, self.store.create(path, contents), known)
         return self._write_over(key, path, known, rows)
+
+    def rewrite(self, key: ChunkKey, change: Callable[[bytes], bytes]) -> WrittenChunk:
+        """Writes what `change` makes of the chunk's contents. Raises ObjectMissing, ObjectChanged and SealBroken."""
+        path, known = self.path(key), self.known.get(key, NOT_KNOWN)
+        existing, etag = self.store.read(path, known.seal)
+        contents = change(existing)
+        return _written(key, path, contents, self._put(path, contents, existing, etag, known), known)
 
     def _write_over(self, key: ChunkKey, path: str, known: KnownChunk, rows: NewRows) -> WrittenChunk | ChunkTrouble:
         existing: bytes | None

@@ -3,7 +3,6 @@
 Raw files stay as they are, so chunks made anew from them bring the hours back when the last day was a mistake.
 """
 
-import hashlib
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -13,13 +12,13 @@ from core.bulk import is_one_of
 from core.chunks.model import ChunkKey
 from core.config import Settings
 from core.models import Chunk, Departure, Participant, StoredObject, Survey
-from core.processing.chunk_writing import WrittenChunk
+from core.processing.chunk_writing import ChunkWriter
 from core.processing.daily_quantities import days_of, recompute_days
 from core.processing.holding import held_participant
 from core.processing.recording import Recorder
 from core.storage import ObjectMissing, ObjectStore, SealedStore
 from core.storage.sealed import SUFFIX
-from core.streams import SPECS, chunk_path, stream_by_number
+from core.streams import SPECS, Platform, chunk_path, stream_by_number
 
 
 def departures_to_trim(session: Session) -> list[int]:
@@ -67,7 +66,7 @@ def _remove_from(session: Session, store: SealedStore, participant: Participant,
         for row in whole
         if row.path is None
     ]
-    keys = [path + SUFFIX for path in paths]
+    keys = [path + SUFFIX for path in paths] + (paths if store.has_plain_keys else [])
     session.execute(sa.delete(StoredObject).where(is_one_of(StoredObject.path, keys)))
     recompute_days(session, participant, days_of((row.time_bin for row in rows), participant.study.zone))
     session.commit()
@@ -82,21 +81,20 @@ def _remove_from(session: Session, store: SealedStore, participant: Participant,
 
 def _cut(session: Session, store: SealedStore, participant: Participant, key: ChunkKey, end: datetime) -> None:
     """Keeps of one hour what is older than `end`, which lies within it: not every zone is whole hours from UTC."""
-    path = chunk_path(store.study_id, participant.patient_id, key.stream, key.time_bin, key.survey_id)
+    end_ms = int(end.timestamp() * 1000)
+
+    def older(contents: bytes) -> bytes:
+        header, *lines = contents.split(b"\n")
+        return b"\n".join([header, *(line for line in lines if _time_ms(line) < end_ms)])
+
+    recorder = Recorder(session, participant)
+    known = recorder.known_chunks([key])
+    platform = Platform(participant.os_type or Platform.ANDROID)
     try:
-        contents, etag = store.read(path)
+        written = ChunkWriter(store, participant.patient_id, platform, known).rewrite(key, older)
     except ObjectMissing:
         return
-    header, *lines = contents.split(b"\n")
-    end_ms = int(end.timestamp() * 1000)
-    kept = b"\n".join([header, *(line for line in lines if _time_ms(line) < end_ms)])
-    if kept == contents or etag is None:
-        return
-    stored = store.replace(path, kept, etag)
-    md5 = hashlib.md5(kept, usedforsecurity=False).digest()
-    recorder = Recorder(session, participant)
-    recorder.known_chunks([key])
-    recorder.record_chunks([WrittenChunk(key, path, len(kept), md5, stored.sha1, stored)])
+    recorder.record_chunks([written])
     recompute_days(session, participant, days_of([key.time_bin], participant.study.zone))
     session.commit()
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from core.audit import Actor, record
 from core.models import CustomField, FieldValue, Study
 from core.models.audit_record import Action
-from core.studies.names import NameRefused, checked_label
+from core.studies.names import free_name
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def field_of(session: Session, study_id: int, number: int) -> CustomField | None
 
 def create_field(session: Session, study: Study, name: str, *, actor: Actor) -> CustomField:
     """Adds a field, without values; the caller commits. Raises NameRefused."""
-    name = _free_name(session, study, name)
+    name = free_name(session, study, CustomField, name, but=0)
     field = CustomField(study_id=study.id, name=name)
     session.add(field)
     record(session, actor, Action.FIELD_CREATE, study=study, name=name)
@@ -48,7 +48,7 @@ def create_field(session: Session, study: Study, name: str, *, actor: Actor) -> 
 
 def rename_field(session: Session, study: Study, field: CustomField, name: str, *, actor: Actor) -> None:
     """Gives it another name; the caller commits. Raises NameRefused."""
-    name = _free_name(session, study, name, but=field.id)
+    name = free_name(session, study, CustomField, name, but=field.id)
     record(session, actor, Action.FIELD_RENAME, study=study, before=field.name, after=name)
     field.name = name
 
@@ -58,14 +58,3 @@ def delete_field(session: Session, study: Study, field: CustomField, *, actor: A
     record(session, actor, Action.FIELD_DELETE, study=study, name=field.name)
     session.execute(sa.delete(FieldValue).where(FieldValue.field_id == field.id))
     session.delete(field)
-
-
-def _free_name(session: Session, study: Study, name: str, but: int = 0) -> str:
-    """The name as it is stored, once no other field has it by the database's lower case. Locks the study."""
-    name = checked_label(name)
-    session.execute(sa.select(Study.id).where(Study.id == study.id).with_for_update(key_share=True))
-    is_same = sa.func.lower(CustomField.name) == sa.func.lower(name)
-    taken = sa.exists().where(CustomField.study_id == study.id, is_same, CustomField.id != but)
-    if session.scalar(sa.select(taken)):
-        raise NameRefused(f"There is a field named {name} already.")
-    return name

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from core.audit import Actor, record
 from core.models import Intervention, InterventionDate, Schedule, Study, Survey
 from core.models.audit_record import Action
-from core.studies.names import NameRefused, checked_label
+from core.studies.names import NameRefused, free_name
 from core.surveys.rebuilding import update_events_of_study
 
 
@@ -45,7 +45,7 @@ def intervention_of(session: Session, study_id: int, number: int) -> Interventio
 
 def create_intervention(session: Session, study: Study, name: str, *, actor: Actor) -> Intervention:
     """Adds an intervention, without dates; the caller commits. Raises NameRefused."""
-    name = _free_name(session, study, name)
+    name = free_name(session, study, Intervention, name, but=0)
     intervention = Intervention(study_id=study.id, name=name)
     session.add(intervention)
     record(session, actor, Action.INTERVENTION_CREATE, study=study, name=name)
@@ -54,7 +54,7 @@ def create_intervention(session: Session, study: Study, name: str, *, actor: Act
 
 def rename_intervention(session: Session, study: Study, intervention: Intervention, name: str, *, actor: Actor) -> None:
     """Gives it another name; no event changes. The caller commits. Raises NameRefused."""
-    name = _free_name(session, study, name, but=intervention.id)
+    name = free_name(session, study, Intervention, name, but=intervention.id)
     record(session, actor, Action.INTERVENTION_RENAME, study=study, before=intervention.name, after=name)
     intervention.name = name
 
@@ -89,17 +89,6 @@ def _surveys_using(session: Session, numbers: Sequence[int]) -> dict[int, list[s
     for number, name, object_id in session.execute(query):
         found.setdefault(number, []).append(name or f"the survey {object_id}")
     return found
-
-
-def _free_name(session: Session, study: Study, name: str, but: int = 0) -> str:
-    """The name as it is stored, once no other intervention has it by the database's lower case. Locks the study."""
-    name = checked_label(name)
-    session.execute(sa.select(Study.id).where(Study.id == study.id).with_for_update(key_share=True))
-    is_same = sa.func.lower(Intervention.name) == sa.func.lower(name)
-    taken = sa.exists().where(Intervention.study_id == study.id, is_same, Intervention.id != but)
-    if session.scalar(sa.select(taken)):
-        raise NameRefused(f"There is an intervention named {name} already.")
-    return name
 
 
 def _is_in(numbers: Sequence[int]) -> sa.ColumnElement[bool]:

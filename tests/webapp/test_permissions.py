@@ -134,7 +134,7 @@ MATRIX: dict[str, str | Page | Key] = {
     "studies.make": Page(Capability.STUDY_CREATE, "/create_study", "POST", passed=422),
     "studies.edit": Page(Capability.STUDY_RENAME, "/edit_study/{study}", is_return_page=True),
     "studies.rename": Page(Capability.STUDY_RENAME, "/rename_study/{study}", "POST", passed=422),
-    "studies.change_zone": Page(Capability.STUDY_TIMEZONE, "/set_study_timezone/{study}", "POST"),
+    "studies.change_zone": Page(Capability.STUDY_TIMEZONE, "/set_study_timezone/{study}", "POST", passed=422),
     "studies.change_end": Page(Capability.STUDY_END_DATE, "/update_end_date/{study}", "POST", passed=422),
     "studies.toggle_stop": Page(Capability.STUDY_STOP, "/toggle_end_study/{study}", "POST", passed=422),
     "studies.hide": Page(Capability.STUDY_HIDE, "/hide_study/{study}", "POST", passed=422),

@@ -57,7 +57,7 @@ def phone_route(path: str, *, methods: Sequence[str] = METHODS) -> Callable[...,
 def refuse_early() -> None:
     """Raises MethodNotAllowed (405), also for `HEAD` and `OPTIONS`, and what the server decided while the body arrived.
 
-    Raises Refused for an unknown sender, TooMuchAtOnce where there was no room for the body.
+    Raises Refused for an unknown sender, TooMuchAtOnce where too many bodies wait.
     """
     if request.method not in METHODS:
         raise MethodNotAllowed(METHODS)

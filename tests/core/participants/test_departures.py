@@ -1,5 +1,6 @@
 """The end of taking part: rows after it are dropped, surveys end, and two weeks later the participant is retired."""
 
+import hashlib
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from core.models import Chunk, Departure, Participant, ScheduledEvent, StoredObj
 from core.participants import ParticipantRefused
 from core.participants.departures import end_participation, retire_departed, take_back_departure
 from core.processing.departed import departures_to_trim, trim_departed
+from core.processing.recording import Recorder
 from core.surveys.events import rebuild_events
 from core.surveys.schedules import Weekly
 from tests.core.processing.test_batch import process, queue
@@ -80,6 +82,30 @@ def test_what_was_processed_before_is_taken_out_and_comes_back_from_raw_files(
     known = set(db.session.scalars(sa.select(StoredObject.path)))
     kept = set(object_store().keys(f"CHUNKED_DATA/{participant.study.object_id}/"))
     assert kept == {path for path in known if path.startswith("CHUNKED_DATA")} and count > len(kept)
+
+
+def test_a_cut_whose_rows_were_lost_in_a_crash_is_put_right(
+    app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch
+):
+    """CLAR-35, STORE-7: the object is cut already, registry and object row still describe what it was."""
+    participant, end = someone(factory, "Asia/Kolkata"), ENDS[1][1]
+    queue(factory, participant, "accel/1772400000000.csv", rows_at(end - timedelta(seconds=60), end))
+    process()
+    leave(participant, date(2026, 3, 2), end + timedelta(days=2), WithdrawalReason.PRIVACY)
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "record_chunks", dies)
+        with pytest.raises(RuntimeError):
+            trim_departed(db.engine, object_store(), get_settings(), participant.id)
+    trim_departed(db.engine, object_store(), get_settings(), participant.id)
+    left = db.session.scalars(sa.select(Chunk).where(Chunk.participant_id == participant.id)).one()
+    cut = contents(participant, left.time_bin)
+    assert cut.count(b"\n") == 1 and left.sha1 == hashlib.sha1(cut).digest() and left.size_bytes == len(cut)
+    row = db.session.scalars(sa.select(StoredObject).where(StoredObject.path.startswith("CHUNKED_DATA"))).one()
+    assert row.sha1 == left.sha1
+
+
+def dies(*_: object) -> None:
+    raise RuntimeError("died")
 
 
 def test_no_survey_is_asked_after_the_last_day(app: Flask, factory: Factory):

@@ -9,9 +9,9 @@ from flask import Flask
 
 from core.audit import COMMAND_LINE
 from core.database import db
-from core.models import Participant, QueuedUpload, StoredObject, UploadRecord
+from core.models import Participant, QueuedUpload, QueueState, StoredObject, UploadRecord
 from core.participants.changing import may_undo_retirement, retire_participant, unretire_participant
-from core.phones.holding import delete_held
+from core.phones.holding import delete_held, release_stranded
 from core.storage import ObjectMissing
 from core.studies.changing import reopen_study, stop_study
 from tests.core.processing.test_batch import process
@@ -60,6 +60,23 @@ def test_an_undo_has_the_files_of_the_meantime_processed(app: Flask, factory: Fa
     assert process().files == 0
     undo(participant, now)
     db.session.commit()
+    assert process().files == 1 and is_stored(participant)
+
+
+@pytest.mark.parametrize(("change", "undo"), MISTAKES)
+def test_a_file_that_an_undo_overtook_is_processed_all_the_same(
+    app: Flask, factory: Factory, change: Change, undo: Change
+):
+    """CLAR-12: its rows came after the undo, from a request that had begun before it."""
+    participant, now = factory.participant(patient_id=PATIENT), datetime.now(UTC)
+    change(participant, now)
+    db.session.commit()
+    assert send(app, participant, GPS).status_code == 200
+    assert release_stranded(db.session()) == 0 and process().files == 0
+    undo(participant, now)
+    db.session.execute(sa.update(QueuedUpload).values(state=QueueState.HELD.value))
+    db.session.commit()
+    assert process().files == 0 and release_stranded(db.session()) == 1
     assert process().files == 1 and is_stored(participant)
 
 
