@@ -92,18 +92,20 @@ def delete_held(session: Session, store: ObjectStore, now: datetime) -> int:
 
 
 def _outdated(session: Session, now: datetime) -> list[str]:
-    """Paths of held uploads that no undo will release. Locks their rows, so that an undo cannot meet them."""
+    """Paths of held uploads that no undo will release. Locks their rows, so that an undo cannot meet them.
+
+    Not those of participants who wait for their purge: it deletes them itself, and it may be taken back.
+    """
     over = now - UNDO_TIME
     is_over = sa.or_(
         Participant.retired_at <= over,
         sa.and_(Participant.retired_at.is_(None), Study.is_stopped_by_hand, Study.stopped_at <= over),
-        Participant.purge_asked_at.is_not(None),
     )
     query = (
         sa.select(QueuedUpload.path)
         .join(Participant, Participant.id == QueuedUpload.participant_id)
         .join(Study, Study.id == QueuedUpload.study_id)
-        .where(_IS_HELD, is_over)
+        .where(_IS_HELD, is_over, Participant.purge_asked_at.is_(None))
         .order_by(QueuedUpload.received_at)
         .limit(SWEPT_AT_ONCE)
         .with_for_update(of=QueuedUpload)

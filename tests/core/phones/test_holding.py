@@ -11,6 +11,7 @@ from core.audit import COMMAND_LINE
 from core.database import db
 from core.models import Participant, QueuedUpload, QueueState, StoredObject, UploadRecord
 from core.participants.changing import may_undo_retirement, retire_participant, unretire_participant
+from core.participants.purging import ask_for_purge, take_back_purge
 from core.phones.holding import delete_held, release_stranded
 from core.storage import ObjectMissing
 from core.studies.changing import reopen_study, stop_study
@@ -77,6 +78,23 @@ def test_a_file_that_an_undo_overtook_is_processed_all_the_same(
     db.session.execute(sa.update(QueuedUpload).values(state=QueueState.HELD.value))
     db.session.commit()
     assert process().files == 0 and release_stranded(db.session()) == 1
+    assert process().files == 1 and is_stored(participant)
+
+
+@pytest.mark.parametrize(("change", "undo"), MISTAKES)
+def test_they_outlast_a_purge_that_is_taken_back(app: Flask, factory: Factory, change: Change, undo: Change):
+    """PORTAL-136, CLAR-12: everything is as it was; a purge that is done deletes them itself."""
+    participant, now = factory.participant(patient_id=PATIENT), datetime.now(UTC)
+    change(participant, now)
+    db.session.commit()
+    assert send(app, participant, GPS).status_code == 200
+    ask_for_purge(db.session(), participant, actor=COMMAND_LINE)
+    db.session.commit()
+    assert delete_held(db.session(), object_store(), now + timedelta(minutes=29)) == 0
+    take_back_purge(db.session(), participant, actor=COMMAND_LINE)
+    undo(participant, now)
+    db.session.commit()
+    release_stranded(db.session())
     assert process().files == 1 and is_stored(participant)
 
 

@@ -1,6 +1,7 @@
 """A study's settings file: the download, and the import with a preview of everything first (PORTAL-97, SURVEY-53)."""
 
 import hashlib
+import json
 from typing import Any
 
 from flask import Response, flash, g, render_template, request, url_for
@@ -40,7 +41,7 @@ def import_page(study_number: int) -> ResponseReturnValue:
 @studies.post(IMPORT, endpoint="import_file")
 @requires(Capability.STUDY_IMPORT)
 def bring_in(study_number: int) -> ResponseReturnValue:
-    """Previews the file, or imports it once that very file and those ticks were confirmed."""
+    """Previews the file, or imports it once what it does to the study as it is now was confirmed."""
     form = request.form
     ticks = Ticks(*(form.get(name) == "true" for name in ("device_settings", "surveys", "timezone")))
     upload = request.files.get("upload")
@@ -53,7 +54,8 @@ def bring_in(study_number: int) -> ResponseReturnValue:
         plan = plan_import(db.session(), g.study, read_study_file(data), ticks)
     except FileUnreadable as unreadable:
         return _page(ticks, problem=str(unreadable))
-    digest = hashlib.sha256(data + repr(ticks).encode()).hexdigest()
+    shown = json.dumps(plan.as_json(), default=str, sort_keys=True)  # changes with the file, and with the study
+    digest = hashlib.sha256(data + repr((ticks, shown)).encode()).hexdigest()
     if form.get("confirmed") != digest or plan.errors:
         return _page(ticks, plan=plan, digest=digest)
     try:

@@ -16,6 +16,7 @@ from core.audit import SERVER
 from core.database import db
 from core.models import Intervention, ParticipantActivity, Researcher, Study, StudyRole, Survey
 from core.studies.changing import hide_study, set_security
+from core.studies.settings_changes import save_app_settings
 from core.studies.settings_file.writing import study_file
 from tests.support.factories import RESEARCHER_PASSWORD, Factory
 from tests.support.paths import VECTORS
@@ -325,6 +326,21 @@ def test_the_settings_file_is_downloaded_and_imported_after_a_look(factory: Fact
     truncated = (VECTORS / "surveys" / "export_truncated.json").read_bytes()
     assert "line" in upload(site, path, truncated, **ticks).text
     assert upload(site, path, b"", **ticks).status_code == 422
+
+
+def test_a_study_that_changed_since_the_look_is_looked_at_again(factory: Factory, site: Visitor):
+    """SURVEY-53: what somebody else has saved meanwhile is not overwritten unseen."""
+    study = factory.study()
+    path, ticks = f"/import_study_settings_file/{study.id}", {"device_settings": "true"}
+    digest = re.search(r'name="confirmed" value="([0-9a-f]{64})"', upload(site, path, CURRENT, **ticks).text)
+    assert digest
+    other = {"gps_on_duration_seconds": 77}
+    save_app_settings(db.session(), again(study), other, NOW, actor=SERVER)
+    db.session.commit()
+    asked = upload(site, path, CURRENT, confirmed=digest[1], **ticks)
+    assert asked.status_code == 200 and "77" in asked.text
+    confirmed = re.search(r'name="confirmed" value="([0-9a-f]{64})"', asked.text)
+    assert confirmed and upload(site, path, CURRENT, confirmed=confirmed[1], **ticks).status_code == 302
 
 
 def test_a_file_with_a_number_that_is_too_large_is_refused(factory: Factory, site: Visitor):
