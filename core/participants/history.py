@@ -10,8 +10,6 @@ from sqlalchemy.orm import Session
 from core.models import (
     AppVersion,
     AuditRecord,
-    ConsentSent,
-    ConsentVersion,
     Participant,
     ParticipantEvent,
     Study,
@@ -41,15 +39,6 @@ class PhoneState:
     app_version: str | None
 
 
-@dataclass(frozen=True)
-class SentConsent:
-    """A registration was answered with this version of the consent texts (CLAR-31)."""
-
-    sent_at: datetime
-    number: int
-    version_at: datetime
-
-
 def history_of(session: Session, study: Study, participant: Participant, page: int) -> tuple[list[HistoryEntry], bool]:
     """Fifty entries, the newest first, and whether there are more; one query over both tables."""
     done = sa.select(
@@ -74,13 +63,3 @@ def phone_states(session: Session, participant_id: int) -> list[PhoneState]:
         sa.func.coalesce(AppVersion.version_name, AppVersion.version_code),
     ).where(AppVersion.participant_id == participant_id)
     return [PhoneState(*row) for row in session.execute(query.order_by(AppVersion.at.desc()).limit(PAGE))]
-
-
-def consents_sent(session: Session, participant_id: int) -> list[SentConsent]:
-    """Which versions of the consent texts the participant's phones were sent, the newest first (CLAR-31)."""
-    query = (
-        sa.select(ConsentSent.sent_at, ConsentVersion.number, ConsentVersion.at)
-        .join(ConsentVersion, ConsentVersion.id == ConsentSent.consent_version_id)
-        .where(ConsentSent.participant_id == participant_id)
-    )
-    return [SentConsent(*row) for row in session.execute(query.order_by(ConsentSent.sent_at.desc()).limit(PAGE))]

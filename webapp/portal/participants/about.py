@@ -13,8 +13,9 @@ from core.models import Departure
 from core.models.participant import participant_with_study
 from core.participants.arrivals import problems_of
 from core.participants.columns import columns_of_study
+from core.participants.consents import consents_of
 from core.participants.editing import edit_participant, read_date, values_of
-from core.participants.history import consents_sent, history_of, phone_states
+from core.participants.history import history_of, phone_states
 from core.participants.notes import add_note, notes_of
 from core.participants.pausing import current_pause
 from core.participants.refusals import ParticipantRefused
@@ -71,7 +72,7 @@ def _about(values: dict[str, str], problems: dict[str, str] | None = None) -> st
         values=values,
         problems=problems or {},
         phones=phone_states(db.session(), g.participant.id),
-        consents=consents_sent(db.session(), g.participant.id),
+        consents=consents_of(db.session(), g.participant.id),
         departure=db.session.get(Departure, g.participant.id),
         departures=DEPARTURES,
         pause=current_pause(db.session(), g.participant.id, g.now),
