@@ -6,7 +6,7 @@ from core.models.bulk_edit import BulkEdit, BulkEditRow
 from core.models.chunk import Chunk
 from core.models.custom_field import CustomField, FieldValue
 from core.models.daily_statistics import DailyStatistics
-from core.models.data_access import DataAccessRecord
+from core.models.data_access import AccessKind, DataAccessRecord
 from core.models.event_rebuild import EventRebuild
 from core.models.intervention import Intervention, InterventionDate
 from core.models.operations import Switch, SwitchName, Tally
@@ -35,6 +35,7 @@ from core.models.schedule import (
     ScheduledEvent,
 )
 from core.models.settings_history import AppSettingsVersion, ConsentSent, ConsentVersion
+from core.models.sign_in_record import SignInOutcome, SignInRecord
 from core.models.signing_in import PortalSession, SignInFailures
 from core.models.stored_object import SealKind, StoredObject
 from core.models.study import Study
@@ -52,6 +53,7 @@ from core.models.upload import (
 )
 
 __all__ = [
+    "AccessKind",
     "ApiKey",
     "AppSettings",
     "AppSettingsVersion",
@@ -107,6 +109,8 @@ __all__ = [
     "SealKind",
     "ServedParticipant",
     "SignInFailures",
+    "SignInOutcome",
+    "SignInRecord",
     "StatusReport",
     "StoredObject",
     "Study",

@@ -89,7 +89,12 @@ checked_secrets = CheckedSecrets()
 
 
 def researcher_of(form: Mapping[str, str]) -> Researcher:
-    """The owner of the API key in the form. Stores the time of use and commits.
+    """The owner of the API key in the form. Raises ApiRefused, as `key_of` does."""
+    return key_of(form)[0]
+
+
+def key_of(form: Mapping[str, str]) -> tuple[Researcher, ApiKey]:
+    """The owner of the API key in the form, and the key. Stores the time of use and commits.
 
     Raises ApiRefused: 400 for missing or malformed credentials, 403 for an unknown or disabled key or a wrong secret,
     429 after too many wrong secrets.
@@ -99,7 +104,7 @@ def researcher_of(form: Mapping[str, str]) -> Researcher:
         raise _refusal_of(form["access_key"])
     key.last_used_at = datetime.now(UTC)
     db.session.commit()
-    return key.researcher
+    return key.researcher, key
 
 
 def are_credentials_right(form: Mapping[str, str]) -> bool:

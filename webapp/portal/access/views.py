@@ -8,9 +8,10 @@ from flask.typing import ResponseReturnValue
 
 from core.access import Capability, decide
 from core.accounts.failed_sign_ins import is_known_browser, is_locked, note_failure, note_success
+from core.audit.sign_ins import record_sign_in
 from core.crypto.passwords import RESEARCHER_SCHEME, hash_password, verify_password
 from core.database import db
-from core.models import Researcher
+from core.models import Researcher, SignInOutcome
 from core.models.researcher import requester_of, researcher_by_username
 from webapp.downtime import is_down
 from webapp.portal.access.forms import SignInForm
@@ -56,10 +57,13 @@ def validate_login() -> ResponseReturnValue:
     username = form.username.data or ""
     source = source_of(username)
     if is_locked(db.session(), username, source, g.now):
+        record_sign_in(db.session(), username, SignInOutcome.LOCKED)
+        db.session.commit()
         return _refuse(form, "Too many attempts failed for this name from here. Wait ten minutes, then try again.")
     researcher = _authenticated(source, username, form.password.data or "")
     if researcher is None:
         seconds = note_failure(db.session(), username, source, g.now)
+        record_sign_in(db.session(), username, SignInOutcome.WRONG_PASSWORD)
         db.session.commit()
         _delay(seconds)
         return _refuse(form, "User name and password do not match an account that can sign in.")
@@ -67,6 +71,7 @@ def validate_login() -> ResponseReturnValue:
     page = _page_after(researcher, form.referrer.data)
     begin_session(researcher)
     note_sign_in(researcher)
+    record_sign_in(db.session(), username, SignInOutcome.SIGNED_IN)
     remember_browser(researcher)
     db.session.commit()
     if failures:
@@ -81,6 +86,7 @@ def sign_out() -> ResponseReturnValue:
     if g.researcher is None:
         return redirect(url_for("access.sign_in"))
     if request.method == "POST" or request.headers.get("Sec-Fetch-Site") == "same-origin":
+        record_sign_in(db.session(), g.researcher.username, SignInOutcome.SIGNED_OUT)
         end_session()
         db.session.commit()
         return redirect(url_for("access.sign_in"))
