@@ -45,6 +45,7 @@ ICONS = (
     "menu",
     "power",
     "printer",
+    "scroll-text",
     "search",
     "sliders-horizontal",
     "smartphone",

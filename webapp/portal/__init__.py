@@ -9,6 +9,8 @@ from webapp.portal.access.rules import require_access_rules
 from webapp.portal.access.sessions import PortalSessions, login_manager
 from webapp.portal.access.views import access
 from webapp.portal.account.views import account
+from webapp.portal.audit import views as audit_views  # noqa: F401  its views
+from webapp.portal.audit.section import audit
 from webapp.portal.downloads.views import downloads
 from webapp.portal.frame.assets import init_assets
 from webapp.portal.frame.errors import init_error_pages
@@ -44,7 +46,7 @@ from webapp.portal.studies import (  # noqa: F401  their views
 from webapp.portal.studies import views as study_views  # noqa: F401
 from webapp.portal.studies.section import studies
 
-SECTIONS = (access, account, studies, settings_section, participants, interventions, downloads, site)
+SECTIONS = (access, account, studies, settings_section, participants, interventions, downloads, audit, site)
 
 
 class NumberConverter(BaseConverter):

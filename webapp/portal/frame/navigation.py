@@ -35,11 +35,13 @@ STUDY_NAVIGATION = (
     NavigationItem("data", "downloads.page", "Data", "download", Capability.DATA_DOWNLOAD),
     NavigationItem("settings", "settings.page", "App settings", "sliders-horizontal", Capability.STUDY_VIEW),
     NavigationItem("study", "studies.edit", "Study", "folder-cog", Capability.STUDY_RENAME),
+    NavigationItem("audit", "audit.study_changes", "Audit trail", "scroll-text", Capability.AUDIT_STUDY),
 )
 ACCOUNT_NAVIGATION = (
     NavigationItem("account", "account.page", "Account", "key-round", Capability.OWN_PASSWORD),
     NavigationItem("studies", "studies.choose", "Studies", "folder-open", Capability.OWN_STUDIES),
     NavigationItem("manage", "studies.manage", "Manage studies", "folder-cog", Capability.RESEARCHER_LIST),
+    NavigationItem("audit", "audit.site_changes", "Audit trail", "scroll-text", Capability.AUDIT_ALL),
     NavigationItem("downtime", "site.downtime", "Downtime", "power", Capability.DOWNTIME),
 )
 
