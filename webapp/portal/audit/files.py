@@ -16,7 +16,6 @@ from core.audit.access_log import end_access, record_access
 from core.database import db
 from core.models import AccessKind, AuditRecord, SignInRecord, Study
 from core.participants.table_file import harmless
-from webapp.portal.audit.wording import what_was_read
 from webapp.portal.frame.audit_words import words_of_change
 
 LINES_AT_ONCE = 1_000
@@ -80,7 +79,7 @@ def access_line(row: Any) -> Line:
         _time(row.ended_at),
         row.username,
         row.key_name or "",
-        what_was_read(row.kind),
+        row.kind,
         row.study_object_id or "",
         _text(row.participants),
         _listed(row.patient_ids) if row.participants is not None else "",

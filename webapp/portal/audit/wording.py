@@ -7,10 +7,10 @@ from core.streams import DataStream
 from webapp.portal.frame.wording import STREAMS, counted
 
 READ = {
-    AccessKind.DATA: "Data",
-    AccessKind.PARTICIPANT_IDS: "List of participants",
-    AccessKind.PARTICIPANTS_TABLE: "Participants’ table",
-    AccessKind.AUDIT_TRAIL: "A log of these pages",
+    AccessKind.DATA: "downloaded data",
+    AccessKind.PARTICIPANT_IDS: "listed the participants",
+    AccessKind.PARTICIPANTS_TABLE: "downloaded the participants’ table",
+    AccessKind.AUDIT_TRAIL: "downloaded a log of these pages",
 }
 OUTCOMES = {
     SignInOutcome.SIGNED_IN: ("Signed in", "good"),
@@ -23,8 +23,8 @@ OUTCOMES = {
 MOST_NAMED = 3
 
 
-def what_was_read(kind: str) -> str:
-    """The kind of an access in words; a kind without words is shown as it is."""
+def read_in_words(kind: str) -> str:
+    """What somebody did to read, as the rest of a sentence; a kind without words is shown as it is."""
     return {str(known.value): words for known, words in READ.items()}.get(kind, kind)
 
 
@@ -37,9 +37,9 @@ def outcome_in_words(outcome: str) -> tuple[str, str]:
 def whose_data(row: Any) -> str:
     """The participants of an access: all or how many, and the first ones by id."""
     if row.participants is None:
-        return "" if row.kind == AccessKind.AUDIT_TRAIL.value else "not recorded"
+        return "" if row.kind == AccessKind.AUDIT_TRAIL.value else "whose was not recorded then"
     if row.patient_ids is None:
-        return f"all, {row.participants:,}"
+        return f"all participants ({row.participants:,})"
     named = ", ".join(row.patient_ids[:MOST_NAMED])
     more = len(row.patient_ids) - MOST_NAMED
     return f"{named} and {more:,} more" if more > 0 else named or counted(0, "participant")
@@ -50,7 +50,7 @@ def which_streams(row: Any) -> str:
     if row.participants is None or row.kind != AccessKind.DATA.value:
         return ""
     if row.streams is None:
-        return "all"
+        return "all streams"
     names = [STREAMS[DataStream(name)] for name in row.streams]
     more = len(names) - MOST_NAMED
     return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")

@@ -180,7 +180,7 @@ def test_an_export_is_recorded_with_its_size(visitor: Visitor, study: Study, ada
     row = db.session.scalars(db.select(DataAccessRecord)).one()
     assert (row.kind, row.username, row.study_id, row.size_bytes) == ("audit_trail", "ada", study.id, len(answer.data))
     assert row.ended_at and row.address == "127.0.0.1"
-    assert "A log of these pages" in visitor.get(f"/view_study/{study.id}/audit/access").text
+    assert "downloaded a log of these pages" in visitor.get(f"/view_study/{study.id}/audit/access").text
 
 
 def test_data_access_tells_who_read_what(app: Flask, visitor: Visitor, factory: Factory, study: Study, ada: Researcher):
@@ -200,14 +200,16 @@ def test_data_access_tells_who_read_what(app: Flask, visitor: Visitor, factory: 
     told = [(r["What"], r["API key"][:8], r["Participants"], r["Patient ids"], r["Data streams"]) for r in rows][::-1]
     own = key["access_key"][:8]
     assert told[:4] == [
-        ("List of participants", own, "1", "all", ""),
-        ("Data", own, "1", "aaaa1111", "gps"),
-        ("Data", "", "1", "all", "all"),
-        ("Participants’ table", "", "1", "all", ""),
+        ("participant_ids", own, "1", "all", ""),
+        ("data", own, "1", "aaaa1111", "gps"),
+        ("data", "", "1", "all", "all"),
+        ("participants_table", "", "1", "all", ""),
     ]
     assert rows[-1]["Bytes"] == str(len(ids.data)) and all(row["Ended (UTC)"] for row in rows[1:])
     page = text_of(visitor.get(address).text)
-    assert f"key {own}…" in page and "the portal" in page and "all, 1" in page and "GPS" in page
+    assert (
+        f"with the key {own}…" in page and "in the portal" in page and "all participants (1)" in page and "GPS" in page
+    )
     assert "aaaa1111" in visitor.get(f"{address}?participant=aaaa1111").text
     assert "Nothing matches" in visitor.get(f"{address}?person=nobody").text
     filtered = lines(visitor.get(f"{address}.csv?participant=bbbb2222").text)
@@ -224,7 +226,7 @@ def test_the_site_sees_sign_ins(app: Flask, site: Visitor, factory: Factory):
     page = text_of(site.get("/audit/sign_ins").text)
     assert "unknown name Unknown name" in page and "ada Wrong password" in page and "ada passkey" in page
     assert "secret" not in page
-    only = text_of(site.get(f"/audit/sign_ins?outcome={SignInOutcome.WRONG_PASSWORD}").text).partition("Browser")[2]
+    only = text_of(site.get(f"/audit/sign_ins?outcome={SignInOutcome.WRONG_PASSWORD}").text).partition("Show")[2]
     assert "ada" in only and "unknown name" not in only
     assert lines(site.get("/audit/sign_ins.csv").text)[0]["Outcome"] == "passkey"
 
