@@ -72,7 +72,7 @@ class SignInFilter:
 
 
 def changes(session: Session, study: Study | None, asked: ChangeFilter, place: Place = NEWEST) -> Page[AuditRecord]:
-    """A page of the audit trail: of the study, or without one of the whole site. One query."""
+    """A page of the audit trail: of the study, or without one of the whole site."""
     return page_of(session, _changes(study, asked), CHANGES, place)
 
 

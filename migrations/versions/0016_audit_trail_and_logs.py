@@ -19,9 +19,11 @@ INDEXES: tuple[tuple[list[str], sa.TextClause | None], ...] = (
     (["study_object_id", "at", "id"], WHOLE),
     (["study_object_id", "actor_name", "at", "id"], WHOLE),
     (["study_object_id", "action", "at", "id"], WHOLE),
+    (["study_object_id", "actor_name", "action", "at", "id"], WHOLE),
     (["at", "id"], WHOLE),
     (["actor_name", "at", "id"], WHOLE),
     (["action", "at", "id"], WHOLE),
+    (["actor_name", "action", "at", "id"], WHOLE),
     (["patient_id", "at", "id"], None),
     (["part_of", "at", "id"], sa.text("part_of IS NOT NULL")),
 )
