@@ -57,6 +57,31 @@ def test_every_function_that_takes_an_actor_leaves_a_row():
     assert len(changing) > 50
 
 
+# Commands that write no row of the audit trail, and why.
+SILENT_COMMANDS = {
+    "list_accounts": "reads",
+    "build": "works on files alone",
+    "decrypt": "works on files alone",
+    "expand": "works on files alone",
+    "show_state": "reads",
+    "export": "reads",
+    "find": "reads",
+    "create_batches": "does what was asked for; the rows name who asked",
+    "rebuild_schedules_command": "makes events that follow from what is stored",
+}
+
+
+def test_every_command_that_changes_something_leaves_a_row():
+    """PORTAL-290: a command acts as the command line, or is known to change nothing."""
+    commands = [
+        node
+        for _, node in functions(REPOSITORY / "webapp" / "commands")
+        if any("command" in ast.unparse(decorator) for decorator in node.decorator_list)
+    ]
+    silent = {node.name for node in commands if "COMMAND_LINE" not in ast.unparse(node)}
+    assert silent == set(SILENT_COMMANDS)
+
+
 def test_every_action_is_written_somewhere():
     """An action that nothing writes is a promise that the audit trail does not keep."""
     sources = "\n".join(
