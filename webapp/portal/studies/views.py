@@ -31,7 +31,7 @@ def choose() -> ResponseReturnValue:
 @studies.get("/manage_studies")
 @requires(Capability.RESEARCHER_LIST, is_return_page=True)
 def manage() -> ResponseReturnValue:
-    """The same list for administrators, also where there is only one study."""
+    """The list of studies for administrators. Unlike `choose`, it shows the list when there is only one study."""
     return _list(has_studies=bool(studies_of(db.session(), g.researcher)))
 
 
