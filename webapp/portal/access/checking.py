@@ -7,13 +7,13 @@ belongs to it, capability, forced change of password.
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import abort, flash, g, request, url_for
+from flask import abort, flash, g, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf import CSRFProtect
 
 from core.access import UNKNOWN, Capability, Decision, Outcome, Requester, decide
-from core.accounts import password_rule, why_change_is_due
+from core.accounts import account_rule, what_is_due
 from core.database import db
 from core.models import Researcher, Study
 from core.models.participant import participant_in_study
@@ -59,10 +59,12 @@ def check_access() -> ResponseReturnValue | None:
         _check_capability(g.actor, rule.capability, rule)
     if not rule.needs_session:
         return None
-    g.password_rule = password_rule(db.session(), g.researcher)
-    g.why_new_password = why_change_is_due(g.researcher, g.password_rule, g.now)
-    if g.why_new_password and not rule.is_open_to_forced:
-        flash(g.why_new_password, "warn")
+    g.account_rule = account_rule(
+        db.session(), g.researcher, site_admins_need_second_factor=settings().require_site_admin_mfa
+    )
+    g.due = what_is_due(g.researcher, g.account_rule, g.now)
+    if g.due and not rule.is_open_to_forced:
+        flash(g.due[1], "warn")
         return lead_to(url_for("account.page"))
     return None
 
@@ -105,4 +107,5 @@ def _study_asked_for() -> Study | None:
 def _to_sign_in(rule: AccessRule) -> ResponseReturnValue:
     if wants_json():
         return {"error": "sign in first"}, 401
-    return lead_to(url_for("access.sign_in", page=request.path if rule.is_return_page else None))
+    has_ended = 1 if "_user_id" in session else None
+    return lead_to(url_for("access.sign_in", page=request.path if rule.is_return_page else None, ended=has_ended))
