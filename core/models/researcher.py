@@ -25,6 +25,7 @@ class Appearance(StrEnum):
 class Researcher(Model):
     """A person who signs in to the portal. `session_token` changes to end all of the person's sessions (PORTAL-29).
 
+    `last_page` is the path of the last page visited to which sign-in may return (PORTAL-25).
     `totp_secret` is the base32 secret of the person's authenticator app, in use since `totp_enabled_at` (PORTAL-52).
     `totp_last_step` is the last 30-second step whose code was accepted (PORTAL-51). `pending_totp_secret` becomes the
     secret once a code of it was typed (PORTAL-54).
@@ -42,6 +43,7 @@ class Researcher(Model):
     is_disabled: Mapped[bool] = mapped_column(server_default=sa.false())
     session_token: Mapped[str] = mapped_column(sa.Text, default=lambda: secrets.token_urlsafe(24))
     last_login_at: Mapped[At | None]
+    last_page: Mapped[str | None] = mapped_column(sa.Text)
     created_at: Mapped[CreatedAt]
     appearance: Mapped[str] = mapped_column(sa.Text, server_default=Appearance.SYSTEM.value)
     totp_secret: Mapped[str | None] = mapped_column(SealedText("researchers.totp_secret"), deferred=True)

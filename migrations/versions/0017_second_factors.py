@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for name in ("totp_secret", "pending_totp_secret"):
+    for name in ("totp_secret", "pending_totp_secret", "last_page"):
         op.add_column("researchers", sa.Column(name, sa.Text(), nullable=True))
     for name in ("totp_enabled_at", "pending_totp_at"):
         op.add_column("researchers", sa.Column(name, sa.DateTime(timezone=True), nullable=True))
@@ -89,5 +89,5 @@ def downgrade() -> None:
     op.drop_column("api_keys", "last_used_for")
     op.drop_constraint(op.f("ck_researchers_appearance"), "researchers")
     op.drop_column("researchers", "appearance")
-    for name in ("totp_last_step", "totp_enabled_at", "pending_totp_at", "totp_secret", "pending_totp_secret"):
+    for name in ("totp_last_step", "totp_enabled_at", "pending_totp_at", "totp_secret", "pending_totp_secret", "last_page"):
         op.drop_column("researchers", name)

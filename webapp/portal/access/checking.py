@@ -20,8 +20,9 @@ from core.models.participant import participant_in_study
 from core.models.researcher import requester_of
 from webapp.portal.access.known_browsers import set_cookie
 from webapp.portal.access.rules import AccessRule, access_rule_of
+from webapp.portal.access.return_pages import note_return_page
 from webapp.portal.access.sessions import note_page
-from webapp.portal.frame.pages import lead_to, wants_json
+from webapp.portal.frame.pages import is_htmx, lead_to, wants_json
 from webapp.portal.frame.section import Section
 from webapp.security import refuse_nul
 from webapp.stores import settings
@@ -66,6 +67,8 @@ def check_access() -> ResponseReturnValue | None:
     if g.due and not rule.is_open_to_forced:
         flash(g.due[1], "warn")
         return lead_to(url_for("account.page"))
+    if rule.is_return_page and request.method == "GET" and not is_htmx():
+        note_return_page(g.researcher, request.path)
     return None
 
 

@@ -150,10 +150,14 @@ def _delay(seconds: float) -> None:
 
 
 def _page_after(researcher: Researcher, asked_for: str | None = None) -> str:
-    """The address to open after signing in: during downtime the downtime page if allowed, else the requested page."""
+    """The address to open after signing in: the requested page, else the one last visited, else the studies (PORTAL-25).
+
+    During downtime it is the downtime page for people who may end it.
+    """
     if is_down() and decide(requester_of(db.session(), researcher), Capability.DOWNTIME).is_allowed:
         return url_for("site.downtime")
-    return return_page(asked_for, researcher) or url_for("studies.choose")
+    remembered = return_page(asked_for, researcher) or return_page(researcher.last_page, researcher)
+    return remembered or url_for("studies.choose")
 
 
 def researcher_with(username: str, password: str) -> Researcher | None:
