@@ -84,6 +84,12 @@ def note_success(session: Session, username: str, source: str) -> int:
     return int(untold)
 
 
+def forget_failures(session: Session, username: str, source: str) -> None:
+    """Resets one source's failures, without any message to the researcher. The caller commits."""
+    row = (SignInFailures.name_hash == _hashed(username), SignInFailures.source == source)
+    session.execute(sa.delete(SignInFailures).where(*row))
+
+
 def _prune(session: Session, now: datetime) -> None:
     """Removes a few outdated rows."""
     old = sa.select(sa.text("ctid")).select_from(SignInFailures).where(SignInFailures.last_at < now - KEPT)

@@ -34,6 +34,7 @@ from core.models.schedule import (
     Schedule,
     ScheduledEvent,
 )
+from core.models.second_factor import Passkey, RecoveryCode, UsedChallenge
 from core.models.settings_history import AppSettingsVersion, ConsentSent, ConsentVersion
 from core.models.sign_in_record import SignInOutcome, SignInRecord
 from core.models.signing_in import PortalSession, SignInFailures
@@ -86,6 +87,7 @@ __all__ = [
     "ParticipantBatch",
     "ParticipantColumns",
     "ParticipantEvent",
+    "Passkey",
     "Pause",
     "PhoneReport",
     "PortalSession",
@@ -99,6 +101,7 @@ __all__ = [
     "PushToken",
     "QueueState",
     "QueuedUpload",
+    "RecoveryCode",
     "Refusal",
     "RefusedUpload",
     "ReprocessingJob",
@@ -123,5 +126,6 @@ __all__ = [
     "SwitchName",
     "Tally",
     "UploadRecord",
+    "UsedChallenge",
     "WithdrawalReason",
 ]

@@ -80,6 +80,10 @@ class Action(StrEnum):
     RESEARCHER_ENABLE = "researcher.enable"
     RESEARCHER_DISABLE = "researcher.disable"
     RESEARCHER_SITE_ADMIN = "researcher.site_admin"
+    RESEARCHER_SECOND_FACTOR = "researcher.second_factor"
+    RESEARCHER_RECOVERY_CODES = "researcher.recovery_codes"
+    RESEARCHER_RESET_MFA = "researcher.reset_mfa"
+    RESEARCHER_SESSIONS = "researcher.sessions"
     API_KEY_CREATE = "api_key.create"
     API_KEY_DISABLE = "api_key.disable"
     CREDENTIAL_STORE = "credential.store"
@@ -95,7 +99,7 @@ class Action(StrEnum):
 class AuditRecord(Model):
     """One change. It refers to nothing by foreign key and is never purged: ids and names are text.
 
-    The database refuses to update, delete or truncate rows (a trigger of migration 0016). `actor_role` is the actor's
+    The database refuses to update, delete or truncate rows (a trigger of migration 0018). `actor_role` is the actor's
     role in the study at that moment; commands and the server have none. `request_id` and `address` (the client's) are
     null for what no request caused. `detail` holds ids, names of settings and their old and new values.
 

@@ -25,7 +25,7 @@ class DataAccessRecord(Model):
 
     `key_name` names the API key; null for the portal. `participants` counts those whose data were asked for;
     `patient_ids` and `streams` name them, null for all of the study. `parameters` holds the fields as sent, without
-    secrets. Rows from before version 0016 have no `participants`.
+    secrets. Rows from before version 0018 have no `participants`.
     """
 
     __tablename__ = "data_access_records"

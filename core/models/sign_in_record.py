@@ -14,6 +14,8 @@ class SignInOutcome(StrEnum):
 
     SIGNED_IN = "signed_in"
     WRONG_PASSWORD = "wrong_password"  # noqa: S105  a name
+    WRONG_FACTOR = "wrong_factor"
+    INACTIVE = "inactive"
     UNKNOWN_NAME = "unknown_name"
     DISABLED = "disabled"
     LOCKED = "locked"

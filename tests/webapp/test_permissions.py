@@ -26,6 +26,9 @@ SITE_ADMINS = frozenset({"site_admin"})
 WHO_MAY: dict[Capability, frozenset[str]] = {
     Capability.OWN_STUDIES: EVERYBODY,
     Capability.OWN_PASSWORD: EVERYBODY,
+    Capability.OWN_MFA: EVERYBODY,
+    Capability.OWN_KEYS: EVERYBODY,
+    Capability.OWN_SESSIONS: EVERYBODY,
     Capability.DOWNTIME: SITE_ADMINS,
     Capability.STUDY_VIEW: STUDY_STAFF,
     Capability.PARTICIPANT_VIEW: STUDY_STAFF,
@@ -123,12 +126,27 @@ MATRIX: dict[str, str | Page | Key] = {
     "data_api.get_data": Key("/get-data/v1", Capability.DATA_DOWNLOAD),
     "access.sign_in": Page(None, "/"),
     "access.validate_login": Page(None, "/validate_login", "POST", passed=302),
+    "access.passkey_challenge": Page(None, "/passkey_challenge", "POST"),
     "access.sign_out": Page(None, "/logout"),
     "studies.choose": Page(Capability.OWN_STUDIES, "/choose_study"),
     "site.downtime": Page(Capability.DOWNTIME, "/downtime"),
     "site.set_downtime": Page(Capability.DOWNTIME, "/set_downtime", "POST", passed=302),
     "account.page": Page(Capability.OWN_PASSWORD, "/manage_credentials"),
     "account.change_password": Page(Capability.OWN_PASSWORD, "/self_change_password", "POST", passed=400),
+    "account.password_strength": Page(Capability.OWN_PASSWORD, "/password_strength", "POST"),
+    "account.show_app_secret": Page(Capability.OWN_PASSWORD, "/manage_credentials", "POST", passed=422),
+    "account.set_appearance": Page(Capability.OWN_PASSWORD, "/set_appearance", "POST", passed=302),
+    "account.self_reset_mfa": Page(Capability.OWN_MFA, "/self_reset_mfa", "POST", passed=422),
+    "account.test_mfa": Page(Capability.OWN_MFA, "/test_mfa", "POST", passed=422),
+    "account.new_recovery_codes": Page(Capability.OWN_MFA, "/renew_recovery_codes", "POST", passed=422),
+    "account.passkey_options": Page(Capability.OWN_MFA, "/passkey_options", "POST", passed=422),
+    "account.add_passkey": Page(Capability.OWN_MFA, "/add_passkey", "POST", passed=422),
+    "account.remove_passkey": Page(Capability.OWN_MFA, "/remove_passkey", "POST", passed=422),
+    "account.generate_api_key": Page(Capability.OWN_KEYS, "/generate_api_key", "POST"),
+    "account.disable_api_key": Page(Capability.OWN_KEYS, "/disable_api_key", "POST", passed=302),
+    "account.end_sessions": Page(Capability.OWN_SESSIONS, "/end_sessions", "POST", passed=302),
+    "account.stay": Page(Capability.OWN_SESSIONS, "/stay_signed_in", "POST"),
+    "account.left": Page(Capability.OWN_SESSIONS, "/session_left"),
     "studies.manage": Page(Capability.RESEARCHER_LIST, "/manage_studies", is_return_page=True),
     "studies.star": Page(LIST, "/star_study/{study}", "POST", passed=302),
     "studies.unhide": Page(Capability.STUDY_UNHIDE, "/unhide_study/{study}", passed=404),
@@ -387,7 +405,8 @@ def test_hidden_and_unknown_studies_are_not_there_for_anybody(app: Flask, world:
     """PERM-12, PERM-19: 404 comes before 403."""
     for page in PORTAL.values():
         if page.is_about_study:
-            may_unhide = page.capability is Capability.STUDY_UNHIDE and who == "site_admin"
+            is_open = page.capability is Capability.STUDY_UNHIDE or page.path == "/edit_study/{study}"
+            may_unhide = is_open and who == "site_admin"
             for study in (99_999,) if may_unhide else (world.hidden.id, 99_999):
                 assert ask(app, world, page, who, study=study).status_code == 404, (who, page)
 

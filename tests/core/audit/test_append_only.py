@@ -50,7 +50,7 @@ def test_the_migration_goes_down_and_up_with_rows_in_the_tables(app: Flask, fact
     db.session.commit()
     before = rows()
     db.session.remove()
-    downgrade(revision="0015")
+    downgrade(revision="0017")
     db.session.execute(sa.text("UPDATE audit_records SET detail = '{}'"))
     assert db.session.scalar(sa.text("SELECT count(*) FROM data_access_records")) == 1
     db.session.commit()

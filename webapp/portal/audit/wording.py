@@ -16,6 +16,8 @@ OUTCOMES = {
     SignInOutcome.SIGNED_IN: ("Signed in", "good"),
     SignInOutcome.SIGNED_OUT: ("Signed out", ""),
     SignInOutcome.WRONG_PASSWORD: ("Wrong password", "warn"),
+    SignInOutcome.WRONG_FACTOR: ("Second factor missing or wrong", "warn"),
+    SignInOutcome.INACTIVE: ("Account not used for too long", "warn"),
     SignInOutcome.UNKNOWN_NAME: ("Unknown name", "warn"),
     SignInOutcome.DISABLED: ("Account disabled", "warn"),
     SignInOutcome.LOCKED: ("Refused, too many attempts", "bad"),

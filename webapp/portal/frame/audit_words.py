@@ -66,6 +66,10 @@ WORDS = {
     Action.RESEARCHER_ENABLE: "enabled the account",
     Action.RESEARCHER_DISABLE: "disabled the account",
     Action.RESEARCHER_SITE_ADMIN: "changed whether an account is a site administrator:",
+    Action.RESEARCHER_SECOND_FACTOR: "changed the second factor of",
+    Action.RESEARCHER_RECOVERY_CODES: "made recovery codes of",
+    Action.RESEARCHER_RESET_MFA: "reset the second factor of",
+    Action.RESEARCHER_SESSIONS: "ended sessions of",
     Action.API_KEY_CREATE: "made an API key of",
     Action.API_KEY_DISABLE: "disabled an API key",
     Action.CREDENTIAL_STORE: "stored push credentials",
@@ -177,7 +181,7 @@ def _values(row: AuditRecord, detail: Mapping[str, Any]) -> list[Told]:
     if row.action == Action.STUDY_IMPORT.value:
         return [Told(f"{detail[part]} {part}") for part in ("settings", "surveys") if detail.get(part)]
     if row.action == Action.STUDY_SECURITY.value and isinstance(before, list) and isinstance(after, list):
-        what = ("Least length of passwords", "Days until passwords expire")
+        what = ("Least length of passwords", "Days until passwords expire", "Second factor required of")
         pairs = zip(what, before, after, strict=False)
         return [Told(name, _value(old, "never"), _value(new, "never")) for name, old, new in pairs if old != new]
     if row.action == Action.STUDY_GRANT.value:
