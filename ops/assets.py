@@ -34,6 +34,7 @@ ICONS = (
     "copy",
     "cpu",
     "download",
+    "eye",
     "file-text",
     "fingerprint-pattern",
     "folder-cog",

@@ -15,6 +15,7 @@ NAMES = (
     "beside",
     "portal",
     "audit",
+    "sign_in",
 )
 MOST_SECONDS = 600
 

@@ -166,7 +166,8 @@ def test_the_page_holds_on_a_phone_and_in_the_dark(account: AccountPage):
     portal.has_no_axe_violation()
 
 
-def test_a_form_outlasts_the_session(portal: Portal, study: Study, researcher: Researcher):
+@pytest.mark.parametrize("is_remembered", [True, False])
+def test_a_form_outlasts_the_session(portal: Portal, study: Study, researcher: Researcher, is_remembered: bool):
     """CLAR-24: kept in the tab, filled in again after signing in, sent only by the person."""
     page = portal.page
     portal.signs_in("mlopez")
@@ -176,8 +177,12 @@ def test_a_form_outlasts_the_session(portal: Portal, study: Study, researcher: R
     page.get_by_role("button", name="Rename").click()
     portal.sees_heading("Sign in")
     expect(page.get_by_text("What you typed is kept in this tab")).to_be_visible()
+    if not is_remembered:  # sign-in leads elsewhere then
+        db.session.execute(db.update(Researcher).values(last_page=None))
+        db.session.commit()
     portal.signs_in("mlopez")
-    page.get_by_role("link", name="Go back to what you typed").click()
+    if not is_remembered:
+        page.get_by_role("link", name="Go back to what you typed").click()
     expect(page.get_by_text("What you typed is in the form again")).to_be_visible()
     expect(page.locator("#new_study_name")).to_have_value("Mood, movement and sleep")
     db.session.expire_all()

@@ -23,13 +23,14 @@ from core.models.researcher import requester_of
 from webapp.portal.access.known_browsers import set_cookie
 from webapp.portal.access.return_pages import note_return_page
 from webapp.portal.access.rules import AccessRule, access_rule_of
-from webapp.portal.access.sessions import note_page
+from webapp.portal.access.sessions import is_from_elsewhere, note_page
 from webapp.portal.frame.pages import is_htmx, lead_to, wants_json
 from webapp.portal.frame.section import Section
 from webapp.security import refuse_nul
 from webapp.stores import settings
 
 LONGEST_NUMBER = 18  # digits of a 64-bit number
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 csrf = CSRFProtect()
 
 
@@ -57,6 +58,8 @@ def check_access() -> ResponseReturnValue | None:
         return _to_sign_in(rule)
     if rule.needs_token and g.researcher:  # without a session, a forged request gains nothing
         csrf.protect()
+        if request.method not in SAFE_METHODS and is_from_elsewhere():
+            abort(403, "Another site caused this request. Nothing was changed.")
     g.actor = _actor(g.researcher) if g.researcher else None
     set_origin(replace(current_origin(), requester=g.actor))  # the audit trail names the role of this moment
     if rule.capability:

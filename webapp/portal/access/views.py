@@ -159,7 +159,7 @@ def _delay(seconds: float) -> None:
 
 
 def _page_after(researcher: Researcher, asked_for: str | None = None) -> str:
-    """The address to open after signing in: the requested page, the one last visited, or the studies (PORTAL-25).
+    """The address after signing in: the requested page, else the one last visited, else the studies (PORTAL-25).
 
     During downtime it is the downtime page for people who may end it.
     """
