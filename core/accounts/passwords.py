@@ -27,7 +27,7 @@ def password_rule(session: Session, researcher: Researcher) -> PasswordRule:
     longest, youngest = session.execute(
         sa.select(sa.func.max(Study.password_minimum_length), sa.func.min(Study.password_max_age_days))
         .join(StudyRole, StudyRole.study_id == Study.id)
-        .where(StudyRole.researcher_id == researcher.id, Study.hidden_at.is_(None))
+        .where(StudyRole.researcher_id == researcher.id, StudyRole.is_current(), Study.hidden_at.is_(None))
     ).one()
     return _rule(researcher, longest, youngest)
 
@@ -64,7 +64,7 @@ def interrupted_by(
 
     Gives those whose password would be too short, and those whose password would be too old. Two queries.
     """
-    members = sa.select(StudyRole.researcher_id).where(StudyRole.study_id == study.id)
+    members = sa.select(StudyRole.researcher_id).where(StudyRole.study_id == study.id, StudyRole.is_current())
     people = session.scalars(
         sa.select(Researcher).where(Researcher.id.in_(members), Researcher.is_disabled.is_(False))
     ).all()
@@ -75,7 +75,7 @@ def interrupted_by(
             sa.func.min(Study.password_max_age_days),
         )
         .join(Study, Study.id == StudyRole.study_id)
-        .where(StudyRole.researcher_id.in_(members), Study.hidden_at.is_(None))
+        .where(StudyRole.researcher_id.in_(members), StudyRole.is_current(), Study.hidden_at.is_(None))
         .group_by(StudyRole.researcher_id)
     )
     too_short = too_old = 0
