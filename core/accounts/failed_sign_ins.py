@@ -84,6 +84,11 @@ def note_success(session: Session, username: str, source: str) -> int:
     return int(untold)
 
 
+def forget_failures(session: Session, username: str) -> None:
+    """Lifts all locks of the name, for an administrator who resets the password (PORTAL-193). The caller commits."""
+    session.execute(sa.delete(SignInFailures).where(SignInFailures.name_hash == _hashed(username)))
+
+
 def _prune(session: Session, now: datetime) -> None:
     """Removes a few outdated rows."""
     old = sa.select(sa.text("ctid")).select_from(SignInFailures).where(SignInFailures.last_at < now - KEPT)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.access import PURGE_ROLES, STORED_ROLES, Requester, Role
-from core.crypto.passwords import hash_password
+from core.crypto.passwords import NO_PASSWORD, hash_password
 from core.database import Model
 from core.models.columns import At, CreatedAt, Id, one_of
 from core.models.study import Study
@@ -34,6 +34,11 @@ class Researcher(Model):
     roles: Mapped[list["StudyRole"]] = relationship(back_populates="researcher", passive_deletes=True)
 
     __table_args__ = (sa.Index("uq_researchers_username", sa.func.lower(username), unique=True),)
+
+    @property
+    def has_password(self) -> bool:
+        """Whether the person has set a password, or somebody has; not before an invitation is accepted."""
+        return self.password_hash != NO_PASSWORD
 
     def set_password(self, password: str, *, must_change: bool) -> None:
         """Stores a new password hash and ends every session of this person."""

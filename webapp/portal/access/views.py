@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from core.access import Capability, decide
 from core.accounts.failed_sign_ins import is_known_browser, is_locked, note_failure, note_success
-from core.crypto.passwords import RESEARCHER_SCHEME, hash_password, verify_password
+from core.crypto.passwords import NO_PASSWORD, hash_password, verify_password
 from core.database import db
 from core.models import Researcher
 from core.models.researcher import requester_of, researcher_by_username
@@ -22,9 +22,8 @@ from webapp.portal.access.sign_in_picture import invented_coverage
 from webapp.portal.frame.section import Section
 from webapp.portal.frame.wording import counted
 
-# A hash that matches no password. It is verified if the account does not exist, so that both cases take the same time
-# (PORTAL-23).
-NO_ACCOUNT = "$".join((RESEARCHER_SCHEME[0], str(RESEARCHER_SCHEME[1]), "A" * 43 + "=", "A" * 22 + "=="))
+# Verified if the account does not exist, so that both cases take the same time (PORTAL-23).
+NO_ACCOUNT = NO_PASSWORD
 
 TYPED, MOST_TYPED = "typed_username", 64
 
