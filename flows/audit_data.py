@@ -1,4 +1,4 @@
-"""Looks for what is odd in the data: impossible times, empty uploads, failed files, rows without objects (OPS-20)."""
+"""Finds inconsistent data: impossible times, empty uploads, failed files, rows without objects (OPS-20)."""
 
 import time
 from collections import defaultdict
@@ -30,7 +30,7 @@ MOST_LISTED = 100
 
 @dataclass(frozen=True)
 class AuditedRange:
-    """Part of a sweep: how many participants, what is odd by study, and the last patient id (None: nobody was left)."""
+    """One task's result: participants checked, findings by study, the last patient id (None when none were left)."""
 
     participants: int
     by_study: dict[str, Oddities]
@@ -45,7 +45,7 @@ class AuditedRange:
     retry_condition_fn=is_infrastructure_error,
 )
 def audit_range(study: int | None, after: str, fix: bool) -> AuditedRange:
-    """The next 500 participants."""
+    """Checks the next 500 participants after a patient id."""
     by_study: defaultdict[str, Oddities] = defaultdict(Oddities)
     count, last = 0, None
     audited = audit_participants(get_engine(), datetime.now(UTC), study, after, fixes=fix)
@@ -62,9 +62,10 @@ def audit_range(study: int | None, after: str, fix: bool) -> AuditedRange:
     **HOOKS,
 )
 def audit_data(study_id: str | None = None, after: str = "", fix: bool = False) -> State:
-    """Of one study (its 24-character id) or all, behind the patient id `after`.
+    """Audits one study (by its 24-character id) or all, starting after the patient id `after`.
 
-    `fix` removes rows from impossible times, never objects. Ends after four hours with the patient id to go on behind.
+    `fix` deletes rows with impossible times, never objects. Stops after four hours and reports the patient id to resume
+    from.
     """
     study, expected = scope_of(study_id)
     progress = Progress("audited-participants", expected)
@@ -86,7 +87,7 @@ def audit_data(study_id: str | None = None, after: str = "", fix: bool = False) 
 
 
 def scope_of(study_id: str | None) -> tuple[int | None, int]:
-    """The study's key in the database, and how many participants there are to look at. Raises NoSuchStudy."""
+    """The study's primary key, and the number of participants to check. Raises NoSuchStudy."""
     with open_session() as session:
         study = study_by_object_id(session, study_id) if study_id else None
         if study_id and study is None:
@@ -98,7 +99,7 @@ def scope_of(study_id: str | None) -> tuple[int | None, int]:
 
 
 def show(by_study: dict[str, Oddities], queue: list[dict[str, Any]], go_on: str) -> None:
-    """The run's artifacts: counts by study, the queue, and the first 100 findings (OPS-21)."""
+    """Writes the run's artifacts: counts by study, the queue, and the first 100 findings (OPS-21)."""
     counts = [{"study": study, **by_study[study].counts()} for study in sorted(by_study)]
     create_table_artifact(key="data-audit", table=counts, description=go_on)
     oldest = [{"study": q["study"], "state": "waiting", "oldest": str(q["oldest_waiting"] or "")} for q in queue]

@@ -28,7 +28,7 @@ MOST_LISTED = 100
 
 @dataclass(frozen=True)
 class AuditedRange:
-    """Part of a sweep: how many keys, what does not agree, and the last key (None where nothing was left)."""
+    """Result of one task: keys compared, differences found, and the last key (None when none were left)."""
 
     keys: int
     found: list[dict[str, str]]
@@ -43,7 +43,7 @@ class AuditedRange:
     retry_condition_fn=is_infrastructure_error,
 )
 def audit_range(prefix: str, after: str, requeue: bool) -> AuditedRange:
-    """The next 10,000 keys."""
+    """Compares the next 10,000 keys after a key."""
     keys, found, last = 0, [], None
     with open_session() as session:
         for seen in islice(sweep(session, get_store(), prefix, after), PAGE_KEYS):
@@ -64,9 +64,9 @@ def audit_range(prefix: str, after: str, requeue: bool) -> AuditedRange:
     **HOOKS,
 )
 def audit_store(study_id: str | None = None, after: str = "", requeue: bool = False) -> State:
-    """Of one study (its 24-character id) or all, behind the key `after`; `requeue` takes orphaned uploads back.
+    """Compares one study (by its 24-character id) or all, after the key `after`; `requeue` queues orphaned uploads.
 
-    Ends after four hours with the key behind which the next run goes on.
+    Stops after four hours and reports the key to resume from.
     """
     prefix = folder_of(study_id)
     progress = Progress("audited-objects", expected_objects(prefix))
@@ -88,7 +88,7 @@ def audit_store(study_id: str | None = None, after: str = "", requeue: bool = Fa
 
 
 def add(part: AuditedRange, counts: Counter[str], listed: list[dict[str, str]]) -> None:
-    """Adds a part to the totals, and its first findings to the list."""
+    """Adds a task's result to the totals, and its first findings to the list."""
     counts["objects_and_rows"] += part.keys
     for line in part.found:
         counts[Mismatch(line["mismatch"]).name.lower()] += 1
@@ -97,7 +97,7 @@ def add(part: AuditedRange, counts: Counter[str], listed: list[dict[str, str]]) 
 
 
 def show(counts: Counter[str], listed: list[dict[str, str]], go_on: str) -> None:
-    """The run's artifacts: counts, and the first 100 findings (OPS-21)."""
+    """Writes the run's artifacts: counts, and the first 100 findings (OPS-21)."""
     create_table_artifact(
         key="store-audit",
         table=[{"what": what, "count": count} for what, count in counts.items()],

@@ -1,4 +1,4 @@
-"""Puts objects of the existing platform under our seal, compressed, key range by key range (STORE-2, STORE-4)."""
+"""Compresses and re-encrypts objects of the existing platform, key range by key range (STORE-2, STORE-4)."""
 
 import time
 from collections import Counter
@@ -27,7 +27,7 @@ MOST_LISTED = 100
 
 @dataclass(frozen=True)
 class ResealedRange:
-    """Part of a sweep: keys by what became of them, those in trouble, and the last key (None: nothing was left)."""
+    """Result of one task: keys by outcome, keys that failed, and the last key (None when none were left)."""
 
     outcomes: Counter[Outcome]
     troubles: list[Resealed]
@@ -42,7 +42,7 @@ class ResealedRange:
     retry_condition_fn=is_infrastructure_error,
 )
 def compress_range(prefix: str, after: str, dry_run: bool) -> ResealedRange:
-    """The next 2,000 keys."""
+    """Compresses and re-encrypts the next 2,000 keys after a key."""
     objects = reseal(get_engine(), get_store(), get_settings(), prefix, after, is_dry_run=dry_run)
     done = list(islice(objects, PAGE_KEYS))
     troubles = [one for one in done if one.outcome in TROUBLES]
@@ -58,9 +58,9 @@ def compress_range(prefix: str, after: str, dry_run: bool) -> ResealedRange:
     **HOOKS,
 )
 def compress_store(study_id: str | None = None, after: str = "", dry_run: bool = False) -> State:
-    """Of one study (its 24-character id) or all, behind the key `after`.
+    """Works on one study (by its 24-character id) or all, starting after the key `after`.
 
-    Ends after four hours with the key behind which the next run goes on; fails where an object does not open.
+    Stops after four hours and reports the key to resume from. The run fails if an object cannot be decrypted.
     """
     prefixes = prefixes_of(study_id) if folder_of(study_id) and study_id else [""]
     progress = Progress("compressed-objects", expected_objects(*prefixes))
@@ -84,7 +84,7 @@ def compress_store(study_id: str | None = None, after: str = "", dry_run: bool =
 
 
 def show(outcomes: Counter[Outcome], listed: list[Resealed], go_on: str) -> None:
-    """The run's artifacts: counts, and the first 100 objects that need a look or another run (OPS-21)."""
+    """Writes the run's artifacts: counts, and the first 100 objects that need attention or another run (OPS-21)."""
     create_table_artifact(
         key="compressed-store",
         table=[{"what": outcome.value, "objects": outcomes[outcome]} for outcome in Outcome],

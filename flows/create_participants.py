@@ -1,4 +1,4 @@
-"""Makes the participants of batches that the portal, or a command, asked for (CLAR-32, OPS-20)."""
+"""Creates the participants of batches that the portal or a command requested (CLAR-32, OPS-20)."""
 
 from datetime import UTC, datetime
 
@@ -26,7 +26,7 @@ MOST_SECONDS = 3600
     retry_condition_fn=is_infrastructure_error,
 )
 def create_some(number: int) -> ParticipantBatch | None:
-    """Up to fifty participants of the batch whose turn it is; None where no batch is open."""
+    """Creates up to fifty participants of the oldest open batch; returns None when no batch is open."""
     return make_next(get_engine(), get_store(), get_settings())
 
 
@@ -37,7 +37,7 @@ def create_some(number: int) -> ParticipantBatch | None:
     **HOOKS,
 )
 def create_participants() -> State:
-    """Works until no batch is open, one run at a time; how far a batch is stands in its row, which its page shows."""
+    """Works until no batch is open, one run at a time. Each batch's row holds its progress, which its page shows."""
     batches: dict[int, ParticipantBatch] = {}
     with sole_maker(get_engine()) as is_sole:
         if not is_sole:
@@ -55,7 +55,7 @@ def create_participants() -> State:
 
 
 def show(batches: list[ParticipantBatch]) -> None:
-    """The batches that were worked on; no ids and no passwords (OPS-21)."""
+    """Writes an artifact with the batches of this run; without ids and passwords (OPS-21)."""
     create_table_artifact(
         key="created-participants",
         table=[{"batch": b.id, "study": b.study_id, "wanted": b.wanted, "made": b.made} for b in batches],

@@ -1,6 +1,6 @@
-"""Hooks of every flow for the end of a run: they count it (OPS-32), and send an alert if it failed.
+"""Hooks that run when any flow's run ends: they count it (OPS-32) and send an alert if it failed.
 
-Objects that are missing or damaged are told of by themselves: a run that met some goes on, and may end well.
+Missing and damaged objects have an alert of their own: a run that finds some goes on and may complete.
 """
 
 from collections.abc import Mapping
@@ -19,25 +19,25 @@ from core.operations.tallies import Counted, add_tallies
 ALERT_SECONDS = 5.0
 
 
-# Prefect gives a hook its arguments by these names when the run's process was killed, and by position otherwise.
+# Prefect passes these arguments by name when the run's process was killed, and by position otherwise.
 
 
 def count_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Adds the run to its flow's; Prefect logs what this raises, and the run's own state stays as it is."""
+    """Counts the run for its flow. Prefect logs exceptions of a hook; they do not change the run's state."""
     with open_session() as session:
         add_tallies(session, {Counted.FLOW_RUNS: {f"{flow.name}/{state.type.value.lower()}": 1}})
         session.commit()
 
 
 def tell_of_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Names flow, run and state, never what the run worked on."""
+    """Sends an alert with the flow, run and state, never with what the run worked on."""
     tell(
         f"{flow.name}: the run {flow_run.name} ended as {state.name}. Its log is in the Prefect UI, run {flow_run.id}."
     )
 
 
 def tell_of_integrity(met: Mapping[str, int]) -> None:
-    """To be called once by a run that may have met objects that are missing or damaged, with their numbers by kind."""
+    """Sends an alert with the numbers of missing and damaged objects by kind. A run calls it once, at its end."""
     kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(met.items()) if number)
     if kinds:
         tell(
@@ -49,7 +49,7 @@ def tell_of_integrity(met: Mapping[str, int]) -> None:
 
 
 def tell(text: str) -> None:
-    """Posts it as JSON, `{"text": …}`, to ALERT_URL where one is set; chat services take that form. Never raises."""
+    """Posts `{"text": …}` as JSON to ALERT_URL if it is set; chat services accept this form. Never raises."""
     address = get_settings().alert_url
     if address is None:
         return

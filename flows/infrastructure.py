@@ -1,4 +1,4 @@
-"""Shared by all flows: the process's engine and store, and which errors are retried."""
+"""The object store of a flow's process, and the errors after which a task is retried."""
 
 from functools import lru_cache
 from typing import Any
@@ -16,14 +16,14 @@ INFRASTRUCTURE_ERRORS = (OperationalError, InterfaceError, TimeoutError, StoreUn
 
 @lru_cache
 def get_store() -> ObjectStore:
-    """The process's object store, checked once for what it must be able to do (STORE-11)."""
+    """The process's object store. Checked once for the features that it must have (STORE-11)."""
     store = open_store(get_settings(), is_for_workers=True)
     store.check()
     return store
 
 
 def is_infrastructure_error(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """A task is retried when the database or the store failed, not when the data did."""
+    """Whether an error came from the database or the store, so that the task is worth retrying."""
     try:
         state.result()
     except INFRASTRUCTURE_ERRORS:

@@ -1,7 +1,7 @@
-"""Works off waiting uploads (OPS-20). Started by `process-uploads`; any number may run side by side, anywhere.
+"""Processes waiting uploads (OPS-20). Started by `process-uploads`; any number of runs may work at once.
 
-A run works in tasks of some seconds of batches each, on threads or processes of its machine or on a Dask cluster, as
-PROCESSING_RUNNER says. Which participant a batch is about is decided where it runs, by claims in the database.
+A run consists of tasks; each processes batches for some seconds. PROCESSING_RUNNER decides where tasks run: in threads
+or processes of the run's machine, or on a Dask cluster. A task claims participants through the database.
 """
 
 import itertools
@@ -27,13 +27,13 @@ from flows.infrastructure import get_store, is_infrastructure_error
 from flows.run_names import rename_run
 from flows.runners import runner_of
 
-WORK_SECONDS = 30  # of a task: long against what the engine spends on one, short against a run
+WORK_SECONDS = 30  # of a task: long compared to Prefect's overhead for one, short compared to a run
 MOST_SECONDS = 300
-LINGER_SECONDS = 20  # for uploads that come meanwhile: a new run costs seconds of CPU to start
+LINGER_SECONDS = 20  # waiting for further uploads; starting a new run would cost seconds of CPU
 LOOK_SECONDS = 1
 MOST_FAILURES_LISTED = 100
 MOST_DEFECTS = 5
-ALWAYS_COUNTED = ("participants", "files", "chunks_written", "failed")  # the Prefect UI shows ten rows of a table
+ALWAYS_COUNTED = ("participants", "files", "chunks_written", "failed")  # The Prefect UI shows ten rows of a table.
 
 
 # Without tags, as all our tasks: before each tagged one Prefect asks for limits, which takes two seconds. Without a
@@ -46,7 +46,7 @@ ALWAYS_COUNTED = ("participants", "files", "chunks_written", "failed")  # the Pr
     retry_condition_fn=is_infrastructure_error,
 )
 def process_batches(number: int) -> ProcessingReport | None:
-    """Processes batches for some seconds, the participant served least recently first; None when nobody waits."""
+    """Processes batches for some seconds, the participant processed least recently first; None when no upload waits."""
     report = process_for(get_engine(), get_store(), get_settings(), Scope(), WORK_SECONDS)
     if report is not None:
         get_run_logger().info(
@@ -68,9 +68,9 @@ def process_batches(number: int) -> ProcessingReport | None:
     **HOOKS,
 )
 def process_participants(most_seconds: int = MOST_SECONDS, linger_seconds: int = LINGER_SECONDS) -> State:
-    """Processes until nothing waits, or the time is over; name, message and table say how much, and what failed.
+    """Processes until no upload waits or the time is over. The run's name, message and table give the result.
 
-    A batch that fails through a defect keeps its files queued and does not stop the others; the run fails at its end.
+    A batch that fails through a defect keeps its files queued and does not stop the others; the run ends as failed.
     """
     with counted_run(get_engine()):
         report, defects = process(most_seconds, linger_seconds)
@@ -85,18 +85,18 @@ def process_participants(most_seconds: int = MOST_SECONDS, linger_seconds: int =
 
 
 def process(most_seconds: int, linger_seconds: int) -> tuple[ProcessingReport, list[Exception]]:
-    """Tasks of batches, a few at once, a new one as soon as one ends; the totals, and what went wrong."""
+    """Runs a few tasks at once, a new one as soon as one ends. Returns the totals and the errors."""
     end = time.monotonic() + most_seconds
     report, defects = ProcessingReport(), list[Exception]()
     quiet_since, numbers, is_work_left = time.monotonic(), itertools.count(1), True
     running: list[PrefectFuture[ProcessingReport | None]] = []
     while True:
-        # Further batches of a wrong store, or on a machine with a wrong clock, would fail or do harm (PROC-52).
+        # With a wrong store or a wrong clock, further batches would fail or do harm (PROC-52).
         is_over = time.monotonic() >= end or len(defects) >= MOST_DEFECTS or any_looks_wrong(defects)
         try:
             if is_work_left and not is_over and anything_waits():
                 running += [process_batches.submit(next(numbers)) for _ in range(len(running), tasks_at_once())]
-        except SQLAlchemyError as error:  # the database is away: what is under way is waited for, and all is shown
+        except SQLAlchemyError as error:  # The database is away: wait for the tasks under way, then show all results.
             defects.append(error)
             end, is_over = time.monotonic(), True
         if not running:
@@ -108,7 +108,7 @@ def process(most_seconds: int, linger_seconds: int) -> tuple[ProcessingReport, l
         ended = next(as_completed(running))
         running.remove(ended)
         result = ended.result(raise_on_failure=False)
-        is_work_left = result is not None  # None: others hold the claims on all that waits
+        is_work_left = result is not None  # None: other runs hold the claims on all waiting uploads.
         if isinstance(result, Exception):
             defects.append(result)
         elif isinstance(result, ProcessingReport):
@@ -133,14 +133,14 @@ def tasks_at_once() -> int:
 
 
 def summary(report: ProcessingReport) -> str:
-    """In a line what an operator asks first."""
+    """One line for operators: how much was processed, and what failed."""
     counts = report.counts()
     done = f"{counts['files']:,} files of {counts['participants']:,} participants, {counts['chunks_written']:,} chunks"
     return f"{done}, {counts['failed']:,} failed" if counts["failed"] else done
 
 
 def show(report: ProcessingReport) -> None:
-    """The run's artifacts: counts, rows dropped by reason, files that failed with their reason (OPS-21)."""
+    """Writes the run's artifacts: counts, rows dropped by reason, files that failed with their reason (OPS-21)."""
     counts = {what: count for what, count in report.counts().items() if count or what in ALWAYS_COUNTED}
     counts |= {f"rows dropped: {reason}": rows for reason, rows in report.rows_dropped.items()}
     counts |= {f"integrity: {kind}": met for kind, met in (+report.integrity).items()}

@@ -1,7 +1,7 @@
-"""The dispatcher: looks each minute what waits and starts as many workers' runs as that warrants (OPS-20, OPS-22).
+"""The dispatcher: each minute it starts as many processing runs as the waiting uploads need (OPS-20, OPS-22).
 
-It watches for most of its minute, so that an upload on an idle system is noticed within seconds, at the price of two
-small queries; starting a process for each look would cost more.
+A run watches for most of its minute with two small queries at a time, so that on an idle system an upload is noticed
+within seconds. Starting a process for each query would cost more.
 """
 
 import math
@@ -39,7 +39,7 @@ REBUILD = "rebuild-schedules/rebuild-schedules"
 CREATE = "create-participants/create-participants"
 WATCH_SECONDS = 45
 LOOK_SECONDS = 3
-MOST_RUNS = 2  # more than the pool runs at once would only queue up
+MOST_RUNS = 2  # more than the work pool runs at once would only wait
 BATCHES_PER_RUN = 20
 STARTS_WITHIN = timedelta(minutes=2)
 ON_THEIR_WAY = [StateType.SCHEDULED, StateType.PENDING]
@@ -52,7 +52,7 @@ ON_THEIR_WAY = [StateType.SCHEDULED, StateType.PENDING]
     **HOOKS,
 )
 def process_uploads(watch_seconds: int = WATCH_SECONDS) -> State:
-    """Starts runs of `process-participants` when uploads wait, and ends; an empty look says so in its state."""
+    """Starts runs of `process-participants` when uploads wait, and ends. When none wait, the run's state says so."""
     with sole_dispatcher(get_engine()) as is_sole:
         if not is_sole:
             return Completed(name="AnotherLooks", message="Another dispatcher is at work.")
@@ -68,7 +68,7 @@ def process_uploads(watch_seconds: int = WATCH_SECONDS) -> State:
 
 
 def look(watch_seconds: int) -> tuple[int, int]:
-    """Watches until uploads wait or the time is over; gives how many wait and how many runs were started."""
+    """Watches until uploads wait or the time is over. Returns how many wait, and how many runs were started."""
     end = time.monotonic() + watch_seconds
     while True:
         with open_session() as session:
@@ -82,7 +82,7 @@ def look(watch_seconds: int) -> tuple[int, int]:
 
 
 def start_what_was_asked() -> None:
-    """Starts runs for rows that a change left behind while the Prefect server did not answer, or whose run died."""
+    """Starts runs that were requested while the Prefect server did not answer, or whose process died."""
     with open_session() as session:
         is_rebuild_asked, is_batch_asked = is_rebuild_waiting(session), is_batch_waiting(session)
     if is_rebuild_asked and is_free(sole_rebuilder):
@@ -92,19 +92,19 @@ def start_what_was_asked() -> None:
 
 
 def is_free(sole: Callable[[Engine], AbstractContextManager[bool]]) -> bool:
-    """Whether nobody is at this work, which one process does at a time."""
+    """Whether no process holds the lock of this work, which one process does at a time."""
     with sole(get_engine()) as is_ours:
         return is_ours
 
 
 def runs_wanted(waiting: int) -> int:
-    """One run for up to 20 batches of waiting files, two beyond."""
+    """How many runs to start: one for up to 20 batches of waiting files, two for more."""
     batches = math.ceil(waiting / get_settings().file_process_page_size)
     return min(MOST_RUNS, math.ceil(batches / BATCHES_PER_RUN))
 
 
 def runs_on_their_way() -> int:
-    """Runs that have been asked for and have not begun; one that has not for minutes counts no more."""
+    """The number of runs that were requested lately and have not begun."""
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs(
             deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[WORKERS_DEPLOYMENT])),
@@ -118,7 +118,7 @@ def runs_on_their_way() -> int:
 
 
 def start_runs(count: int) -> int:
-    """Asks for so many runs and does not wait for them."""
+    """Requests this number of runs and does not wait for them."""
     for _ in range(count):
         run_deployment(f"{WORKERS_DEPLOYMENT}/{WORKERS_DEPLOYMENT}", timeout=0, as_subflow=False)
     return max(count, 0)

@@ -1,4 +1,4 @@
-"""A progress artifact that shows in the Prefect UI how far a long run is."""
+"""A progress artifact of a long run, shown in the Prefect UI."""
 
 from dataclasses import dataclass, field
 from typing import cast
@@ -9,7 +9,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 @dataclass
 class Progress:
-    """`key` names the artifact; `expected` is how much there will be about, and may be wrong: 99 % is the most."""
+    """`key` names the artifact. `expected` is an estimate of the total; until `end`, at most 99 % is shown."""
 
     key: str
     expected: int
@@ -20,11 +20,11 @@ class Progress:
         self._id = cast(UUID, create_progress_artifact(0.0, key=self.key, description="just begun"))
 
     def move(self, by: int, where: str) -> None:
-        """So much more is done; `where` says in a few words how far that is, with ids only."""
+        """Adds to what is done. `where` describes the position in a few words, with ids only."""
         self.done += by
         percent = min(99.0, 100 * self.done / max(self.expected, 1))
         update_progress_artifact(self._id, percent, description=where)
 
     def end(self, where: str) -> None:
-        """Nothing more is to be done."""
+        """Shows 100 %."""
         update_progress_artifact(self._id, 100.0, description=where)

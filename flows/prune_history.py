@@ -1,4 +1,4 @@
-"""Deletes old flow runs, and histories that a deployment does not keep for ever (OPS-22, MODEL-107)."""
+"""Deletes old flow runs, and history rows older than the settings keep them (OPS-22, MODEL-107)."""
 
 import time
 from collections import Counter
@@ -38,7 +38,7 @@ MOST_SECONDS = 2 * 3600
 
 @task(name="prune flow runs", task_run_name="flow runs, page {number}")
 def prune_page(number: int, states: list[StateType], before: datetime) -> int:
-    """Deletes a page of runs that ended before then, with their artifacts; gives how many. Their logs go with them."""
+    """Deletes one page of runs that ended before a time, with their artifacts and logs. Returns their number."""
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs(flow_run_filter=ended(states, before), limit=PAGE_RUNS)
         if runs:
@@ -48,7 +48,7 @@ def prune_page(number: int, states: list[StateType], before: datetime) -> int:
                 client.delete_flow_run(run.id)
             except ObjectNotFound:
                 continue
-            # Prefect deletes the log by itself now. With SQLite the next run meets its lock, and waits for two seconds.
+            # Prefect now deletes the logs by itself. On SQLite the next deletion would wait two seconds for its lock.
             time.sleep(PAUSE_SECONDS)
     return len(runs)
 
@@ -60,7 +60,7 @@ def prune_page(number: int, states: list[StateType], before: datetime) -> int:
     retry_condition_fn=is_infrastructure_error,
 )
 def prune_histories() -> dict[str, int]:
-    """Deletes rows that the settings do not keep; gives how many, by table. None are deleted without a setting."""
+    """Deletes rows older than the settings keep them; without a setting none. Returns the number by table."""
     counts: Counter[str] = Counter()
     with open_session() as session:
         for table, count in prune_rows(session, get_settings(), datetime.now(UTC)):
@@ -75,7 +75,7 @@ def prune_histories() -> dict[str, int]:
     **HOOKS,
 )
 def prune_history(dry_run: bool = False) -> dict[str, int]:
-    """Its table says how much was deleted, or with `dry_run` how much would be."""
+    """Deletes old runs and histories; an artifact says how many. With `dry_run` it only counts them."""
     now = datetime.now(UTC)
     counts = {f"flow runs, {kept.days} days": count_runs(ended(KEPT_FOR[kept], now - kept)) for kept in KEPT_FOR}
     if dry_run:
@@ -95,7 +95,7 @@ def prune_history(dry_run: bool = False) -> dict[str, int]:
 
 
 def prune_runs(kept: timedelta, now: datetime, progress: Progress) -> int:
-    """Page after page until none is left."""
+    """Deletes runs page by page until none is left. Returns their number."""
     total = number = 0
     while count := prune_page(number := number + 1, KEPT_FOR[kept], now - kept):
         total += count
@@ -104,7 +104,7 @@ def prune_runs(kept: timedelta, now: datetime, progress: Progress) -> int:
 
 
 def ended(states: list[StateType], before: datetime) -> FlowRunFilter:
-    """Runs that came to one of these ends before then."""
+    """The filter for runs that ended in one of these states before a time."""
     return FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states)),
         end_time=FlowRunFilterEndTime(before_=before),
@@ -112,13 +112,13 @@ def ended(states: list[StateType], before: datetime) -> FlowRunFilter:
 
 
 def count_runs(which: FlowRunFilter) -> int:
-    """How many runs there are of these."""
+    """The number of runs that match the filter."""
     with get_client(sync_client=True) as client:
         return client.count_flow_runs(flow_run_filter=which)
 
 
 def delete_artifacts(client: SyncPrefectClient, runs: list[FlowRun]) -> None:
-    """All artifacts of these runs but certificates of purges; Prefect would leave them behind."""
+    """Deletes the artifacts of these runs, except purge certificates. Prefect itself would keep them."""
     of_runs = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id for run in runs]))
     found: list[Artifact] = []
     while page := client.read_artifacts(artifact_filter=of_runs, limit=PAGE_RUNS, offset=len(found)):

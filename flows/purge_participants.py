@@ -1,4 +1,4 @@
-"""Deletes everything of participants whose purge was asked for half an hour ago (STORE-9, OPS-20)."""
+"""Deletes all data of participants whose purge was requested half an hour ago or earlier (STORE-9, OPS-20)."""
 
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ from flows.hooks import HOOKS
 from flows.infrastructure import get_store, is_infrastructure_error
 from flows.progress import Progress
 
-MOST_SECONDS = 6 * 3600  # for a participant of millions of objects; the next run goes on where this one was stopped
+MOST_SECONDS = 6 * 3600  # for a participant with millions of objects; the next run continues where this one stopped
 CERTIFICATE = "purge-certificate"
 
 
@@ -25,7 +25,7 @@ CERTIFICATE = "purge-certificate"
     retry_condition_fn=is_infrastructure_error,
 )
 def purge_participant(number: int) -> PurgeCertificate | None:
-    """The purge whose turn it is; None where another run is purging, or uploads are being worked on."""
+    """Runs the purge that is due first. Returns None while another run purges or the participant is processed."""
     certificate = purge_next(get_engine(), get_store(), datetime.now(UTC))
     if certificate is not None:
         get_run_logger().info("purge %s: participant=%s is purged", number, certificate.patient_id)
@@ -39,9 +39,9 @@ def purge_participant(number: int) -> PurgeCertificate | None:
     **HOOKS,
 )
 def purge_participants(dry_run: bool = False) -> State:
-    """Purges the participants that are due, one by one, and leaves a certificate of each; `dry_run` lists who waits.
+    """Purges the participants that are due, one by one, with a certificate for each. `dry_run` only lists them.
 
-    A purge that fails does not hold up the others; the run fails at its end, and the next one tries again.
+    A purge that fails does not stop the others; the run then ends as failed, and the next run tries again.
     """
     with open_session() as session:
         waiting = waiting_purges(session, datetime.now(UTC))
@@ -60,7 +60,7 @@ def purge_participants(dry_run: bool = False) -> State:
 
 
 def purge(due: int) -> tuple[int, list[Exception]]:
-    """As many purges as are due; how many ended, and what went wrong with the others."""
+    """Runs all purges that are due. Returns the number completed, and the errors of the others."""
     progress, done, defects = Progress("purges", due), 0, []
     for number in range(1, due + 1):
         result = purge_participant(number, return_state=True).result(raise_on_failure=False)
@@ -77,7 +77,7 @@ def purge(due: int) -> tuple[int, list[Exception]]:
 
 
 def show(waiting: list[WaitingPurge]) -> None:
-    """Who waits, since when, and why a purge did not end so far."""
+    """Writes an artifact with the waiting purges: participant, since when, and the last error."""
     create_table_artifact(
         key="waiting-purges",
         table=[
@@ -95,7 +95,7 @@ def show(waiting: list[WaitingPurge]) -> None:
 
 
 def certify(certificate: PurgeCertificate) -> None:
-    """An artifact of the purge's own, which `prune-history` keeps: what was deleted, and when nothing was left."""
+    """Writes the purge's certificate, which `prune-history` keeps: what was deleted, and when nothing was left."""
     places = [f"`{prefix}…`" for prefix in certificate.belongings.prefixes]
     places += [f"`{key}` with and without `.zst`" for key in certificate.belongings.keys]
     rows = sorted(certificate.rows_deleted.items())

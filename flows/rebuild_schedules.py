@@ -1,7 +1,7 @@
-"""Brings scheduled events into step with surveys, dates, zones and states (NOTIF-5, NOTIF-7, OPS-20).
+"""Rebuilds scheduled events from surveys, dates, zones and participants' states (NOTIF-5, NOTIF-7, OPS-20).
 
-Each hour for all studies, so that the events of another week appear; and for studies with more than 500 participants
-right after a change (CLAR-14).
+It runs each hour for all studies, so that the events of the coming weeks exist. For a study with more than 500
+participants it also runs right after a change (CLAR-14).
 """
 
 from dataclasses import asdict
@@ -31,7 +31,7 @@ STUDIES_IN_A_TASK = 50
     retry_condition_fn=is_infrastructure_error,
 )
 def rebuild(numbers: list[int], others: int) -> list[RebuiltStudy]:
-    """These studies, one after the other. Done again after a failure, it changes nothing that was done."""
+    """Rebuilds these studies, one after the other. Repeating it after a failure is safe."""
     return [rebuild_study(get_engine(), number, datetime.now(UTC)) for number in numbers]
 
 
@@ -42,7 +42,7 @@ def rebuild(numbers: list[int], others: int) -> list[RebuiltStudy]:
     **HOOKS,
 )
 def rebuild_schedules(only_asked: bool = False) -> State:
-    """Rebuilds studies that a change left waiting, then, unless `only_asked`, all others; one run at a time."""
+    """Rebuilds the studies with a requested rebuild, then, unless `only_asked`, all others. One run at a time."""
     done: list[RebuiltStudy] = []
     with sole_rebuilder(get_engine()) as is_sole:
         if not is_sole:
@@ -51,7 +51,7 @@ def rebuild_schedules(only_asked: bool = False) -> State:
         for start in range(0, len(numbers), STUDIES_IN_A_TASK):
             some = numbers[start : start + STUDIES_IN_A_TASK]
             done += rebuild(some, len(some) - 1)
-        while asked := waiting(only_asked=True):  # changes that were made meanwhile
+        while asked := waiting(only_asked=True):  # rebuilds that were requested meanwhile
             done += rebuild(asked[:STUDIES_IN_A_TASK], min(len(asked), STUDIES_IN_A_TASK) - 1)
     show(done)
     if not any(one.removed or one.created or one.was_asked for one in done):
@@ -69,7 +69,7 @@ def waiting(*, only_asked: bool) -> list[int]:
 
 
 def show(done: list[RebuiltStudy]) -> None:
-    """What was done, a row per study; studies in which something changed, or was asked for, come first (OPS-21)."""
+    """Writes an artifact with a row per study; those that changed or were requested come first (OPS-21)."""
     order = sorted(done, key=lambda one: (not (one.removed or one.created), not one.was_asked, one.study_id))
     create_table_artifact(
         key="rebuilt-schedules",

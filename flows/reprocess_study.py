@@ -1,4 +1,4 @@
-"""Makes a study's chunks anew from raw files, participant by participant (OPS-20, STORE-11)."""
+"""Rebuilds a study's chunks from raw files, participant by participant (OPS-20, STORE-11)."""
 
 import time
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ MOST_LISTED = 100
     retry_condition_fn=is_infrastructure_error,
 )
 def reprocess(job_id: int, participant_id: int, patient_id: str) -> bool:
-    """Every stream that is not done; False where the participant is being worked on by others."""
+    """Reprocesses the participant's remaining streams. Returns False if another process holds the participant."""
     with open_session() as session:
         job = session.get_one(ReprocessingJob, job_id)
     return reprocess_participant(get_engine(), get_store(), get_settings(), job, participant_id)
@@ -55,9 +55,9 @@ def reprocess_study(
     dry_run: bool = False,
     drop_rows_without_source: bool = False,
 ) -> State:
-    """Of one study (its 24-character id), or one participant or stream of it; full hours from `start` to before `end`.
+    """Reprocesses a study (its 24-character id), or one participant or stream: full hours from `start` to before `end`.
 
-    Begins nobody after four hours. Started again with the same parameters it goes on where it stopped.
+    Begins no further participant after four hours. A run with the same parameters continues where it stopped.
     """
     order = Order(study_id, patient_id, stream, start, end, dry_run, drop_rows_without_source)
     with open_session() as session:
@@ -75,7 +75,7 @@ def reprocess_study(
 
 
 def work_on(job: ReprocessingJob, left: Mapping[int, str]) -> int:
-    """Participant by participant while there is time; how many others held."""
+    """Reprocesses participants one by one while there is time. Returns how many were held by other processes."""
     progress, busy = Progress("reprocessed-participants", len(left)), 0
     end = time.monotonic() + MOST_SECONDS
     for participant_id, patient_id in left.items():
@@ -88,7 +88,7 @@ def work_on(job: ReprocessingJob, left: Mapping[int, str]) -> int:
 
 
 def show(rows: list[dict[str, int | str]], found: list[dict[str, int | str]], job_id: int) -> None:
-    """The job's artifacts: counts by stream, and the first 100 things worth a look (OPS-21)."""
+    """Writes the job's artifacts: counts by stream, and the first 100 findings (OPS-21)."""
     create_table_artifact(key="reprocessed-streams", table=rows, description=f"Job {job_id}, all its runs together.")
     if found:
         create_table_artifact(

@@ -1,4 +1,4 @@
-"""Names runs after what they did: lists in the Prefect UI show and search names (OPS-21)."""
+"""Names runs by their result, because lists in the Prefect UI show and search names (OPS-21)."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from prefect.runtime import flow_run
 
 
 def rename_run(name: str) -> None:
-    """Gives the run at work this name, with counts and ids only. Never raises: the work itself is done."""
+    """Renames the current run; the name holds counts and ids only. Never raises, because the work itself is done."""
     try:
         with get_client(sync_client=True) as client:
             client.update_flow_run(UUID(flow_run.id), name=name)

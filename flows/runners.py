@@ -10,7 +10,7 @@ LOCAL_DASK_WORKERS = 2
 
 
 def runner_of(settings: Settings) -> TaskRunner[Any]:
-    """The runner that the setting names; a Dask cluster by its scheduler's address, `dask` for one on this machine."""
+    """The task runner that the setting names; a Dask cluster by its scheduler's address, or `dask` for a local one."""
     at_once, name = settings.processing_tasks, settings.processing_runner
     if name == "threads":
         return ThreadPoolTaskRunner(max_workers=at_once)

@@ -1,4 +1,4 @@
-"""Ends what changes of participants left open: held uploads, last days, edits that can no longer be undone (OPS-20)."""
+"""Completes earlier changes of participants: held uploads, last days, edits that can no longer be undone (OPS-20)."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,26 +20,26 @@ from flows.run_names import rename_run
 
 
 def release_held_uploads() -> int:
-    """Held uploads of participants who take part again, which were stored while that was decided (CLAR-12)."""
+    """Releases held uploads of participants who take part again; they were stored during the undo (CLAR-12)."""
     with open_session() as session:
         return release_stranded(session)
 
 
 def delete_held_uploads() -> int:
-    """Uploads of retired participants and stopped studies that no undo released within ten minutes (CLAR-12)."""
+    """Deletes uploads of retired participants and stopped studies ten minutes later, unless undone (CLAR-12)."""
     with open_session() as session:
         return delete_held(session, get_store(), datetime.now(UTC))
 
 
 def remove_hours() -> int:
-    """Chunks from after the last day of participants who withdrew or completed (CLAR-35)."""
+    """Removes chunk rows from after the last day of participants who withdrew or completed (CLAR-35)."""
     with open_session() as session:
         waiting = departures_to_trim(session)
     return sum(trim_departed(get_engine(), get_store(), get_settings(), number) or 0 for number in waiting)
 
 
 def retire() -> int:
-    """Participants whose 14 days after the last day are over (CLAR-35)."""
+    """Retires participants 14 days after their last day (CLAR-35)."""
     total = 0
     with open_session() as session:
         while count := retire_departed(session, datetime.now(UTC)):
@@ -49,7 +49,7 @@ def retire() -> int:
 
 
 def forget_edits() -> int:
-    """What undoing edits of more than 24 hours ago would need (CLAR-25)."""
+    """Deletes the undo records of bulk edits older than 24 hours (CLAR-25)."""
     with open_session() as session:
         count = delete_old_edits(session, datetime.now(UTC))
         session.commit()
@@ -73,7 +73,7 @@ PARTS: dict[str, Callable[[], int]] = {
     retry_condition_fn=is_infrastructure_error,
 )
 def settle(what: str) -> int:
-    """One of the parts; how many it ended."""
+    """Runs one step. Returns how many rows it completed."""
     return PARTS[what]()
 
 
@@ -84,7 +84,7 @@ def settle(what: str) -> int:
     **HOOKS,
 )
 def settle_changes() -> State:
-    """Each part can be done again; one that fails leaves the others' work in place and is tried at the next run."""
+    """Runs all steps. A step that fails does not affect the others and is tried again at the next run."""
     states = {what: settle(what, return_state=True) for what in PARTS}
     counts = {what: state.result(raise_on_failure=False) for what, state in states.items()}
     defects = [result for result in counts.values() if isinstance(result, BaseException)]

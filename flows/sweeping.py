@@ -1,4 +1,4 @@
-"""Shared by sweeps of the store: the keys' prefix, and their approximate number."""
+"""For flows that read the whole store: a study's key prefix, and the approximate number of keys."""
 
 import sqlalchemy as sa
 
@@ -8,11 +8,11 @@ from core.models.study import study_by_object_id
 
 
 class NoSuchStudy(Exception):
-    """The run was started with an id that no study has."""
+    """A run was started with an unknown study id."""
 
 
 def folder_of(study_id: str | None) -> str:
-    """The prefix of a study's own keys, or of all. Raises NoSuchStudy."""
+    """The key prefix of a study, or of all studies. Raises NoSuchStudy."""
     if study_id is None:
         return ""
     with open_session() as session:
@@ -22,7 +22,7 @@ def folder_of(study_id: str | None) -> str:
 
 
 def expected_objects(*prefixes: str) -> int:
-    """How many objects the rows know under these prefixes."""
+    """The number of objects that the database lists under these prefixes."""
     ranges = [
         sa.and_(StoredObject.path >= p, StoredObject.path < p[:-1] + chr(ord(p[-1]) + 1)) if p else sa.true()
         for p in prefixes

@@ -1,4 +1,4 @@
-"""Copies what the portal serves of the npm packages into `webapp/static/vendor`; run after `npm ci`.
+"""Copies the files of npm packages that the portal serves to `webapp/static/vendor`; run it after `npm ci`.
 
 Only what is listed here is served: htmx, the two Latin font files, and one SVG sprite of the icons in use.
 """
@@ -61,7 +61,7 @@ OUTSIDE = re.compile(r"<!--.*?-->|</?svg[^>]*>", re.DOTALL)
 
 
 def main() -> None:
-    """Brings the folder up to date; what is there and unchanged is left alone. Exits with 1 without the packages."""
+    """Brings the folder up to date; unchanged files are left alone. Exits with 1 if the packages are missing."""
     try:
         wanted = {name: (MODULES / source).read_bytes() for name, source in FILES.items()} | {SPRITE: _sprite()}
     except FileNotFoundError as missing:
@@ -77,12 +77,12 @@ def main() -> None:
 
 
 def served() -> set[str]:
-    """Names in the folder; those that begin with a dot are the installer's own marks."""
+    """Names of the files in the folder, except the installer's own, which begin with a dot."""
     return {path.name for path in VENDOR.iterdir() if not path.name.startswith(".")}
 
 
 def _sprite() -> bytes:
-    """One file with a `<symbol>` per icon; stroke width and colour are the style sheet's."""
+    """One SVG file with a `<symbol>` per icon; the style sheet sets stroke width and colour."""
     symbols = (
         f'<symbol id="{name}" viewBox="0 0 24 24">{_shapes((MODULES / f"lucide-static/icons/{name}.svg").read_text())}'
         "</symbol>"

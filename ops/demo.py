@@ -1,7 +1,6 @@
-"""`make demo`'s own process: a study, an account, and simulated phones that register, look back two weeks, and go on.
+"""The process of `make demo`: a study, an account, and simulated phones with two weeks of history that go on reporting.
 
-The study, its participants and their passwords are made once and kept in VAR_DIR/demo.json; the phones come back to
-them at each start.
+The study, its participants and their passwords are created once and kept in VAR_DIR/demo.json; each start uses them.
 """
 
 import json
@@ -41,7 +40,7 @@ APP_SETTINGS = {"proximity": True, "magnetometer": False, "check_for_new_surveys
 
 
 def main() -> None:
-    """Becomes the simulated phones when everything is there; ends with them."""
+    """Prepares the study, then replaces this process by the simulated phones."""
     settings = get_settings()
     server = f"http://127.0.0.1:{settings.port}"
     wait_for(f"{server}/healthz")
@@ -69,7 +68,7 @@ def main() -> None:
 
 
 def make_study(settings: Settings) -> dict[str, Any]:
-    """A study with surveys of each kind and its participants."""
+    """Creates a study with surveys of each kind and its participants."""
     with open_session() as session:
         study = create_study(session, STUDY, app_settings=APP_SETTINGS, actor=SERVER)
         session.flush()
@@ -86,13 +85,13 @@ def make_study(settings: Settings) -> dict[str, Any]:
 
 
 def evening_check() -> SurveyChanges:
-    """Asked each evening at eight."""
+    """A tracking survey for each evening at eight."""
     timings = [Weekly(weekday, clock_time(20)) for weekday in range(7)]
     return SurveyChanges(name="Evening check", content=evening_questions(), timings={ScheduleKind.WEEKLY: timings})
 
 
 def voice_diary() -> SurveyChanges:
-    """A recording whenever the participant likes."""
+    """An audio survey that is always available."""
     return SurveyChanges(
         name="Voice diary",
         content=[{"prompt": "How was your day?"}],
@@ -104,7 +103,7 @@ SURVEYS = ((SurveyType.TRACKING, evening_check), (SurveyType.AUDIO, voice_diary)
 
 
 def evening_questions() -> list[dict[str, Any]]:
-    """Questions of three types, as phones read them (PHONE-53)."""
+    """Questions of three types in the form that phones read (PHONE-53)."""
 
     def question(kind: str, text: str, **more: Any) -> dict[str, Any]:
         return {"question_id": str(uuid.uuid4()), "question_type": kind, "question_text": text, **more}
@@ -118,7 +117,7 @@ def evening_questions() -> list[dict[str, Any]]:
 
 
 def renewed_password() -> str:
-    """A new password for the demo's account at each start: nothing of it is kept."""
+    """Sets and returns a new password for the demo's account at each start; it is not stored in plain."""
     password = new_password()
     with open_session() as session:
         researcher = researcher_by_username(session, ACCOUNT)
@@ -134,9 +133,9 @@ def renewed_password() -> str:
 
 
 def make_past_look_past(study_id: int) -> dict[str, str]:
-    """Participants were enrolled before their first file, and last heard of with their newest one.
+    """Sets the times of enrolment and last contact to match the uploaded history.
 
-    Gives the patient ids of those whose phones still report, and the platforms of these.
+    Returns the patient ids of the phones that still report, and their platforms.
     """
     start = datetime.now(UTC) - timedelta(days=DAYS_BACK + 1)
     with open_session() as session:
@@ -162,7 +161,7 @@ _LAST_HEARD_OF = sa.text(
 
 
 def phones(server: str, folder: Path, people: list[dict[str, str]], report: Path) -> list[str]:
-    """The command that runs these people's simulated phones."""
+    """The command line of the simulated phones of these participants."""
     participants = folder / "demo-participants.json"
     participants.write_text(json.dumps(people))
     files = ("--participants", str(participants), "--report", str(report))
@@ -170,7 +169,7 @@ def phones(server: str, folder: Path, people: list[dict[str, str]], report: Path
 
 
 def wait_for(url: str) -> None:
-    """Returns when the address answers; ends the process when it does not for two minutes."""
+    """Waits until the address answers; ends the process after two minutes without an answer."""
     end = time.monotonic() + WAIT_SECONDS
     while True:
         try:

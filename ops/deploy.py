@@ -1,6 +1,6 @@
-"""`python -m ops.deploy`: brings what we need to the Prefect server, again and again if need be.
+"""`python -m ops.deploy`: registers everything with the Prefect server; may be repeated.
 
-That is the work pool and its queues, every deployment of prefect.yaml, and the automation that ends lost runs.
+These are the work pool with its queues, every deployment of prefect.yaml, and the automation that ends lost runs.
 """
 
 import os
@@ -14,11 +14,11 @@ from core.config import REPOSITORY
 from ops.lost_runs import keep, lost_runs
 
 POOL = "beiwe"
-# By urgency: the smaller the number, the sooner a worker takes a run of it.
+# Priorities: a worker takes runs of the smallest number first.
 QUEUES = {"dispatch": 1, "processing": 2, "maintenance": 3}
 
-# Nothing of it can be changed for a run: who may start runs cannot choose the command, its folder or its environment.
-# `env` is left out because Prefect merges a run's variables into it wherever it is.
+# A run cannot override any of it, so that people who start runs cannot choose the command, folder or environment.
+# `env` is left out because Prefect would merge a run's own variables into it.
 JOB_TEMPLATE = {
     "job_configuration": {"stream_output": True},
     "variables": {"type": "object", "properties": {}, "additionalProperties": False},
@@ -26,7 +26,7 @@ JOB_TEMPLATE = {
 
 
 def deploy() -> None:
-    """Makes pool, queues, automation and deployments; ends the process with what Prefect printed if that fails."""
+    """Creates pool, queues, automation and deployments. If that fails, prints Prefect's output and ends the process."""
     with get_client(sync_client=True) as client:
         pool = WorkPoolCreate(name=POOL, type="process", base_job_template=JOB_TEMPLATE)
         client.create_work_pool(pool, overwrite=True)

@@ -1,7 +1,7 @@
-"""`python -m ops.first_uploads`: works on uploads from the start of `make run` until Prefect does, then ends.
+"""`python -m ops.first_uploads`: processes uploads from the start of `make run` until Prefect does, then ends.
 
-Prefect's server, worker and first runs take half a minute to start, and a newcomer waits for the first data. Claims in
-the database keep this from meeting the flows' work (OPS-23).
+Prefect's server, worker and first runs take half a minute to start, while a newcomer waits for the first data. Claims
+in the database keep it apart from the flows' work (OPS-23).
 """
 
 import logging
@@ -20,14 +20,14 @@ from core.storage import open_store
 from core.storage.errors import StoreError
 
 MOST_SECONDS = 180.0
-AFTER_DISPATCHER_SECONDS = 20.0  # until a run that it starts now would be at work
+AFTER_DISPATCHER_SECONDS = 20.0  # the time that a run needs to start
 LOOK_EVERY_SECONDS = 0.5
 AFTER_ERROR_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Returns once a dispatcher has been at work for some seconds, or after three minutes."""
+    """Returns once the dispatcher has worked for some seconds, or after three minutes."""
     settings = get_settings()
     set_up_logging(is_production=settings.is_production)
     engine, store = get_engine(), open_store(settings, is_for_workers=True)
@@ -40,7 +40,7 @@ def main() -> None:
                     end = min(end, now + AFTER_DISPATCHER_SECONDS)
             if is_waiting:
                 process_everything(engine, store, settings, Scope())
-        except (OperationalError, StoreError) as error:  # the flows meet it too, and say more
+        except (OperationalError, StoreError) as error:  # the flows will meet and report it too
             log.warning("uploads wait: %s", type(error).__name__)
             time.sleep(AFTER_ERROR_SECONDS)
         time.sleep(LOOK_EVERY_SECONDS)

@@ -19,7 +19,7 @@ bind = f"127.0.0.1:{_settings.port}"
 worker_class = "webapp.serving.worker.WholeRequestWorker"
 workers = _settings.web_workers
 threads = _settings.web_threads
-# Android waits 15 s for an answer (PHONE-13); a worker that hangs much longer serves nobody.
+# Android waits 15 s for an answer (PHONE-13); a worker that hangs much longer is of no use.
 timeout = 60
 graceful_timeout = 15  # an upload under way may wait 12 s for the store (STORE-8)
 keepalive = 75  # longer than apps keep a connection idle
@@ -37,7 +37,7 @@ umask = 0o077
 
 
 class JsonLog(Logger):
-    """Gunicorn's own lines in the form of ours (OPS-33)."""
+    """Writes Gunicorn's own log lines as JSON, like the application's (OPS-33)."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -56,7 +56,7 @@ share_counts(_counts)
 
 
 def on_starting(server: Any) -> None:
-    """Counts begin anew."""
+    """Resets the counts of an earlier server."""
     try:
         start_anew(_counts)
     except OSError as error:
@@ -64,7 +64,7 @@ def on_starting(server: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Before the application is loaded."""
+    """Prepares the counts of a new worker before it loads the application."""
     try:
         reserve_files(_counts, worker.pid)
     except OSError as error:
@@ -73,7 +73,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """What a process counted stays in the totals when it has ended."""
+    """Adds the counts of an ended worker to the totals."""
     try:
         add_up_ended(_counts, worker.pid)
     except (OSError, ValueError, RuntimeError) as error:

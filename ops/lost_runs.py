@@ -1,7 +1,7 @@
 """Runs whose machine was lost: an automation of the Prefect server ends them as `Crashed`, named `Lost`.
 
-Prefect itself believes for ever that such a run is running. Its work is taken over without this: claims are locks in
-PostgreSQL, which go with the connection.
+Prefect itself would show such a run as running for ever. Other runs take over its work in any case, because claims are
+PostgreSQL locks that end with the connection.
 """
 
 from datetime import timedelta
@@ -13,13 +13,13 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.events.schemas.events import ResourceSpecification
 
 NAME = "runs whose machine was lost"
-SILENCE = timedelta(minutes=10)  # a run's process gives a sign of life every three minutes
+SILENCE = timedelta(minutes=10)  # a run's process sends a heartbeat every three minutes
 ENDS = ("Completed", "Failed", "Cancelled", "Crashed")
 MESSAGE = "There was no sign of life from its process any more: machine lost, or cut off from Prefect."
 
 
 def lost_runs(silence: timedelta = SILENCE) -> AutomationCore:
-    """Ends runs that were heard of and then neither ended nor heard of for so long; ended runs stay as they are."""
+    """The automation that ends a run when its heartbeats stop for that time; ended runs stay as they are."""
     heartbeat = "prefect.flow-run.heartbeat"
     return AutomationCore(
         name=NAME,
@@ -38,7 +38,7 @@ def lost_runs(silence: timedelta = SILENCE) -> AutomationCore:
 
 
 def keep(client: SyncPrefectClient, automation: AutomationCore) -> None:
-    """Makes the automation, or brings one of its name up to date."""
+    """Creates the automation, or updates the one of its name."""
     known = client.read_automations_by_name(automation.name)
     if known:
         client.update_automation(known[0].id, automation)

@@ -1,11 +1,11 @@
-"""`python -m ops.prefect_server`: Prefect's server, which answers nobody without the shared secret (CLAR-1).
+"""`python -m ops.prefect_server`: Prefect's server, which answers only requests with the shared secret (CLAR-1).
 
-Who commands Prefect runs programs as the server's user. So each request needs PREFECT_API_AUTH_STRING (else the secret
-that is kept under VAR_DIR), and a Host header that is expected: a page of another site whose name is made to lead to
-this machine gets no answer. Browsers are told to let no other site's pages in.
+People who control Prefect run programs as the server's user. So each request needs PREFECT_API_AUTH_STRING (or the
+secret kept under VAR_DIR) and an expected Host header, which stops pages of other sites whose name resolves to this
+machine (DNS rebinding). Browsers refuse access to pages of other sites.
 
-One thing is told without the secret: the names of the deployments, to a program on this machine that asks Prefect's own
-`/api/deployments/filter`. A check that all is set up needs no more, and a name commands nothing.
+One request needs no secret: a program on this machine may list the names of the deployments through Prefect's own
+`/api/deployments/filter`, to check that all is set up. Names give no control.
 """
 
 import base64
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 class NamesOfDeployments:
-    """ASGI middleware: tells programs of this machine the names of the deployments; all else passes by."""
+    """ASGI middleware: gives programs of this machine the names of the deployments; passes on all else."""
 
     PATH = "/api/deployments/filter"
     LOCAL = ("127.0.0.1", "::1")
@@ -72,7 +72,7 @@ class NamesOfDeployments:
         await send({"type": "http.response.body", "body": json.dumps(names).encode()})
 
     def _is_for_us(self, scope: MutableMapping[str, Any]) -> bool:
-        """A page in a browser sends Origin; a proxy of another machine says for whom it asks."""
+        """Whether a request comes from a program of this machine: browsers send Origin, proxies a forwarded address."""
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != self.PATH:
             return False
         names = {name.lower() for name, _ in scope["headers"]}
@@ -81,7 +81,7 @@ class NamesOfDeployments:
 
 
 def server_environment(settings: Settings) -> dict[str, str]:
-    """Prefect's own settings for its server."""
+    """The environment variables that configure Prefect's server."""
     origins = [f"http://{name}:{settings.prefect_port}" for name in settings.prefect_allowed_host_names]
     origins += [f"https://{name}" for name in settings.prefect_allowed_host_names]
     return {

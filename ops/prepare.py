@@ -1,6 +1,6 @@
 """`python -m ops.prepare`: migrations, and on the first run the site administrator, whose password it prints as JSON.
 
-One process for what are three commands otherwise, without the pages, since each takes seconds to load.
+One process instead of three commands, and without the portal, because each would take seconds to load.
 """
 
 import json
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def _application() -> Flask:
-    """The database and its migrations, and nothing else of the application."""
+    """An application with the database and its migrations only."""
     app = Flask("webapp")
     app.config.update(SQLALCHEMY_DATABASE_URI=URL, SQLALCHEMY_ENGINE_OPTIONS=engine_options(get_settings(), 1))
     db.init_app(app)
@@ -40,7 +40,7 @@ def _application() -> Flask:
 
 
 def wait_for_database() -> None:
-    """Returns once it answers; it is started at the same time as this process. Raises OperationalError in the end."""
+    """Waits until the database answers, which starts at the same time. Raises OperationalError if it never does."""
     end = time.monotonic() + DATABASE_SECONDS
     while True:
         try:
@@ -54,7 +54,7 @@ def wait_for_database() -> None:
 
 
 def first_password() -> str | None:
-    """The new site administrator's one-time password, where nobody can sign in yet."""
+    """Creates a site administrator if no researcher exists. Returns the one-time password, else None."""
     if db.session.scalar(sa.select(sa.exists(sa.select(Researcher.id)))):
         return None
     password = new_password()

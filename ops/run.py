@@ -42,7 +42,7 @@ def main() -> None:
         with files_explained(settings.var_dir):
             make_private_folder(settings.var_dir)
             alone = lock_out_others(settings.var_dir)
-            sweep(str(settings.var_dir))  # what a run that was killed has left
+            sweep(str(settings.var_dir))  # processes of a run that was killed
             require_ports(settings)
             environment = environment_of(settings)
     except (ConfigurationError, EmbeddedDatabaseError) as error:
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def lock_out_others(var_dir: Path) -> int:
-    """Holds VAR_DIR for this run, until the descriptor is closed; ends the process where another run has it."""
+    """Locks VAR_DIR until the returned descriptor is closed. Ends the process if another run holds the lock."""
     path = var_dir / ".run"
     lock = take_lock(path, wait=False)
     if lock is None:
@@ -75,7 +75,7 @@ def lock_out_others(var_dir: Path) -> int:
 
 
 def require_ports(settings: Settings) -> None:
-    """Raises ConfigurationError where another program has a port that is needed."""
+    """Raises ConfigurationError if another program uses one of the ports."""
     wanted = {"PORT": settings.port} | ({} if settings.prefect_api_url else {"PREFECT_PORT": settings.prefect_port})
     for name, port in wanted.items():
         with socket.socket() as listener:
@@ -87,34 +87,34 @@ def require_ports(settings: Settings) -> None:
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """What all processes share: this machine's database and Prefect server, and a mark to find them by."""
+    """The environment of all processes: this machine's database and Prefect server, and a variable to find them by."""
     prefect, temporary = settings.var_dir / "prefect", settings.var_dir / "tmp"
     for folder in (prefect, temporary):
         folder.mkdir(mode=0o700, exist_ok=True)
     own = {
         "DATABASE_URL": settings.configured_database_url or Folder(settings.var_dir).url,
         "VAR_DIR": str(settings.var_dir),
-        "TMPDIR": str(temporary),  # Prefect keeps a folder there that is open to the first user of a machine only
+        "TMPDIR": str(temporary),  # Prefect keeps a folder there that only the machine's first user can open
         "PREFECT_HOME": str(prefect),
         "PREFECT_API_URL": settings.prefect_api_url or f"http://127.0.0.1:{settings.prefect_port}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P1D",  # automations need minutes of them, and a day fills 100 MB
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P1D",  # automations need minutes; a day fills 100 MB
         "DO_NOT_TRACK": "1",
-        "PREFECT_LOGGING_LEVEL": "INFO",  # what flows say goes to the Prefect UI, and warnings here as well
+        "PREFECT_LOGGING_LEVEL": "INFO",  # logs of flows go to the Prefect UI, warnings also to this terminal
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "core",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PYTHONUNBUFFERED": "1",
         MARK: str(settings.var_dir),
     }
-    if not settings.prefect_api_url:  # a server of one's own may be open
+    if not settings.prefect_api_url:  # a server of the operator's own may need no secret
         own["PREFECT_API_AUTH_STRING"] = settings.prefect_auth_string
     return os.environ | own
 
 
 def start(supervisor: Supervisor, settings: Settings, environment: dict[str, str], *, is_demo: bool) -> str | None:
-    """Starts every part in turn, Prefect beside all the rest. Returns what made that impossible, or None."""
+    """Starts every process in turn, Prefect at the same time as the others. Returns the failure, or None."""
     python = sys.executable
     if not settings.prefect_api_url:
         supervisor.add(Part("prefect", [python, "-m", "ops.prefect_server"], environment))
@@ -148,11 +148,11 @@ def start(supervisor: Supervisor, settings: Settings, environment: dict[str, str
 
 
 def start_database(supervisor: Supervisor, settings: Settings) -> str | None:
-    """Starts the embedded PostgreSQL as a part, or takes over one that a command started. Returns a failure or None."""
+    """Starts the embedded PostgreSQL, or takes over one that a command started. Returns the failure, or None."""
     var_dir = settings.var_dir
     try:
         embedded.hold(var_dir)
-        # Kept alive by our lock alone, so that commands which still use it at the end can finish.
+        # Our lock alone keeps it running, so that commands that still use it at the end can finish.
         keeper = [sys.executable, "-m", "core.embedded.keeper", "--standby", str(var_dir)]
         part = Part("postgres", keeper, keeper_environment())
         supervisor.add(part)
@@ -170,7 +170,7 @@ def start_database(supervisor: Supervisor, settings: Settings) -> str | None:
 
 
 def prepared(process: subprocess.Popen[str], supervisor: Supervisor) -> tuple[str | None, str | None]:
-    """Waits for migrations and the first account: its one-time password on the first run; and what failed, or None."""
+    """Waits for migrations and the first account. Returns its one-time password (first run only), and the failure."""
     while not supervisor.is_stopping.is_set():
         with suppress(subprocess.TimeoutExpired):
             printed, errors = process.communicate(timeout=0.2)
@@ -181,7 +181,7 @@ def prepared(process: subprocess.Popen[str], supervisor: Supervisor) -> tuple[st
 
 
 def stop(supervisor: Supervisor, settings: Settings) -> None:
-    """Ends every part: who uses the others first, the database last. Nothing of this run stays."""
+    """Stops every process: those that use others first, the database last."""
     supervisor.stop(["demo", "uploads", "worker", "web"])
     supervisor.stop(["prefect"])
     sweep(str(settings.var_dir))
@@ -194,7 +194,7 @@ def stop(supervisor: Supervisor, settings: Settings) -> None:
 
 
 def announce(settings: Settings, password: str | None) -> None:
-    """Prints where things are, each once it answers."""
+    """Prints each address once it answers."""
     portal = f"http://127.0.0.1:{settings.port}"
     prefect = (settings.prefect_api_url or f"http://127.0.0.1:{settings.prefect_port}/api").removesuffix("/api")
     lines = [f"Portal       {portal}"]
@@ -215,7 +215,7 @@ def _when_it_answers(url: str, lines: list[str]) -> None:
 
 
 def sweep(mark: str) -> None:
-    """Ends processes of a run on this VAR_DIR that are left: flow runs are in process groups of their own."""
+    """Ends remaining processes of a run on this VAR_DIR; flow runs have process groups of their own."""
     left = [process for process in psutil.process_iter() if _has_mark(process, mark)]
     for process in left:
         _end(process.terminate)

@@ -1,7 +1,7 @@
-"""Counts of several web server processes as one: files that each writes and all read (prometheus_client's way).
+"""Counts of several web server processes as one, through files that each writes and all read (prometheus_client).
 
-A file is given its space before it is written to: on a full disk a process would be killed by the first count
-otherwise. Files of processes that have ended are added up in one, so that there are never more than processes.
+A file's space is reserved before it is used; otherwise, on a full disk, the first count would kill the process. Files
+of ended processes are added up in one, so that there are never more files than processes.
 """
 
 import fcntl
@@ -13,23 +13,23 @@ VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 ADDED_UP = ("counter", "histogram")
 OF_THE_LIVING = ("gauge_liveall",)
 ENDED = "ended"
-FILE_BYTES = 1 << 17  # several times what all counts of a process need
+FILE_BYTES = 1 << 17  # several times the space for all counts of a process
 
 
 def share_counts(folder: Path) -> None:
-    """Makes children count in files there; prometheus_client looks once, so it must not be imported yet."""
+    """Makes child processes count in files in this folder. Call it before prometheus_client is imported."""
     os.environ[VARIABLE] = str(folder)
 
 
 def count_alone() -> None:
-    """Takes that back in a child whose application is not loaded yet: it counts in its memory."""
+    """Makes a child process, before it loads the application, count in its memory instead."""
     from prometheus_client import values
 
     values.ValueClass = values.MutexValue
 
 
 def start_anew(folder: Path) -> None:
-    """An empty folder, for a server that starts. Raises OSError where there is no space."""
+    """Empties the folder when a server starts. Raises OSError if the disk is full."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for kind in ADDED_UP:
@@ -37,15 +37,15 @@ def start_anew(folder: Path) -> None:
 
 
 def reserve_files(folder: Path, process_id: int) -> None:
-    """Space for a process's counts, before it counts anything. Raises OSError where there is none."""
+    """Reserves the space for a process's counts before it counts anything. Raises OSError if the disk is full."""
     for kind in ADDED_UP + OF_THE_LIVING:
         _reserve(_file(folder, kind, process_id))
 
 
 def add_up_ended(folder: Path, process_id: int) -> None:
-    """Adds the counts of a process that has ended to those of all that have. Nobody reads meanwhile.
+    """Adds the counts of an ended process to the file of all ended ones, under a lock that readers also take.
 
-    Raises OSError, ValueError or RuntimeError where that cannot be done; its files stay then, and count on.
+    Raises OSError, ValueError or RuntimeError if that fails; the process's files then stay and still count.
     """
     from prometheus_client.mmap_dict import MmapedDict
 

@@ -1,4 +1,4 @@
-"""Runs the parts of `make run` beside each other; a part that ends is started again, after growing pauses (OPS-23)."""
+"""Runs the processes of `make run`; one that ends is started again, after growing pauses (OPS-23)."""
 
 import os
 import signal
@@ -15,14 +15,14 @@ from core.config import REPOSITORY
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
-CALM_SECONDS = 60.0  # a part that has run for so long begins again with the first pause
+CALM_SECONDS = 60.0  # a part that ran for this long starts again with the shortest pause
 STOP_SECONDS = 20.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
 class Part:
-    """One process, by the name that its lines are shown with. `is_kept`: it is started again when it ends."""
+    """One process; its output lines are shown with `name`. `is_kept`: it is started again when it ends."""
 
     name: str
     command: list[str]
@@ -41,10 +41,10 @@ class Part:
 
 
 class Supervisor:
-    """Starts parts, tells what happens to them, and stops them on SIGINT, SIGTERM and SIGHUP.
+    """Starts processes, prints when they start and end, and stops them on SIGINT, SIGTERM and SIGHUP.
 
-    Every part has a session of its own, so that Ctrl-C in a terminal reaches this process alone. A signal may come more
-    than once, from a terminal and from `make`; the end takes some seconds in any case.
+    Every part has its own process session, so that Ctrl-C in a terminal reaches only this process. A signal may come
+    twice, from the terminal and from `make`; stopping takes some seconds in any case.
     """
 
     def __init__(self) -> None:
@@ -55,13 +55,13 @@ class Supervisor:
             signal.signal(number, self._ask_to_stop)
 
     def add(self, part: Part) -> None:
-        """Starts a part, unless everything is about to stop."""
+        """Starts a part, unless a stop was requested."""
         if not self.is_stopping.is_set():
             self.parts.append(part)
             self._start(part)
 
     def run(self) -> None:
-        """Keeps the parts running; returns when a signal asks for the end."""
+        """Keeps the parts running until a signal requests the end."""
         while not self.is_stopping.is_set():
             due = [part.starts_at for part in self.parts if part.starts_at is not None]
             pause = max(0.0, min(due) - time.monotonic()) if due else None
@@ -74,7 +74,7 @@ class Supervisor:
                     self._start(part)
 
     def stop(self, names: list[str]) -> None:
-        """Ends these parts, by force those that take longer than ten seconds, and all that is in their sessions."""
+        """Stops these parts with all processes of their sessions; kills those that take longer than ten seconds."""
         parts = [part for part in self.parts if part.name in names and part.process is not None]
         for part in parts:
             _signal_group(part, signal.SIGTERM, only_leader=True)
@@ -108,7 +108,7 @@ class Supervisor:
     def _plan_restart(self, part: Part) -> None:
         process = part.process
         assert process is not None and process.returncode is not None
-        _signal_group(part, signal.SIGKILL)  # what it has started itself
+        _signal_group(part, signal.SIGKILL)  # the processes that it started itself
         if not part.is_kept:
             return
         if time.monotonic() - part.started_at > CALM_SECONDS:
@@ -126,7 +126,7 @@ class Supervisor:
 
 
 def say(line: str, name: str = "run") -> None:
-    """One line with the time; silent where nobody reads any more."""
+    """Prints one line with the time; ignores a closed terminal."""
     with suppress(OSError, ValueError):
         sys.stdout.write(f"{time.strftime('%H:%M:%S')} {name:8} | {line}\n")
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""`python -m ops.worker`: waits for the Prefect server, brings the deployments to it, and becomes a worker."""
+"""`python -m ops.worker`: waits for the Prefect server, registers the deployments, and becomes a worker."""
 
 import os
 import sys
@@ -17,14 +17,14 @@ WAIT_SECONDS = 120
 def main() -> None:
     """Never returns: the worker replaces this process."""
     wait_for_server()
-    # Prefect takes seconds to load, which its server needs more while it starts.
+    # Prefect takes seconds of CPU to load, which its server needs while it starts.
     from prefect.deployments import run_deployment
 
     from ops.deploy import POOL, deploy
 
     deploy()
     drop_late_runs()
-    run_deployment(DISPATCHER, timeout=0, as_subflow=False)  # what waits does not wait for the next minute
+    run_deployment(DISPATCHER, timeout=0, as_subflow=False)  # waiting uploads are processed at once
     os.environ["PREFECT_WORKER_QUERY_SECONDS"] = LOOK_EVERY_SECONDS
     python = sys.executable
     os.execv(
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def wait_for_server() -> None:
-    """Returns when the server behind PREFECT_API_URL answers; ends the process when it does not for two minutes."""
+    """Waits until the server at PREFECT_API_URL answers; ends the process after two minutes without an answer."""
     try:
         settings = get_settings()
     except ConfigurationError as error:
@@ -52,7 +52,7 @@ def wait_for_server() -> None:
 
 
 def drop_late_runs() -> None:
-    """Scheduled looks that nobody came to while no worker ran: one look now does for all of them (OPS-20)."""
+    """Deletes scheduled dispatcher runs that were missed while no worker ran; one new run replaces them (OPS-20)."""
     from prefect import get_client
     from prefect.client.schemas.filters import (
         FlowRunFilter,

@@ -1,6 +1,6 @@
 """Simulated phones: an independent implementation of the apps' side of the phone API (spec PHONE-1 … PHONE-124).
 
-Imports nothing of the server, so that a mistake in the server's reading of the protocol cannot hide here.
+It imports nothing of the server, so that it cannot share the server's mistakes about the protocol.
 Used by `make demo`, the tests and the benchmarks; `python -m ops.phones --help` lists the options.
 """
 

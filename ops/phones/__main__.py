@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def read_participants(source: str) -> tuple[list[tuple[str, str]], dict[str, Platform]]:
-    """Patient ids and passwords from a file, or from standard input for `-`, and the platforms of those that say it.
+    """Reads patient ids, passwords and, where given, platforms from a file; `-` means standard input.
 
     Raises ValueError for anything but a list of objects with id and password.
     """
@@ -54,7 +54,7 @@ def read_participants(source: str) -> tuple[list[tuple[str, str]], dict[str, Pla
 
 
 def ledger_path_for(report: Path | None) -> Path:
-    """Where the ledger goes: beside the report, or a new folder for temporary files."""
+    """The path of the ledger: beside the report, or in a new temporary folder."""
     if report is None:
         return Path(tempfile.mkdtemp(prefix="phones-")) / "ledger.jsonl"
     return report.with_name(report.stem + ".ledger.jsonl")

@@ -1,4 +1,4 @@
-"""Sensor files: phone-like rows for each stream and platform, which the same recipe gives again at any time."""
+"""Sensor files: realistic rows for each stream and platform. Equal recipes give equal rows."""
 
 import base64
 import math
@@ -55,7 +55,7 @@ ANDROID_POWER_EVENTS = ("Screen turned on", "Screen turned off", "Power connecte
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that the rows of one sensor file depend on.
+    """All inputs that determine the rows of one sensor file.
 
     Sampled streams (accel, gyro, magnetometer, gps) give `burst_rows` rows, `row_ms` apart, at the start of every
     `period_ms` from start to end; the others give events at their own rates. Times are Unix milliseconds.
@@ -90,7 +90,7 @@ def file_name(patient_id: str, alias: str, start_ms: int, survey_id: str = "", e
 
 
 def _samples(recipe: Recipe) -> Iterator[tuple[int, Moment]]:
-    """Times of a sampled stream with what the person does then; looked up once a burst."""
+    """Sample times, each with the person's place and activity, which are computed once a burst."""
     for burst_ms in range(recipe.start_ms, recipe.end_ms, recipe.period_ms):
         here = moment(recipe.seed, recipe.zone, burst_ms)
         for i in range(recipe.burst_rows):
@@ -141,7 +141,7 @@ def _gps(recipe: Recipe, dice: random.Random) -> Iterator[str]:
 
 
 def _events(recipe: Recipe, dice: random.Random, awake_per_hour: float, asleep_per_hour: float) -> Iterator[int]:
-    """Random moments, rarer while the person sleeps; at least one a file, so that no file is a header alone."""
+    """Random times, rarer while the person sleeps; at least one per file, so that no file is only a header."""
     fastest = max(awake_per_hour, asleep_per_hour)
     at, found = float(recipe.start_ms), False
     while True:

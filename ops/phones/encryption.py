@@ -15,7 +15,7 @@ BLOCK_BYTES = 16
 
 
 class NotAnRsaKey(ValueError):
-    """A public key of another kind, which no app can use."""
+    """The public key is not an RSA key, so no app can use it."""
 
 
 @dataclass(frozen=True)

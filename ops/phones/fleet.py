@@ -1,4 +1,4 @@
-"""Many phones at once: sign in, send the past, go on live, send the rest, report."""
+"""Many phones at once: register, upload the history, go on live, upload the rest, report."""
 
 import threading
 import time
@@ -40,13 +40,13 @@ def run_fleet(
         transport.close()
     seconds = time.monotonic() - begin
     report = _report(members, meter, ledger, seconds)
-    # Of the live part where there is one: signing in and making the past's files say nothing about the server.
+    # Times of the live part where there is one: registering and making history files say nothing about the server.
     files, within = (live_files, live_seconds) if live_seconds else (ledger.files, seconds)
     return {**report, "uploads_per_second": round(files / within, 2)}
 
 
 def make_members(options: FleetOptions, transport: Transport, ledger: Ledger) -> list[Member]:
-    """The phones; they differ in habits only when there is a history to show it in."""
+    """Creates the phones. Their habits differ only when there is a history."""
     members = []
     for i, (patient_id, password) in enumerate(options.participants):
         platform = options.platform_of.get(patient_id) or platform_of(i, options.platforms)
@@ -59,13 +59,13 @@ def make_members(options: FleetOptions, transport: Transport, ledger: Ledger) ->
 def _sign_in(
     options: FleetOptions, members: list[Member], stop: threading.Event, say: Callable[[str], None]
 ) -> list[Member]:
-    """Registers all phones (but those that never do), fetches what apps fetch first; returns who is registered."""
+    """Registers all phones that ever register and fetches settings and surveys. Returns the registered ones."""
 
     def sign_in(member: Member) -> None:
         phone = member.phone
         for attempt in range(SIGN_IN_TRIES):
             answer = phone.register()
-            # Nobody retypes a password that was refused; a server that is away comes back.
+            # A refused password is not tried again; a server that does not answer is.
             if phone.is_registered or (answer.status is not None and answer.status < 500) or stop.is_set():
                 break
             if attempt == 0:
@@ -84,7 +84,7 @@ def _sign_in(
 
 
 def _backfill(options: FleetOptions, members: list[Member], stop: threading.Event, say: Callable[[str], None]) -> None:
-    """Uploads the past day by day."""
+    """Uploads the history day by day."""
     now = datetime.now(UTC)
     for midnight in past_days(options.backfill_days, options.zone, now):
 
@@ -102,7 +102,7 @@ def _backfill(options: FleetOptions, members: list[Member], stop: threading.Even
 
 
 def _drain(options: FleetOptions, members: list[Member], stop: threading.Event) -> None:
-    """Further rounds until everything is taken, or the time for it is over."""
+    """Uploads in further rounds until nothing waits, or the time for it is over."""
     ends = time.monotonic() + options.drain_seconds
     waiting = [member for member in members if len(member.phone.outbox)]
     while waiting and not stop.is_set() and time.monotonic() < ends:

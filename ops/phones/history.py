@@ -1,4 +1,4 @@
-"""Days that lie behind: what each of a study's phones collected, so that a new server has something to show."""
+"""Past days of data from each of a study's phones, so that a new server has something to show."""
 
 import random
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _SAMPLING = {
 
 
 class Habit(StrEnum):
-    """How dependably a phone reports."""
+    """How regularly a phone reports."""
 
     STEADY = "steady"
     STOPPED = "stopped"

@@ -33,7 +33,7 @@ class Device:
 
 
 def device_hash(password: str) -> str:
-    """What the apps send in the place of a password (PHONE-26): 44 characters."""
+    """The hash that apps send instead of a password (PHONE-26): 44 characters."""
     return base64.urlsafe_b64encode(hashlib.sha256(password.encode()).digest()).decode()
 
 
@@ -94,7 +94,7 @@ def status_report(device: Device, now: datetime, zone: str, queued_files: int) -
 
 
 def tracking_fields(device: Device, patient_id: str, password: str, zone: str, report: str) -> Fields:
-    """Credentials and the fields that every request carries; `password` is the plain one."""
+    """Credentials and the fields of every request; `password` is the plain one."""
     fields = [
         ("patient_id", patient_id),
         ("password", device_hash(password)),
@@ -122,7 +122,7 @@ def notification_fields(notification_uuids: list[str], survey_ids: list[str]) ->
 
 
 def registration_fields(device: Device, new_password: str) -> Fields:
-    """What registration adds (PHONE-31); Android repeats device id and OS version (PHONE-10)."""
+    """The further fields of a registration (PHONE-31); Android repeats device id and OS version (PHONE-10)."""
     fields = [("new_password", new_password), ("phone_number", device.phone_number)]
     if device.platform is Platform.ANDROID:
         return [

@@ -1,4 +1,4 @@
-"""The ledger: every upload that a server acknowledged, and how to make its plaintext again."""
+"""The ledger: every upload that a server acknowledged, and how to recreate its plaintext."""
 
 import base64
 import json

@@ -20,14 +20,14 @@ SETTINGS_SECONDS = 1800
 
 
 def live_members(members: list[Member]) -> list[Member]:
-    """Who still reports: all but the phones that stopped."""
+    """The phones that still report."""
     return [member for member in members if member.habit is not Habit.STOPPED]
 
 
 def run_live(options: FleetOptions, members: list[Member], stop: threading.Event, say: Callable[[str], None]) -> float:
     """Collects and uploads until files or seconds are used up or `stop` is set; returns the seconds that it took.
 
-    Without a rate and with a number of files these are made before they are sent, and making them does not count.
+    With a number of files and no rate, the files are made before the clock starts.
     """
     files, file_bytes = options.files, options.file_bytes
     if files is None and options.seconds is None and options.rate is None:
@@ -45,7 +45,7 @@ def run_live(options: FleetOptions, members: list[Member], stop: threading.Event
 
 
 def _room_ms(files: int | None, members: list[Member], file_bytes: int) -> int:
-    """How far back sized files begin, so that they follow each other without reaching past now: a day if unknown."""
+    """Milliseconds before now at which files of a given size begin, so that none ends after now; a day if unknown."""
     if files is None:
         return 86_400_000
     return -(-files // len(members)) * longest_ms(file_bytes) + 60_000
@@ -59,7 +59,7 @@ def _all_at_once(
     stop: threading.Event,
     say: Callable[[str], None],
 ) -> float:
-    """Makes files up to a bounded size in memory, uploads them from all phones at once, and so on."""
+    """Repeatedly makes files up to a bounded size in memory and uploads them from all phones at once."""
     seconds, batch = 0.0, max(len(members), PREPARED_BYTES // (file_bytes or DEFAULT_FILE_BYTES))
     for first in range(0, files, batch):
         for number in range(first, min(first + batch, files)):
@@ -81,7 +81,7 @@ def _paced(
     stop: threading.Event,
     say: Callable[[str], None],
 ) -> float:
-    """One file after the other at the wanted rate, phones in turn; a phone's waiting files go along."""
+    """Uploads one file after the other at a rate, from the phones in turn; each also sends its waiting files."""
     begin = time.monotonic()
     ends = begin + options.seconds if options.seconds is not None else float("inf")
     counter, lock = itertools.count(), threading.Lock()
@@ -110,7 +110,7 @@ def _paced(
 
 
 def _run_timers(member: Member) -> None:
-    """Heartbeat, settings and surveys whenever the apps would ask; surveys are answered once fetched."""
+    """Sends heartbeats and fetches settings and surveys at the apps' intervals; fetched surveys are answered."""
     now, phone = time.monotonic(), member.phone
     if now - member.heartbeat_at >= HEARTBEAT_SECONDS:
         member.heartbeat_at = now
@@ -125,7 +125,7 @@ def _run_timers(member: Member) -> None:
 
 
 def collect_next(member: Member, turn: int, file_bytes: int | None) -> None:
-    """One more file: an accelerometer file of a given size, or the next stream since the last file of that phone.
+    """Collects one more file: an accelerometer file of a given size, or the phone's next stream since its last file.
 
     The first turn answers the surveys as well.
     """

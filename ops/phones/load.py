@@ -1,4 +1,4 @@
-"""Load: files are encrypted and requests built beforehand, so that what is measured is the server."""
+"""Load tests: files are encrypted and requests built beforehand, so that only the server is measured."""
 
 import time
 from collections import Counter
@@ -47,7 +47,7 @@ class LoadReport:
         return self.acknowledged / self.seconds if self.seconds else 0.0
 
     def summary(self) -> dict[str, object]:
-        """The report as JSON types, with percentiles in the place of single latencies."""
+        """The report as JSON types, with percentiles instead of single latencies."""
         return {
             "uploads": self.uploads,
             "acknowledged": self.acknowledged,

@@ -42,7 +42,7 @@ class FleetOptions:
 
 @dataclass
 class Member:
-    """A phone of the fleet, how dependable it is, and when its timers went off last (monotonic seconds)."""
+    """A phone of the fleet, its habit, and the last times of its timers (monotonic seconds)."""
 
     phone: Phone
     habit: Habit
@@ -52,7 +52,7 @@ class Member:
     surveys_at: float = 0.0
 
     def fetch_all(self) -> None:
-        """What an app asks for after registering."""
+        """Fetches what an app asks for after registering."""
         self.phone.update_settings()
         self.phone.download_surveys()
         self.phone.set_push_token()
@@ -61,7 +61,7 @@ class Member:
 
 
 def for_each(options: FleetOptions, members: Sequence[Member], work: Callable[[Member], None]) -> None:
-    """Does something for every member, in threads; the first exception is raised."""
+    """Calls a function for every member, in threads; raises the first exception."""
     with ThreadPoolExecutor(options.threads) as pool:
         for _ in pool.map(work, members):
             pass

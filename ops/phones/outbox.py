@@ -21,7 +21,7 @@ class Pending:
 
 
 class Outbox:
-    """A phone's upload folder. Nothing leaves it but by `delete`."""
+    """A phone's upload folder. Only `delete` removes files."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
@@ -32,7 +32,7 @@ class Outbox:
             folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, pending: Pending, encrypted: bytes) -> None:
-        """Puts a finished file in. Raises FileExistsError for a name that is there already."""
+        """Adds a finished file. Raises FileExistsError if the name exists."""
         with self._lock:
             if pending.file_name in self._pending:
                 raise FileExistsError(pending.file_name)
@@ -52,7 +52,7 @@ class Outbox:
         return (self._folder / file_name).read_bytes() if self._folder else self._encrypted[file_name]
 
     def delete(self, file_name: str) -> None:
-        """Lets a file go; only after a server has acknowledged it."""
+        """Deletes a file; call it only after a server has acknowledged it."""
         with self._lock:
             del self._pending[file_name]
             if self._folder:

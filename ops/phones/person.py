@@ -1,4 +1,4 @@
-"""The person who carries a simulated phone: home, work, habits, and from these place and activity at any moment."""
+"""The owner of a simulated phone: home, work and habits, which determine place and activity at any time."""
 
 import math
 import random

@@ -28,9 +28,9 @@ class NotRegistered(RuntimeError):
 class Phone:
     """One participant's phone.
 
-    `password` is the plain one, temporary until `register`. Files wait in `outbox` (memory, or `outbox_folder`) and
-    leave it only on an answer that the app takes as success; `ledger` then has them. `problems` collects whatever an
-    app would have refused or crashed on. Methods that talk to the server return its `Answer` and never raise for it.
+    `password` is the plain one, temporary until `register`. Files wait in `outbox` (memory, or `outbox_folder`) until
+    an answer that the app takes as success; `ledger` then has them. `problems` collects answers that an app would
+    have refused or crashed on. Methods that talk to the server return its `Answer` and never raise for it.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Phone:
         return answer
 
     def set_password(self, new_password: str) -> Answer:
-        """Changes the password, here as well when the app would do so: iOS also on 401 and 403 (PHONE-58)."""
+        """Changes the password. The phone keeps the new one when the app would: iOS also on 401 and 403 (PHONE-58)."""
         answer = self._post_form("set_password", [*self._tracking(), ("new_password", new_password)])
         refused = self.platform is Platform.IOS and answer.status in (401, 403)
         if self.platform.is_success(answer.status) or refused:
@@ -128,21 +128,21 @@ class Phone:
         return answer
 
     def heartbeat(self) -> Answer:
-        """Says that the app is alive (PHONE-59)."""
+        """Sends a heartbeat (PHONE-59)."""
         fields = list(self._tracking())
         if self.platform is Platform.IOS:
             fields.append(("message", "timer: upload, settings, surveys"))
         return self._post_form("mobile-heartbeat", fields)
 
     def set_push_token(self) -> Answer:
-        """Sends the phone's push token, which stays the same (PHONE-60)."""
+        """Sends the phone's push token, which never changes (PHONE-60)."""
         token = identity.device_hash(f"push {self.patient_id} {self.seed}")
         return self._post_form("set_fcm_token", [*self._tracking(), ("fcm_token", token)])
 
     # --- files
 
     def writes(self, alias: str) -> bool:
-        """Whether the settings have this stream switched on; what a phone does without settings is nothing."""
+        """Whether the settings switch this stream on; False without settings."""
         return alias not in SWITCHES or bool(self.settings.get(SWITCHES[alias], False))
 
     def collect(
@@ -176,7 +176,7 @@ class Phone:
         return written
 
     def upload_round(self, stop: threading.Event | None = None) -> list[Answer]:
-        """Sends what waits in the outbox, ordered by name, each file once; what is not taken stays for next time.
+        """Sends each waiting file once, ordered by name; files that are not acknowledged stay for the next round.
 
         Android sends one after the other, iOS eleven at once. Returns the answers in the order of the files; after
         `stop` is set no further file is begun.
@@ -205,7 +205,7 @@ class Phone:
         )
 
     def settle(self, pending: Pending, answer: Answer) -> bool:
-        """Lets a file go if the answer is one on which the app deletes it; True then. The ledger comes first."""
+        """Deletes a file if the app would on this answer, after writing it to the ledger. Returns whether it did."""
         pending.attempts += 1
         if not self.platform.is_success(answer.status):
             return False

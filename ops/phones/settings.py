@@ -1,4 +1,4 @@
-"""What Android insists on in the device settings (PHONE-40)."""
+"""Device settings that Android requires (PHONE-40)."""
 
 from typing import Any
 

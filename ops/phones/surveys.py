@@ -1,4 +1,4 @@
-"""Surveys on a phone: what the apps insist on, which questions they show, and the files of a filled-in survey."""
+"""Surveys on a phone: what the apps require, which questions they show, and the files of a filled-in survey."""
 
 import random
 from collections.abc import Mapping
@@ -150,7 +150,7 @@ def recording(survey: Json, seed: str, at_ms: int) -> tuple[str, bytes]:
 
 
 def _answer(question: Json, dice: random.Random, ios: bool) -> tuple[list[float], str]:
-    """The numbers that conditions see, and the text that goes into the file."""
+    """The numbers that conditions compare, and the text that the file holds."""
     kind = question["question_type"]
     if kind == "slider":
         low, high = int(question["min"]), int(question["max"])

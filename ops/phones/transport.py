@@ -12,7 +12,7 @@ from ops.phones.platforms import Platform
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: `status` is None when nothing did, and `error` says why; `latency_ms` counts either way."""
+    """An answer. Without one `status` is None and `error` says why; `latency_ms` is measured in both cases."""
 
     endpoint: str
     status: int | None
@@ -81,5 +81,5 @@ class Transport:
         return answer
 
     def close(self) -> None:
-        """Drops all connections."""
+        """Closes all connections."""
         self._pool.clear()

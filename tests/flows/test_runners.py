@@ -1,4 +1,4 @@
-"""The same flow on threads, on processes and on a Dask cluster of two workers (OPS-20)."""
+"""One flow on threads, on processes and on a Dask cluster of two workers (OPS-20)."""
 
 import pytest
 from flask import Flask

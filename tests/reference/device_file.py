@@ -32,7 +32,7 @@ def recover_key(line: bytes, private_pem: bytes) -> bytes:
     line = line.rstrip(b"\r")
     if not re.fullmatch(rb"[A-Za-z0-9_=+/-]*", line):
         raise Refused("aside")
-    key = load_pem_private_key(private_pem, None, unsafe_skip_rsa_key_validation=True).private_numbers()  # type: ignore
+    key = load_pem_private_key(private_pem, None, unsafe_skip_rsa_key_validation=True).private_numbers()  # type: ignore[union-attr]
     try:
         cipher = int.from_bytes(decode(line), "big")
         message = pow(cipher, key.d, key.p * key.q).to_bytes(256, "big").lstrip(b"\0")  # type: ignore[union-attr]

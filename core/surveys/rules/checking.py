@@ -1,6 +1,7 @@
 """Checking the questions of a tracking survey and their skip logic (SURVEY-20 to SURVEY-22)."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ GROUPS = ("and", "or")
 FIELD_TYPES = ("NUMERIC", "SINGLE_LINE_TEXT", "MULTI_LINE_TEXT")
 NUMERIC_TYPES = ("slider", "radio_button", "checkbox")
 SLIDER_ENDS = range(-100, 101)
+NUMBER_TEXT = re.compile(
+    r"[+-]?[0-9]+(\.[0-9]*)?"
+)  # `float` also takes "1_0", " 5" and "1e1", which phones cannot read
 MOST_LAYERS = 50
 
 
@@ -93,8 +97,10 @@ def _check_answers(answers: Any) -> None:
 
 
 def _end(value: Any) -> int | None:
-    """The end of a slider, from a number or a text; None for anything else."""
+    """The end of a slider, from a number or a text of digits; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, str) and not NUMBER_TEXT.fullmatch(value):
         return None
     try:
         number = float(value)

@@ -17,7 +17,7 @@ PAGE = "<html><body>secret words</body></html>"
 
 
 class Answers(BaseHTTPRequestHandler):
-    """The same answer to everything."""
+    """Gives one answer to every request."""
 
     protocol_version = "HTTP/1.1"
 

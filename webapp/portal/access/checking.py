@@ -77,6 +77,8 @@ def _check_capability(actor: Requester, capability: Capability, rule: AccessRule
         _refuse_unless_allowed(decide(actor, capability))
         return
     study = _study_asked_for()
+    if rule.shows_hidden and study and study.hidden_at:
+        capability = Capability.STUDY_UNHIDE
     patient_id = (request.view_args or {}).get("patient_id") or request.form.get("patient_id")
     participant = participant_in_study(db.session(), study.id, patient_id) if patient_id and study else None
     is_unknown = patient_id is not None and participant is None

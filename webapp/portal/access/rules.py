@@ -25,6 +25,7 @@ class AccessRule:
     study in the path, else in the form's `study_id`. `needs_token`: a change by a signed-in person needs the CSRF
     token. `is_return_page`: sign-in may return to it (PORTAL-25). `is_polled`: pages poll it, so it does not extend the
     session (PORTAL-27). `is_open_to_forced`: allowed before a one-time password was changed (PERM-41).
+    `shows_hidden`: a site administrator may open it for a hidden study too (PERM-50).
     """
 
     capability: Capability | None = None
@@ -33,6 +34,7 @@ class AccessRule:
     is_polled: bool = False
     is_open_to_forced: bool = False
     is_about_participant: bool = False
+    shows_hidden: bool = False
 
     @property
     def needs_session(self) -> bool:
@@ -55,6 +57,7 @@ def requires(
     is_polled: bool = False,
     is_open_to_forced: bool = False,
     is_about_participant: bool = False,
+    shows_hidden: bool = False,
 ) -> Callable[[View], View]:
     """Marks a view for researchers who have this capability. The other parameters are those of AccessRule.
 
@@ -68,6 +71,7 @@ def requires(
             is_polled=is_polled,
             is_open_to_forced=is_open_to_forced,
             is_about_participant=is_about_participant,
+            shows_hidden=shows_hidden,
         )
     )
 

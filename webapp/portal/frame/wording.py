@@ -81,7 +81,7 @@ def long_day(of: date) -> str:
 
 
 def utc(at: datetime) -> str:
-    """The same moment in UTC, for those who hover over a local time."""
+    """A time in UTC, shown when the mouse is over a local time."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 

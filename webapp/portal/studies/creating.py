@@ -19,6 +19,7 @@ from core.studies.zones import zones_by_offset
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.wording import counted
 from webapp.portal.studies.section import studies
+from webapp.portal.studies.settings_files import uploaded_settings_file
 
 FIELDS = ("name", "timezone", "source", "existing_study_id", "device_settings", "surveys")
 
@@ -65,10 +66,7 @@ def _fill(study: Study, typed: dict[str, str]) -> list[str]:
     actor = actor_of(g.researcher)
     ticks = Ticks(settings=typed["device_settings"] == "true", surveys=typed["surveys"] == "true")
     if typed["source"] == "file":
-        upload = request.files.get("upload")
-        if upload is None or not upload.filename:
-            raise FileUnreadable("Choose a settings file.")
-        plan = plan_import(db.session(), study, read_study_file(upload.read()), ticks)
+        plan = plan_import(db.session(), study, read_study_file(uploaded_settings_file()), ticks)
         import_file(db.session(), study, plan, g.now, actor=actor)
         return [f"{counted(len(plan.surveys), 'survey')} and {counted(len(plan.settings), 'app setting')} came in."]
     if typed["source"] == "study":

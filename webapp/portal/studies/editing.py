@@ -37,15 +37,16 @@ from webapp.portal.access.limits import limiter
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.pages import wanted_switch
 from webapp.portal.studies.section import studies
+from webapp.portal.studies.views import hidden_study_page
 
 NUMBER = "<number:study_number>"
 
 
 @studies.get(f"/edit_study/{NUMBER}")
-@requires(Capability.STUDY_RENAME, is_return_page=True)
+@requires(Capability.STUDY_RENAME, is_return_page=True, shows_hidden=True)
 def edit(study_number: int) -> ResponseReturnValue:
-    """The page of everything that can be changed in a study."""
-    return _page()
+    """The page of everything that can be changed in a study; of a hidden one, its facts and how to bring it back."""
+    return hidden_study_page() if g.study.hidden_at else _page()
 
 
 @studies.post(f"/rename_study/{NUMBER}")

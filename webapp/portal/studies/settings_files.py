@@ -44,13 +44,8 @@ def bring_in(study_number: int) -> ResponseReturnValue:
     """Previews the file, or imports it once what it does to the study as it is now was confirmed."""
     form = request.form
     ticks = Ticks(*(form.get(name) == "true" for name in ("device_settings", "surveys", "timezone")))
-    upload = request.files.get("upload")
-    if upload is None or not upload.filename:
-        return _page(ticks, problem="Choose a file.")
-    if not upload.filename.lower().endswith(".json"):
-        return _page(ticks, problem="The name of a settings file ends in .json.")
-    data: bytes = upload.read()
     try:
+        data = uploaded_settings_file()
         plan = plan_import(db.session(), g.study, read_study_file(data), ticks)
     except FileUnreadable as unreadable:
         return _page(ticks, problem=str(unreadable))
@@ -69,6 +64,17 @@ def bring_in(study_number: int) -> ResponseReturnValue:
     surveys, settings = counted(len(plan.surveys), "survey"), counted(len(plan.settings), "app setting")
     flash(f"Imported: {surveys} added, {settings} changed.", "good")
     return lead_to(url_for("studies.edit", study_number=study_number))
+
+
+def uploaded_settings_file() -> bytes:
+    """The bytes of the file in the field `upload`. Raises FileUnreadable without a file whose name ends in .json."""
+    upload = request.files.get("upload")
+    if upload is None or not upload.filename:
+        raise FileUnreadable("Choose a settings file.")
+    if not upload.filename.lower().endswith(".json"):
+        raise FileUnreadable("The name of a settings file ends in .json.")
+    data: bytes = upload.read()
+    return data
 
 
 def _page(ticks: Ticks, *, problem: str = "", plan: ImportPlan | None = None, **values: Any) -> ResponseReturnValue:

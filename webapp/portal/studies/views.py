@@ -9,6 +9,7 @@ from core.crypto.passwords import verify_password
 from core.database import db
 from core.models.researcher import studies_of
 from core.studies.changing import unhide_study
+from core.studies.figures import study_figures
 from core.studies.listing import hidden_studies, set_star, study_lines
 from webapp.flow_runs import REBUILD_SCHEDULES, start_run
 from webapp.portal.access.limits import limiter
@@ -31,7 +32,7 @@ def choose() -> ResponseReturnValue:
 @studies.get("/manage_studies")
 @requires(Capability.RESEARCHER_LIST, is_return_page=True)
 def manage() -> ResponseReturnValue:
-    """The same list for administrators, also where there is only one study."""
+    """The list of studies for administrators. Unlike `choose`, it shows the list when there is only one study."""
     return _list(has_studies=bool(studies_of(db.session(), g.researcher)))
 
 
@@ -62,7 +63,7 @@ def unhide(study_number: int) -> ResponseReturnValue:
     """Asks for one's own password to bring a hidden study back."""
     if g.study.hidden_at is None:
         abort(404)
-    return _unhide()
+    return hidden_study_page()
 
 
 @studies.post("/unhide_study/<number:study_number>", endpoint="bring_back")
@@ -73,7 +74,7 @@ def bring_back(study_number: int) -> ResponseReturnValue:
     if g.study.hidden_at is None:
         abort(404)
     if not verify_password(request.form.get("password", ""), g.researcher.password_hash):
-        return _unhide("This is not your password."), 422
+        return hidden_study_page("This is not your password."), 422
     waits = unhide_study(db.session(), g.study, g.now, actor=actor_of(g.researcher))
     db.session.commit()
     if waits:
@@ -82,8 +83,10 @@ def bring_back(study_number: int) -> ResponseReturnValue:
     return redirect(url_for("studies.overview", study_number=study_number))
 
 
-def _unhide(problem: str = "") -> str:
+def hidden_study_page(problem: str = "") -> str:
+    """The only page of a hidden study: its facts, and the form that brings it back (PERM-50)."""
+    figures = study_figures(db.session(), g.study.id, g.now)
     hidden, g.study = g.study, None  # the page has no study of its own: nothing of it can be opened yet
-    page = render_template("portal/studies/unhide.html", hidden=hidden, problem=problem)
+    page = render_template("portal/studies/unhide.html", hidden=hidden, figures=figures, problem=problem)
     g.study = hidden
     return page

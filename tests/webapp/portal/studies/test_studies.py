@@ -218,7 +218,9 @@ def test_a_hidden_study_is_gone_for_all_and_brought_back_by_password(factory: Fa
     assert site.post(path, typed_name="Sleep", password="wrong").status_code == 422
     assert site.post(path, typed_name="x", password=RESEARCHER_PASSWORD).status_code == 422
     assert site.post(path, typed_name="Sleep", password=RESEARCHER_PASSWORD).location == "/choose_study"
-    assert site.get(f"/edit_study/{study.id}").status_code == 404
+    page = site.get(f"/edit_study/{study.id}")
+    assert page.status_code == 200 and study.object_id in page.text and "/rename_study" not in page.text
+    assert site.post(f"/rename_study/{study.id}", new_study_name="Other").status_code == 404
     assert "Hidden studies" in site.get("/choose_study").text
     assert site.post(f"/unhide_study/{study.id}", password="wrong").status_code == 422
     site.post(f"/unhide_study/{study.id}", password=RESEARCHER_PASSWORD)
