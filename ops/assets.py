@@ -46,6 +46,7 @@ ICONS = (
     "power",
     "printer",
     "search",
+    "shield-check",
     "sliders-horizontal",
     "smartphone",
     "star",

@@ -15,7 +15,7 @@ from core.accounts.failed_sign_ins import forget_failures
 from core.accounts.links import LinkKind, make_link, withdraw_links
 from core.accounts.people import is_last_site_admin, people
 from core.accounts.roles import set_role
-from core.accounts.rules.acting import Act, may_act
+from core.accounts.rules.acting import Act, may_act, may_give
 from core.audit import actor_of, record
 from core.models import Researcher, Study, StudyRole
 from core.models.audit_record import Action
@@ -37,23 +37,33 @@ def give_role(
     session: Session, me: Researcher, target: Researcher, study: Study, role: Role, *, ends_on: date | None = None
 ) -> None:
     """Gives the person a role in the study, or changes it. Raises ActRefused."""
-    for act in acts_for(_lock_role(session, me, target, study), role):
-        _require(session, me, act, target, study)
+    _lock(session, me, target)
+    known = people(session, [me, target])
+    _refuse_unless_allowed(may_give(known[me.id], known[target.id], study.id, role))
     set_role(session, study, target, role, ends_on=ends_on, actor=actor_of(me))
 
 
-def acts_for(now: Role | None, then: Role) -> list[Act]:
-    """What it takes to bring somebody from one role in a study to another; None is no role, or one that has ended."""
-    if now is Role.STUDY_ADMIN:
-        return [Act.DEMOTE]
-    if now is None:
-        return [Act.ADD]
-    return [Act.ELEVATE if then is Role.STUDY_ADMIN else Act.CHANGE]
+def elevate(session: Session, me: Researcher, target: Researcher, study: Study) -> None:
+    """Makes somebody with a role in the study its administrator; its last day stays. Raises ActRefused."""
+    _replace(session, me, Act.ELEVATE, target, study, Role.STUDY_ADMIN)
+
+
+def demote(session: Session, me: Researcher, target: Researcher, study: Study) -> None:
+    """Makes an administrator of the study a researcher of it; the role's last day stays. Raises ActRefused."""
+    _replace(session, me, Act.DEMOTE, target, study, Role.STUDY_RESEARCHER)
+
+
+def _replace(session: Session, me: Researcher, act: Act, target: Researcher, study: Study, role: Role) -> None:
+    _lock(session, me, target)
+    _require(session, me, act, target, study)
+    pair = {"study_id": study.id, "researcher_id": target.id}
+    ends_on = session.scalar(sa.select(StudyRole.ends_on).filter_by(**pair))
+    set_role(session, study, target, role, ends_on=ends_on, actor=actor_of(me))
 
 
 def remove_role(session: Session, me: Researcher, target: Researcher, study: Study) -> None:
     """Removes the person's role in the study. Raises ActRefused."""
-    _lock_role(session, me, target, study)
+    _lock(session, me, target)
     _require(session, me, Act.REMOVE, target, study)
     set_role(session, study, target, None, actor=actor_of(me))
 
@@ -152,6 +162,10 @@ def _require(session: Session, me: Researcher, act: Act, target: Researcher, stu
         study.id if study else None,
         is_last_site_admin=is_last_site_admin(session, target),
     )
+    _refuse_unless_allowed(decision)
+
+
+def _refuse_unless_allowed(decision: Decision) -> None:
     if not decision.is_allowed:
         raise ActRefused(decision)
 
@@ -166,13 +180,3 @@ def _lock(session: Session, *accounts: Researcher, with_site_admins: bool = Fals
         raise ActRefused(Decision(Outcome.NOT_FOUND, f"There is no account number {missing[0].id}."))
     if accounts[0].is_disabled:
         raise ActRefused(Decision(Outcome.FORBIDDEN, "Your account was deactivated."))
-
-
-def _lock_role(session: Session, me: Researcher, target: Researcher, study: Study) -> Role | None:
-    """Locks both accounts; returns the target's role in the study, None if there is none or it has ended."""
-    _lock(session, me, target)
-    query = sa.select(StudyRole.role).where(
-        StudyRole.study_id == study.id, StudyRole.researcher_id == target.id, StudyRole.is_current()
-    )
-    role = session.scalar(query)
-    return Role(role) if role else None

@@ -52,3 +52,8 @@ def studies_without_admin(session: Session) -> list[Study]:
     )
     query = sa.select(Study).where(Study.hidden_at.is_(None), ~has_admin)
     return list(session.scalars(query.order_by(sa.func.lower(Study.name), Study.id)))
+
+
+def account_named(session: Session, username: str) -> Researcher | None:
+    """The account of that user name, ignoring case, or None."""
+    return session.scalar(sa.select(Researcher).where(sa.func.lower(Researcher.username) == sa.func.lower(username)))

@@ -91,6 +91,20 @@ def may_act(
     return _to_account(actor, target)
 
 
+def may_give(actor: Person, target: Person, study: int, role: Role) -> Decision:
+    """Whether the actor may give the target this role in the study, in place of the one that it has there."""
+    if role is Role.STUDY_ADMIN and target.is_site_admin:
+        return _refused("A site administrator needs no role in a study.")
+    now = target.roles.get(study)
+    if now is Role.STUDY_ADMIN:
+        act = Act.DEMOTE
+    elif now is None:
+        act = Act.ADD
+    else:
+        act = Act.ELEVATE if role is Role.STUDY_ADMIN else Act.CHANGE
+    return may_act(actor, act, target, study)
+
+
 def must_confirm(act: Act, target: Person) -> bool:
     """Whether the actor must enter the own password, and code where one is set up, once more (PERM-61, PORTAL-195)."""
     return act in TO_ACCOUNT and (target.is_site_admin or act is Act.MAKE_SITE_ADMIN)

@@ -34,12 +34,15 @@ STUDY_NAVIGATION = (
     NavigationItem("processing", "studies.processing", "Processing", "cpu", Capability.STUDY_STATUS),
     NavigationItem("data", "downloads.page", "Data", "download", Capability.DATA_DOWNLOAD),
     NavigationItem("settings", "settings.page", "App settings", "sliders-horizontal", Capability.STUDY_VIEW),
+    NavigationItem("team", "researchers.team", "Team", "shield-check", Capability.STUDY_VIEW),
     NavigationItem("study", "studies.edit", "Study", "folder-cog", Capability.STUDY_RENAME),
 )
 ACCOUNT_NAVIGATION = (
     NavigationItem("account", "account.page", "Account", "key-round", Capability.OWN_PASSWORD),
     NavigationItem("studies", "studies.choose", "Studies", "folder-open", Capability.OWN_STUDIES),
     NavigationItem("manage", "studies.manage", "Manage studies", "folder-cog", Capability.RESEARCHER_LIST),
+    NavigationItem("researchers", "researchers.list", "Researchers", "users", Capability.RESEARCHER_LIST),
+    NavigationItem("rights", "researchers.rights", "Who may do what", "shield-check", Capability.OWN_STUDIES),
     NavigationItem("downtime", "site.downtime", "Downtime", "power", Capability.DOWNTIME),
 )
 
