@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     session_idle_minutes: int = Field(30, validation_alias="SESSION_IDLE_MINUTES", ge=1)
     session_max_hours: int = Field(12, validation_alias="SESSION_MAX_HOURS", ge=1)
 
+    require_site_admin_mfa: bool = Field(False, validation_alias="REQUIRE_SITE_ADMIN_MFA")
+    inactivity_lockout_days: int = Field(730, validation_alias="INACTIVITY_LOCKOUT_DAYS", ge=1)
+
     fcm_url: str = Field("https://fcm.googleapis.com", validation_alias="FCM_URL")
     downloadable_apk_url: str | None = Field(None, validation_alias="DOWNLOADABLE_APK_URL")
     privacy_policy_url: str | None = Field(None, validation_alias="PRIVACY_POLICY_URL")

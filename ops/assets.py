@@ -15,6 +15,7 @@ VENDOR = REPOSITORY / "webapp" / "static" / "vendor"
 FONTS = "@fontsource-variable/atkinson-hyperlegible"
 FILES = {
     "htmx.min.js": "htmx.org/dist/htmx.min.js",
+    "simplewebauthn.min.js": "@simplewebauthn/browser/dist/bundle/index.umd.min.js",
     "hyperlegible-next.woff2": f"{FONTS}-next/files/atkinson-hyperlegible-next-latin-wght-normal.woff2",
     "hyperlegible-mono.woff2": f"{FONTS}-mono/files/atkinson-hyperlegible-mono-latin-wght-normal.woff2",
 }
@@ -33,7 +34,9 @@ ICONS = (
     "copy",
     "cpu",
     "download",
+    "eye",
     "file-text",
+    "fingerprint-pattern",
     "folder-cog",
     "folder-open",
     "folder-plus",
@@ -43,6 +46,7 @@ ICONS = (
     "list-filter",
     "log-out",
     "menu",
+    "minus",
     "power",
     "printer",
     "search",

@@ -16,6 +16,7 @@ from core.accounts.links import LinkKind, make_link, withdraw_links
 from core.accounts.people import is_last_site_admin, people
 from core.accounts.roles import set_role
 from core.accounts.rules.acting import Act, may_act, may_give
+from core.accounts.second_factor import clear_second_factor
 from core.audit import actor_of, record
 from core.models import Researcher, Study, StudyRole
 from core.models.audit_record import Action
@@ -122,6 +123,13 @@ def reset_password(session: Session, me: Researcher, target: Researcher, now: da
     withdraw_links(session, target, now, actor=actor_of(me))
     forget_failures(session, target.username)
     return reset_researchers_password(session, target, actor=actor_of(me))
+
+
+def reset_second_factor(session: Session, me: Researcher, target: Researcher) -> None:
+    """Removes the person's second factor, for a phone that was lost; ends the person's sessions. Raises ActRefused."""
+    _lock(session, me, target)
+    _require(session, me, Act.RESET_MFA, target)
+    clear_second_factor(session, target, actor=actor_of(me))
 
 
 def set_active(session: Session, me: Researcher, target: Researcher, is_active: bool) -> None:

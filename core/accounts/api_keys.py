@@ -15,6 +15,7 @@ from core.models.researcher import studies_of
 
 API_KEY_CHARACTERS = string.ascii_letters + string.digits + "+/"
 API_KEY_LENGTH = 64
+LONGEST_NAME = 200
 
 
 def create_api_key(
@@ -61,3 +62,19 @@ def disable_api_key(session: Session, access_key: str, *, actor: Actor) -> bool:
     key.is_active = False
     record(session, actor, Action.API_KEY_DISABLE, access_key=access_key)
     return True
+
+
+def active_keys_of(session: Session, researcher: Researcher) -> list[ApiKey]:
+    """The person's keys that work, newest first (PORTAL-60)."""
+    query = select(ApiKey).where(ApiKey.researcher_id == researcher.id, ApiKey.is_active)
+    return list(session.scalars(query.order_by(ApiKey.created_at.desc(), ApiKey.id.desc())))
+
+
+def disable_own_key(session: Session, researcher: Researcher, access_key: str, *, actor: Actor) -> ApiKey | None:
+    """Disables a key of this person; None if it is not theirs, or disabled already. The caller commits."""
+    own = (ApiKey.access_key == access_key, ApiKey.researcher_id == researcher.id, ApiKey.is_active)
+    key = session.scalar(select(ApiKey).where(*own))
+    if key is None:
+        return None
+    disable_api_key(session, access_key, actor=actor)
+    return key

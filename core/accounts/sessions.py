@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
 
+from core.audit import Actor, record
 from core.models import PortalSession, Researcher
+from core.models.audit_record import Action
 
 SEEN_EVERY = timedelta(minutes=1)
 
@@ -22,7 +24,21 @@ class SessionLimits:
     most: timedelta
 
 
-def begin_session(session: Session, researcher: Researcher, now: datetime, limits: SessionLimits) -> str:
+@dataclass(frozen=True)
+class SeenFrom:
+    """Where a session was begun: the client's address, and its browser in a few words."""
+
+    address: str = ""
+    browser: str = ""
+
+
+def begin_session(
+    session: Session,
+    researcher: Researcher,
+    now: datetime,
+    limits: SessionLimits,
+    seen_from: SeenFrom = SeenFrom(),
+) -> str:
     """Adds a session, deletes outdated ones, and returns the token, which is not stored. The caller commits."""
     token = secrets.token_urlsafe(32)
     session.execute(sa.delete(PortalSession).where(PortalSession.started_at < now - limits.most))
@@ -33,6 +49,8 @@ def begin_session(session: Session, researcher: Researcher, now: datetime, limit
             account_token=researcher.session_token,
             started_at=now,
             seen_at=now,
+            address=seen_from.address,
+            browser=seen_from.browser,
         )
     )
     session.flush()
@@ -60,6 +78,35 @@ def note_seen(session: Session, found: PortalSession, now: datetime) -> bool:
         return False
     found.seen_at = now
     return True
+
+
+def sessions_of(session: Session, researcher: Researcher, now: datetime, limits: SessionLimits) -> list[PortalSession]:
+    """The person's sessions that have not ended, the latest seen first (PORTAL-63)."""
+    query = sa.select(PortalSession).where(
+        PortalSession.researcher_id == researcher.id,
+        PortalSession.account_token == researcher.session_token,
+        PortalSession.seen_at >= now - limits.idle,
+        PortalSession.started_at >= now - limits.most,
+    )
+    return list(session.scalars(query.order_by(PortalSession.seen_at.desc(), PortalSession.id.desc())))
+
+
+def end_sessions_of(
+    session: Session, researcher: Researcher, *, actor: Actor, only: int | None = None, but: int | None = None
+) -> int:
+    """Ends sessions of this person: the one with the number `only`, or all except `but`. Returns how many ended.
+
+    The caller commits.
+    """
+    of_person = sa.delete(PortalSession).where(PortalSession.researcher_id == researcher.id)
+    if only is not None:
+        of_person = of_person.where(PortalSession.id == only)
+    if but is not None:
+        of_person = of_person.where(PortalSession.id != but)
+    ended: int = session.execute(of_person).rowcount  # type: ignore[attr-defined]  # the result of a DELETE has it
+    if ended:
+        record(session, actor, Action.RESEARCHER_SESSIONS, username=researcher.username, ended=ended)
+    return ended
 
 
 def end_session(session: Session, token: str) -> None:

@@ -35,6 +35,7 @@ from core.models.schedule import (
     Schedule,
     ScheduledEvent,
 )
+from core.models.second_factor import Passkey, RecoveryCode, UsedChallenge
 from core.models.settings_history import AppSettingsVersion, ConsentSent, ConsentVersion
 from core.models.signing_in import PortalSession, SignInFailures
 from core.models.stored_object import SealKind, StoredObject
@@ -86,6 +87,7 @@ __all__ = [
     "ParticipantBatch",
     "ParticipantColumns",
     "ParticipantEvent",
+    "Passkey",
     "Pause",
     "PhoneReport",
     "PortalSession",
@@ -99,6 +101,7 @@ __all__ = [
     "PushToken",
     "QueueState",
     "QueuedUpload",
+    "RecoveryCode",
     "Refusal",
     "RefusedUpload",
     "ReprocessingJob",
@@ -121,5 +124,6 @@ __all__ = [
     "SwitchName",
     "Tally",
     "UploadRecord",
+    "UsedChallenge",
     "WithdrawalReason",
 ]

@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import date
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -9,13 +10,27 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.access import PURGE_ROLES, STORED_ROLES, Requester, Role
 from core.crypto.passwords import NO_PASSWORD, hash_password
-from core.database import Model
+from core.database import Model, SealedText
 from core.models.columns import At, CreatedAt, Id, one_of
 from core.models.study import Study
 
 
+class Appearance(StrEnum):
+    """The colours of a person's pages: as the browser's system says, or always light or dark."""
+
+    SYSTEM = "system"
+    LIGHT = "light"
+    DARK = "dark"
+
+
 class Researcher(Model):
-    """A person who signs in to the portal. `session_token` changes to end all of the person's sessions (PORTAL-29)."""
+    """A person who signs in to the portal. `session_token` changes to end all of the person's sessions (PORTAL-29).
+
+    `last_page` is the path of the last page visited to which sign-in may return (PORTAL-25).
+    `totp_secret` is the base32 secret of the person's authenticator app, in use since `totp_enabled_at` (PORTAL-52).
+    `totp_last_step` is the last 30-second step whose code was accepted (PORTAL-51). `pending_totp_secret` becomes the
+    secret once a code of it was typed (PORTAL-54).
+    """
 
     __tablename__ = "researchers"
 
@@ -29,11 +44,21 @@ class Researcher(Model):
     is_disabled: Mapped[bool] = mapped_column(server_default=sa.false())
     session_token: Mapped[str] = mapped_column(sa.Text, default=lambda: secrets.token_urlsafe(24))
     last_login_at: Mapped[At | None]
+    last_page: Mapped[str | None] = mapped_column(sa.Text)
     created_at: Mapped[CreatedAt]
+    appearance: Mapped[str] = mapped_column(sa.Text, server_default=Appearance.SYSTEM.value)
+    totp_secret: Mapped[str | None] = mapped_column(SealedText("researchers.totp_secret"), deferred=True)
+    totp_enabled_at: Mapped[At | None]
+    totp_last_step: Mapped[int | None] = mapped_column(sa.BigInteger)
+    pending_totp_secret: Mapped[str | None] = mapped_column(SealedText("researchers.totp_secret"), deferred=True)
+    pending_totp_at: Mapped[At | None]
 
     roles: Mapped[list["StudyRole"]] = relationship(back_populates="researcher", passive_deletes=True)
 
-    __table_args__ = (sa.Index("uq_researchers_username", sa.func.lower(username), unique=True),)
+    __table_args__ = (
+        sa.Index("uq_researchers_username", sa.func.lower(username), unique=True),
+        one_of("appearance", Appearance),
+    )
 
     @property
     def has_password(self) -> bool:
@@ -87,7 +112,7 @@ class ApiKey(Model):
     """Credentials of a researcher's program (DATA-1, DATA-4). Only the secret's hash is kept.
 
     A key may be narrower than its owner: for `only_study_id` alone, or, with `is_for_lists`, without participants' data
-    (PERM-96).
+    (PERM-96). `last_used_for` is the name of the last request, such as `get-data`, at `last_used_at` (PORTAL-63).
     """
 
     __tablename__ = "api_keys"
@@ -101,6 +126,7 @@ class ApiKey(Model):
     only_study_id: Mapped[int | None] = mapped_column(sa.ForeignKey("studies.id", ondelete="CASCADE"))
     is_for_lists: Mapped[bool] = mapped_column(server_default=sa.false())
     last_used_at: Mapped[At | None]
+    last_used_for: Mapped[str | None] = mapped_column(sa.Text)
     created_at: Mapped[CreatedAt]
 
     researcher: Mapped[Researcher | None] = relationship()

@@ -12,7 +12,8 @@ class PortalSession(Model):
     """A browser that is signed in. The cookie holds a random token, of which only the SHA-256 is kept (PORTAL-27).
 
     `account_token` is the researcher's `session_token` at sign-in; changing that token ends all sessions (PORTAL-29).
-    `seen_at` is when a page was last asked for, to within a minute.
+    `seen_at` is when a page was last asked for, to within a minute. `address` and `browser` (in a few words) are those
+    of the sign-in.
     """
 
     __tablename__ = "portal_sessions"
@@ -23,6 +24,8 @@ class PortalSession(Model):
     account_token: Mapped[str] = mapped_column(sa.Text)
     started_at: Mapped[CreatedAt] = mapped_column(index=True)
     seen_at: Mapped[CreatedAt]
+    address: Mapped[str] = mapped_column(sa.Text, server_default="")
+    browser: Mapped[str] = mapped_column(sa.Text, server_default="")
 
     researcher: Mapped[Researcher] = relationship(lazy="raise_on_sql")
 

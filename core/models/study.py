@@ -3,6 +3,7 @@
 import secrets
 import string
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from core.database import Model, SealedText
 from core.models.app_settings import AppSettings
-from core.models.columns import At, CreatedAt, Id
+from core.models.columns import At, CreatedAt, Id, one_of
 
 OBJECT_ID_ALPHABET = string.ascii_letters + string.digits
 KEY_ALPHABET = string.ascii_letters + string.digits + "+/"
@@ -26,12 +27,20 @@ def new_study_key() -> str:
     return "".join(secrets.choice(KEY_ALPHABET) for _ in range(32))
 
 
+class SecondFactorFor(StrEnum):
+    """Which researchers of a study must use a second factor (CLAR-23)."""
+
+    NOBODY = "nobody"
+    ADMINISTRATORS = "administrators"
+    EVERYBODY = "everybody"
+
+
 class Study(Model):
     """A study. It is never deleted: hiding it stops it and keeps all data (PORTAL-92).
 
     `imported_at` is set where its objects may be those of the existing platform, some under keys without `.zst`.
-    `stopped_at` is when it was last stopped by hand. The two password columns are rules for its
-    researchers (PORTAL-98).
+    `stopped_at` is when it was last stopped by hand. The two password columns, and for whom a second factor is
+    required, are rules for its researchers (PORTAL-98, CLAR-23).
     """
 
     __tablename__ = "studies"
@@ -51,6 +60,7 @@ class Study(Model):
     has_easy_enrollment: Mapped[bool] = mapped_column(server_default=sa.false())
     password_minimum_length: Mapped[int] = mapped_column(server_default="8")
     password_max_age_days: Mapped[int | None]
+    second_factor_for: Mapped[str] = mapped_column(sa.Text, server_default=SecondFactorFor.NOBODY.value)
     imported_at: Mapped[At | None]
     created_at: Mapped[CreatedAt]
 
@@ -60,6 +70,7 @@ class Study(Model):
         sa.Index("uq_studies_name", sa.func.lower(name), unique=True),
         sa.CheckConstraint("password_minimum_length BETWEEN 8 AND 20", name="password_minimum_length"),
         sa.CheckConstraint("password_max_age_days BETWEEN 30 AND 365", name="password_max_age_days"),
+        one_of("second_factor_for", SecondFactorFor),
         sa.CheckConstraint("object_id ~ '^[A-Za-z0-9]{1,64}$'", name="object_id"),
     )
 

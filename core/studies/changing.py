@@ -14,6 +14,7 @@ from core.accounts.roles import move_ends_of_roles
 from core.audit import Actor, record
 from core.models import Study
 from core.models.audit_record import Action
+from core.models.study import SecondFactorFor
 from core.phones.holding import release_held
 from core.studies.creating import StudyRefused, checked_name, checked_zone
 from core.surveys.rebuilding import update_events_of_study
@@ -36,10 +37,23 @@ def rename_study(session: Session, study: Study, name: str, *, actor: Actor) -> 
     record(session, actor, Action.STUDY_RENAME, study=study, before=before, after=name)
 
 
+SECOND_FACTOR_WORDS = {
+    SecondFactorFor.NOBODY: "No second factor is required.",
+    SecondFactorFor.ADMINISTRATORS: "A second factor is required of the study's administrators.",
+    SecondFactorFor.EVERYBODY: "A second factor is required of everybody in the study.",
+}
+
+
 def set_security(
-    session: Session, study: Study, minimum_length: int, max_age_days: int | None, *, actor: Actor
+    session: Session,
+    study: Study,
+    minimum_length: int,
+    max_age_days: int | None,
+    second_factor_for: SecondFactorFor = SecondFactorFor.NOBODY,
+    *,
+    actor: Actor,
 ) -> list[str]:
-    """Sets the rules for passwords of the study's researchers; gives what changed, in sentences (PORTAL-98).
+    """Sets the rules for accounts of the study's researchers; returns the changes in sentences (PORTAL-98, CLAR-23).
 
     They hold at the next request of each researcher. Raises StudyRefused.
     """
@@ -53,10 +67,14 @@ def set_security(
         changed.append(f"Passwords have at least {minimum_length} characters.")
     if study.password_max_age_days != max_age_days:
         changed.append(f"Passwords are good for {max_age_days} days." if max_age_days else "Passwords do not expire.")
+    if study.second_factor_for != second_factor_for.value:
+        changed.append(SECOND_FACTOR_WORDS[second_factor_for])
     if changed:
-        before = [study.password_minimum_length, study.password_max_age_days]
-        record(session, actor, Action.STUDY_SECURITY, study=study, before=before, after=[minimum_length, max_age_days])
+        before = [study.password_minimum_length, study.password_max_age_days, study.second_factor_for]
+        after = [minimum_length, max_age_days, second_factor_for.value]
+        record(session, actor, Action.STUDY_SECURITY, study=study, before=before, after=after)
     study.password_minimum_length, study.password_max_age_days = minimum_length, max_age_days
+    study.second_factor_for = second_factor_for.value
     return changed
 
 
@@ -148,6 +166,7 @@ def _lock(session: Session, study: Study) -> None:
         "name",
         "password_minimum_length",
         "password_max_age_days",
+        "second_factor_for",
         "timezone_name",
         "end_on",
         "is_stopped_by_hand",

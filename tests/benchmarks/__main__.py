@@ -14,6 +14,7 @@ NAMES = (
     "get_data",
     "beside",
     "portal",
+    "sign_in",
 )
 MOST_SECONDS = 600
 

@@ -106,12 +106,27 @@ MATRIX: dict[str, str | Page | Key] = {
     "data_api.get_data": Key("/get-data/v1", Capability.DATA_DOWNLOAD),
     "access.sign_in": Page(None, "/"),
     "access.validate_login": Page(None, "/validate_login", "POST", passed=302),
+    "access.passkey_challenge": Page(None, "/passkey_challenge", "POST"),
     "access.sign_out": Page(None, "/logout"),
     "studies.choose": Page(Capability.OWN_STUDIES, "/choose_study"),
     "site.downtime": Page(Capability.DOWNTIME, "/downtime"),
     "site.set_downtime": Page(Capability.DOWNTIME, "/set_downtime", "POST", passed=302),
     "account.page": Page(Capability.OWN_PASSWORD, "/manage_credentials"),
     "account.change_password": Page(Capability.OWN_PASSWORD, "/self_change_password", "POST", passed=400),
+    "account.password_strength": Page(Capability.OWN_PASSWORD, "/password_strength", "POST"),
+    "account.show_app_secret": Page(Capability.OWN_PASSWORD, "/manage_credentials", "POST", passed=422),
+    "account.set_appearance": Page(Capability.OWN_PASSWORD, "/set_appearance", "POST", passed=302),
+    "account.self_reset_mfa": Page(Capability.OWN_MFA, "/self_reset_mfa", "POST", passed=422),
+    "account.test_mfa": Page(Capability.OWN_MFA, "/test_mfa", "POST", passed=422),
+    "account.new_recovery_codes": Page(Capability.OWN_MFA, "/renew_recovery_codes", "POST", passed=422),
+    "account.passkey_options": Page(Capability.OWN_MFA, "/passkey_options", "POST", passed=422),
+    "account.add_passkey": Page(Capability.OWN_MFA, "/add_passkey", "POST", passed=422),
+    "account.remove_passkey": Page(Capability.OWN_MFA, "/remove_passkey", "POST", passed=422),
+    "account.generate_api_key": Page(Capability.OWN_KEYS, "/generate_api_key", "POST"),
+    "account.disable_api_key": Page(Capability.OWN_KEYS, "/disable_api_key", "POST", passed=302),
+    "account.end_sessions": Page(Capability.OWN_SESSIONS, "/end_sessions", "POST", passed=302),
+    "account.stay": Page(Capability.OWN_SESSIONS, "/stay_signed_in", "POST"),
+    "account.left": Page(Capability.OWN_SESSIONS, "/session_left"),
     "studies.manage": Page(Capability.RESEARCHER_LIST, "/manage_studies", is_return_page=True),
     "studies.star": Page(LIST, "/star_study/{study}", "POST", passed=302),
     "studies.unhide": Page(Capability.STUDY_UNHIDE, "/unhide_study/{study}", passed=404),
@@ -222,6 +237,9 @@ MATRIX: dict[str, str | Page | Key] = {
     ),
     "researchers.set_password": Page(
         Capability.RESEARCHER_SET_PASSWORD, "/set_researcher_password", "POST", passed=400
+    ),
+    "researchers.reset_mfa": Page(
+        Capability.RESEARCHER_RESET_MFA, "/reset_researcher_mfa/{colleague}", "POST", passed=302
     ),
     "researchers.withdraw_link": Page(
         Capability.RESEARCHER_SET_PASSWORD, "/withdraw_researcher_link/{colleague}", "POST", passed=302

@@ -6,6 +6,7 @@ from sqlalchemy.exc import IntegrityError
 from core.accounts import create_api_key, create_researcher, new_password
 from core.accounts.api_keys import disable_api_key
 from core.accounts.changing import reset_researchers_password, set_enabled, set_site_admin
+from core.accounts.second_factor import clear_second_factor
 from core.audit import COMMAND_LINE
 from core.database import db
 from core.models import Researcher
@@ -38,17 +39,25 @@ def create(username: str, password: str | None, site_admin: bool, is_json: bool)
 @admin_commands.command("update")
 @click.option("--username", required=True)
 @click.option("--reset-password", is_flag=True, help="Make a one-time password and end all sessions.")
+@click.option("--reset-mfa", is_flag=True, help="Remove app, passkeys and recovery codes, and end all sessions.")
 @click.option("--enable/--disable", "is_enabled", default=None)
 @click.option("--site-admin/--no-site-admin", "is_site_admin", default=None)
 @as_json
 def update(
-    username: str, reset_password: bool, is_enabled: bool | None, is_site_admin: bool | None, is_json: bool
+    username: str,
+    reset_password: bool,
+    reset_mfa: bool,
+    is_enabled: bool | None,
+    is_site_admin: bool | None,
+    is_json: bool,
 ) -> None:
     """Change an account."""
     researcher = _researcher(username)
     answer = {"username": username}
     if reset_password:
         answer["password"] = reset_researchers_password(db.session(), researcher, actor=COMMAND_LINE)
+    if reset_mfa:
+        clear_second_factor(db.session(), researcher, actor=COMMAND_LINE)
     if is_enabled is not None:
         set_enabled(db.session(), researcher, is_enabled, actor=COMMAND_LINE)
     if is_site_admin is not None:

@@ -4,11 +4,12 @@ from flask import Flask
 from werkzeug.routing import BaseConverter
 
 from webapp.portal.access.checking import csrf, guard
-from webapp.portal.access.limits import limiter
 from webapp.portal.access.rules import require_access_rules
 from webapp.portal.access.sessions import PortalSessions, login_manager
 from webapp.portal.access.views import access
-from webapp.portal.account.views import account
+from webapp.portal.account import keys, passwords, second_factor, sessions  # noqa: F401  their views
+from webapp.portal.account import views as account_views  # noqa: F401
+from webapp.portal.account.section import account
 from webapp.portal.downloads.views import downloads
 from webapp.portal.frame.assets import init_assets
 from webapp.portal.frame.errors import init_error_pages
@@ -68,13 +69,12 @@ class NumberConverter(BaseConverter):
 
 def init_portal(app: Flask) -> None:
     """Adds the portal's pages and sign-in. Raises RuntimeError where a page names no access rule."""
-    app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None, RATELIMIT_HEADERS_ENABLED=True)
+    app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None)
     if app.config["SESSION_COOKIE_SECURE"]:
         app.config["SESSION_COOKIE_NAME"] = "__Host-session"  # browsers take it from this very host alone (CLAR-6)
     app.session_interface = PortalSessions()
     login_manager.init_app(app)
     csrf.init_app(app)
-    limiter.init_app(app)
     _init_templates(app)
     app.url_map.converters["number"] = NumberConverter
     for section in SECTIONS:

@@ -91,7 +91,7 @@ def test_a_site_administrator_acts_on_everybody_where_it_means_something(act: Ac
     assert allowed(SITE, act) == SITE_ADMIN_MAY[act]
 
 
-@pytest.mark.parametrize("act", set(Act) - {Act.OPEN})
+@pytest.mark.parametrize("act", [act for act in Act if act is not Act.OPEN])
 @pytest.mark.parametrize("roles", [{}, {OURS: R}, {OURS: V}, {OURS: D}, {OTHERS: A}])
 def test_nobody_else_acts_on_anybody_in_the_study(act: Act, roles: dict[int, Role]):
     """PERM-60, PERM-94: narrow roles have no right over others; an administrator of another study has none here."""
@@ -100,7 +100,7 @@ def test_nobody_else_acts_on_anybody_in_the_study(act: Act, roles: dict[int, Rol
         assert allowed(actor, act) == set()
 
 
-@pytest.mark.parametrize("act", set(Act) - {Act.OPEN})
+@pytest.mark.parametrize("act", [act for act in Act if act is not Act.OPEN])
 @pytest.mark.parametrize("actor", [SITE, ADMIN])
 def test_nobody_acts_on_themselves(act: Act, actor: Person):
     """PERM-61, PERM-63."""

@@ -8,7 +8,7 @@ from flask import Flask
 from flask_migrate import downgrade, upgrade
 
 from core.access import Role
-from core.accounts import password_rule
+from core.accounts.requirements import account_rule
 from core.accounts.roles import RoleRefused, checked_last_day
 from core.audit import SERVER
 from core.database import db
@@ -60,9 +60,9 @@ def test_an_ended_role_brings_no_rules_for_passwords(app: Flask, factory: Factor
     study, person = factory.study(), factory.researcher()
     set_security(db.session(), study, 18, None, actor=SERVER)
     factory.role(person, study, Role.STUDY_RESEARCHER)
-    assert password_rule(db.session(), person).least == 18
+    assert account_rule(db.session(), person).least == 18
     factory.role(person, study, Role.STUDY_RESEARCHER, date(2020, 1, 1))
-    assert password_rule(db.session(), person).least == 8
+    assert account_rule(db.session(), person).least == 8
 
 
 def test_a_last_day_is_today_or_later(app: Flask, factory: Factory):
@@ -147,7 +147,7 @@ def test_a_downgrade_leaves_nothing_wider(app: Flask, factory: Factory):
     factory.api_key(staff)
     staff_id, viewer_id = staff.id, viewer.id
     db.session.remove()
-    downgrade(revision="0015")
+    downgrade(revision="0017")
     rows = db.session.execute(db.text("SELECT researcher_id FROM study_roles")).scalars().all()
     assert rows == [staff_id] and viewer_id not in rows
     assert db.session.execute(db.text("SELECT count(*) FROM api_keys")).scalar() == 1

@@ -13,6 +13,7 @@ CASES = json.loads((VECTORS / "surveys" / "skip_logic.json").read_text())["cases
 
 @pytest.mark.parametrize("case", [c for c in CASES if c["valid"]], ids=lambda case: case["name"])
 def test_golden_content_is_warned_of_where_the_app_crashes(case: dict):
+    """SURVEY-23, PHONE-55."""
     assert not check_questions(case["content"])
     assert bool(ios_crashes(case["content"])) == ("crashes_ios" in case["warnings"])
 

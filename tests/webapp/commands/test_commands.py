@@ -47,6 +47,7 @@ def test_an_account_is_changed(run, app: Flask, factory: Factory):
     researcher = factory.researcher("anna")
     token = researcher.session_token
     password = run("admin", "update", "--username", "anna", "--reset-password")["password"]
+    run("admin", "update", "--username", "anna", "--reset-mfa")
     assert verify_password(password, researcher.password_hash)
     assert researcher.session_token != token
     run("admin", "update", "--username", "anna", "--disable", "--site-admin")

@@ -7,26 +7,28 @@ belongs to it, capability, forced change of password.
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import abort, flash, g, request, url_for
+from flask import abort, flash, g, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf import CSRFProtect
 
 from core.access import UNKNOWN, Capability, Decision, Outcome, Requester, decide
-from core.accounts import password_rule, why_change_is_due
+from core.accounts import account_rule, what_is_due
 from core.database import db
 from core.models import Researcher, Study
 from core.models.participant import participant_in_study
 from core.models.researcher import requester_of
 from webapp.portal.access.known_browsers import set_cookie
+from webapp.portal.access.return_pages import note_return_page
 from webapp.portal.access.rules import AccessRule, access_rule_of
-from webapp.portal.access.sessions import note_page
-from webapp.portal.frame.pages import lead_to, wants_json
+from webapp.portal.access.sessions import is_from_elsewhere, note_page
+from webapp.portal.frame.pages import is_htmx, lead_to, wants_json
 from webapp.portal.frame.section import Section
 from webapp.security import refuse_nul
 from webapp.stores import settings
 
 LONGEST_NUMBER = 18  # digits of a 64-bit number
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 csrf = CSRFProtect()
 
 
@@ -54,16 +56,22 @@ def check_access() -> ResponseReturnValue | None:
         return _to_sign_in(rule)
     if rule.needs_token and g.researcher:  # without a session, a forged request gains nothing
         csrf.protect()
+        if request.method not in SAFE_METHODS and is_from_elsewhere():
+            abort(403, "Another site caused this request. Nothing was changed.")
     g.actor = _actor(g.researcher) if g.researcher else None
     if rule.capability:
         _check_capability(g.actor, rule.capability, rule)
     if not rule.needs_session:
         return None
-    g.password_rule = password_rule(db.session(), g.researcher)
-    g.why_new_password = why_change_is_due(g.researcher, g.password_rule, g.now)
-    if g.why_new_password and not rule.is_open_to_forced:
-        flash(g.why_new_password, "warn")
+    g.account_rule = account_rule(
+        db.session(), g.researcher, site_admins_need_second_factor=settings().require_site_admin_mfa
+    )
+    g.due = what_is_due(g.researcher, g.account_rule, g.now)
+    if g.due and not rule.is_open_to_forced:
+        flash(g.due[1], "warn")
         return lead_to(url_for("account.page"))
+    if rule.is_return_page and request.method == "GET" and not is_htmx():
+        note_return_page(g.researcher, request.path)
     return None
 
 
@@ -107,4 +115,5 @@ def _study_asked_for() -> Study | None:
 def _to_sign_in(rule: AccessRule) -> ResponseReturnValue:
     if wants_json():
         return {"error": "sign in first"}, 401
-    return lead_to(url_for("access.sign_in", page=request.path if rule.is_return_page else None))
+    has_ended = 1 if "_user_id" in session else None
+    return lead_to(url_for("access.sign_in", page=request.path if rule.is_return_page else None, ended=has_ended))

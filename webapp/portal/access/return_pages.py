@@ -30,3 +30,10 @@ def return_page(path: str | None, researcher: Researcher | None = None) -> str |
         if not decide(requester_of(db.session(), researcher), rule.capability, study).is_allowed:
             return None
     return path
+
+
+def note_return_page(researcher: Researcher, path: str) -> None:
+    """Remembers the page, for the next time that this person signs in (PORTAL-25). Commits if it is another one."""
+    if researcher.last_page != path:
+        researcher.last_page = path
+        db.session.commit()

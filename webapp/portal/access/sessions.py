@@ -7,7 +7,8 @@ from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_login import LoginManager, UserMixin, login_user, logout_user
 
 from core.accounts import sessions
-from core.accounts.sessions import SessionLimits
+from core.accounts.sessions import SeenFrom, SessionLimits
+from core.audit.browsers import browser_in_words
 from core.database import db
 from core.models import PortalSession, Researcher
 from webapp.stores import settings
@@ -26,6 +27,14 @@ class SignedIn(UserMixin):
 
     def get_id(self) -> str:
         return self.token
+
+    def seconds_left(self, now: datetime) -> dict[str, int]:
+        """How long the session lasts without a further request (`idle`), and at most (`most`), in whole seconds."""
+        if self.kept is None:
+            return {"idle": 0, "most": 0}
+        limits = session_limits()
+        idle, most = self.kept.seen_at + limits.idle - now, self.kept.started_at + limits.most - now
+        return {"idle": max(0, int(min(idle, most).total_seconds())), "most": max(0, int(most.total_seconds()))}
 
 
 class PortalSessions(SecureCookieSessionInterface):
@@ -64,7 +73,8 @@ def begin_session(researcher: Researcher) -> None:
     """Signs the researcher in with a new, empty session under a new token (PORTAL-27). The caller commits."""
     end_session()
     session.permanent = True
-    token = sessions.begin_session(db.session(), researcher, datetime.now(UTC), session_limits())
+    seen = SeenFrom(request.remote_addr or "", browser_in_words(request.headers.get("User-Agent")))
+    token = sessions.begin_session(db.session(), researcher, datetime.now(UTC), session_limits(), seen)
     login_user(SignedIn(token, researcher))
     g.researcher = researcher
 

@@ -3,11 +3,14 @@
 import time
 from threading import BoundedSemaphore, Lock
 
-from flask import abort, flash, g, redirect, render_template, request, session, url_for
+from flask import Response, abort, flash, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from core.access import Capability, decide
+from core.accounts.activity import is_inactive
 from core.accounts.failed_sign_ins import is_known_browser, is_locked, note_failure, note_success
+from core.accounts.passkeys import options_to_prove
+from core.accounts.second_factor import tidied_code
 from core.crypto.passwords import NO_PASSWORD, hash_password, verify_password
 from core.database import db
 from core.models import Researcher
@@ -17,10 +20,17 @@ from webapp.portal.access.forms import SignInForm
 from webapp.portal.access.known_browsers import remember_browser, source_of
 from webapp.portal.access.return_pages import return_page
 from webapp.portal.access.rules import public
+from webapp.portal.access.second_factor import (
+    has_second_factor,
+    passkey_site,
+    remember_new_challenge,
+    shown_factor,
+)
 from webapp.portal.access.sessions import begin_session, end_session, is_from_elsewhere, note_sign_in
 from webapp.portal.access.sign_in_picture import invented_coverage
 from webapp.portal.frame.section import Section
 from webapp.portal.frame.wording import counted
+from webapp.stores import settings
 
 # Verified if the account does not exist, so that both cases take the same time (PORTAL-23).
 NO_ACCOUNT = NO_PASSWORD
@@ -47,30 +57,49 @@ def sign_in() -> ResponseReturnValue:
 def validate_login() -> ResponseReturnValue:
     """Signs in and redirects; programs use it too, without a CSRF token (PORTAL-6).
 
-    An unknown name, a wrong password and a disabled account get the same answer.
+    An unknown name, a wrong password, a missing or wrong code and a disabled account get the same answer (PORTAL-50).
     """
     if is_from_elsewhere():
         abort(403)
     form = SignInForm()
-    username = form.username.data or ""
+    username, code = form.username.data or "", (form.mfa_code.data or "").strip()
     source = source_of(username)
     if is_locked(db.session(), username, source, g.now):
         return _refuse(form, "Too many attempts failed for this name from here. Wait ten minutes, then try again.")
+    if code and tidied_code(code) is None:
+        return _refuse(form, "A code is the six digits that your app shows, or one of your recovery codes.")
     researcher = _authenticated(source, username, form.password.data or "")
-    if researcher is None:
+    has_factor = researcher is not None and has_second_factor(researcher)
+    if researcher is None or (has_factor and not _shows_factor(researcher, code, form.passkey.data or "")):
+        db.session.rollback()
         seconds = note_failure(db.session(), username, source, g.now)
         db.session.commit()
         _delay(seconds)
-        return _refuse(form, "User name and password do not match an account that can sign in.")
+        return _refuse(form, "User name, password or code do not match an account that can sign in.")
+    if is_inactive(researcher, g.now, settings().inactivity_lockout_days):
+        db.session.rollback()
+        return _refuse(form, "This account was not used for too long. Ask an administrator for a new password.")
     failures = note_success(db.session(), username, source)
     page = _page_after(researcher, form.referrer.data)
     begin_session(researcher)
     note_sign_in(researcher)
     remember_browser(researcher)
     db.session.commit()
+    if code and not has_factor:
+        flash("No code is needed: this account has no second factor.", "warn")
     if failures:
         flash(f"{counted(failures, 'attempt')} to sign in with your name failed since your last visit.", "warn")
     return redirect(page)
+
+
+@access.post("/passkey_challenge")
+@public()
+def passkey_challenge() -> ResponseReturnValue:
+    """What the browser needs to show a passkey, as JSON; it names no account."""
+    if is_from_elsewhere():
+        abort(403)
+    options = options_to_prove(passkey_site(), remember_new_challenge())
+    return Response(options, content_type="application/json")
 
 
 @access.route("/logout", methods=["GET", "POST"])
@@ -97,6 +126,12 @@ def _authenticated(source: str, username: str, password: str) -> Researcher | No
         return researcher_with(username, password)
 
 
+def _shows_factor(researcher: Researcher, code: str, passkey_answer: str) -> bool:
+    """Whether the second factor is right and was still good; it is used up with the commit of the whole sign-in."""
+    proof = shown_factor(researcher, code, passkey_answer, g.now)
+    return proof is not None and proof.use(db.session(), g.now)
+
+
 def _refuse(form: SignInForm, why: str) -> ResponseReturnValue:
     """Redirects back to the form, which keeps the typed name and shows the reason."""
     session[TYPED] = (form.username.data or "")[:MOST_TYPED]
@@ -114,10 +149,14 @@ def _delay(seconds: float) -> None:
 
 
 def _page_after(researcher: Researcher, asked_for: str | None = None) -> str:
-    """The address to open after signing in: during downtime the downtime page if allowed, else the requested page."""
+    """The address after signing in: the requested page, else the one last visited, else the studies (PORTAL-25).
+
+    During downtime it is the downtime page for people who may end it.
+    """
     if is_down() and decide(requester_of(db.session(), researcher), Capability.DOWNTIME).is_allowed:
         return url_for("site.downtime")
-    return return_page(asked_for, researcher) or url_for("studies.choose")
+    remembered = return_page(asked_for, researcher) or return_page(researcher.last_page, researcher)
+    return remembered or url_for("studies.choose")
 
 
 def researcher_with(username: str, password: str) -> Researcher | None:

@@ -1,74 +1,99 @@
-"""A researcher's own account (PORTAL-61)."""
+"""The page of a researcher's own account (PORTAL-60 to PORTAL-63)."""
 
-from flask import abort, flash, g, redirect, render_template, request, url_for
+from typing import Any
+
+import segno
+from flask import flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from markupsafe import Markup
 
 from core.access import Capability
-from core.accounts import password_problem
-from core.accounts.changing import set_password
-from core.audit import actor_of
-from core.crypto.passwords import verify_password
+from core.accounts.api_keys import active_keys_of
+from core.accounts.passkeys import passkeys_of
+from core.accounts.requirements import Due
+from core.accounts.second_factor import provisioning_uri, recovery_codes_left
+from core.accounts.sessions import sessions_of
 from core.database import db
-from core.models.researcher import studies_of
-from webapp.portal.access.limits import limiter
+from core.models.researcher import Appearance, studies_of
+from webapp.portal.access.confirming import identity_problem
 from webapp.portal.access.rules import requires
-from webapp.portal.access.sessions import begin_session
-from webapp.portal.account.forms import REQUIRED_FIELDS, PasswordForm
-from webapp.portal.frame.section import Section
-
-account = Section("account", __name__)
+from webapp.portal.access.sessions import session_limits
+from webapp.portal.account.forms import PasswordForm
+from webapp.portal.account.section import account
+from webapp.stores import settings
 
 
 @account.get("/manage_credentials")
 @requires(Capability.OWN_PASSWORD, is_open_to_forced=True)
 def page() -> ResponseReturnValue:
     """The page of the researcher's own account."""
-    return _page(_form())
+    return account_page()
 
 
-@account.post("/self_change_password")
+@account.post("/manage_credentials", endpoint="show_app_secret")
 @requires(Capability.OWN_PASSWORD, is_open_to_forced=True)
-@limiter.limit("20 per minute")
-def change_password() -> ResponseReturnValue:
-    """Sets a new password and ends all other sessions of this person. 400 if a field is missing."""
-    if any(name not in request.form for name in REQUIRED_FIELDS):
-        abort(400)
-    form = _form()
-    if not form.validate() or not _is_acceptable(form):
-        return _page(form), 422
-    password = form.new_password.data
-    set_password(db.session(), g.researcher, password, must_change=False, actor=actor_of(g.researcher))
-    begin_session(g.researcher)
-    db.session.commit()
-    flash("Password changed. Everywhere else you are signed out.", "good")
+def show_app_secret() -> ResponseReturnValue:
+    """Shows the secret of the authenticator app again, once the password was typed (PORTAL-52)."""
+    if problem := identity_problem(request.form.get("view_mfa_password", "")):
+        return account_page(problems={"view": problem}), 422
+    secret = g.researcher.totp_secret
+    return account_page(shown_secret=secret) if secret else redirect(url_for("account.page"))
+
+
+@account.post("/set_appearance")
+@requires(Capability.OWN_PASSWORD)
+def set_appearance() -> ResponseReturnValue:
+    """Sets the colours of this person's pages."""
+    chosen = request.form.get("appearance", "")
+    if chosen in set(Appearance):
+        g.researcher.appearance = chosen
+        db.session.commit()
+        flash("Your pages have these colours from now on.", "good")
     return redirect(url_for("account.page"))
 
 
-def _is_acceptable(form: PasswordForm) -> bool:
-    """Whether the new password may be set. Checks in the order of PORTAL-61; the first wrong field gets a message."""
-    new = form.new_password.data
-    if not verify_password(form.current_password.data, g.researcher.password_hash):
-        form.refuse(form.current_password, "This is not your current password.")
-    elif problem := password_problem(new, g.password_rule.least):
-        form.refuse(form.new_password, problem)
-    elif new == form.current_password.data:
-        form.refuse(form.new_password, "This is your current password. Choose another.")
-    elif new != form.confirm_new_password.data:
-        form.refuse(form.confirm_new_password, "The two new passwords differ.")
-    return form.is_right
+def account_page(
+    form: PasswordForm | None = None,
+    *,
+    problems: dict[str, str] | None = None,
+    shown_secret: str | None = None,
+    new_secret: str | None = None,
+    **typed: Any,
+) -> str:
+    """The page with what is to be shown in it: errors by form, and secrets that no later page shows.
 
-
-def _form() -> PasswordForm:
-    return PasswordForm(g.password_rule.least, is_forced=bool(g.why_new_password))
-
-
-def _page(form: PasswordForm) -> str:
-    is_forced = bool(g.why_new_password)
-    studies = [] if is_forced else studies_of(db.session(), g.researcher)
+    `shown_secret` is the app's secret in use, `new_secret` one that waits for its first code (both base32).
+    """
+    due = g.due[0] if g.due else None
+    values: dict[str, Any] = {}
+    if due is not Due.PASSWORD:
+        values = {
+            "passkeys": passkeys_of(db.session(), g.researcher),
+            "codes_left": recovery_codes_left(db.session(), g.researcher),
+        }
+    if due is None:
+        values |= {
+            "studies": studies_of(db.session(), g.researcher),
+            "keys": active_keys_of(db.session(), g.researcher),
+            "sessions": sessions_of(db.session(), g.researcher, g.now, session_limits()),
+            "this_session": current_user.kept.id if current_user.kept else None,
+        }
     return render_template(
         "portal/account/account.html",
-        form=form,
-        least=g.password_rule.least,
-        is_forced=is_forced,
-        studies=studies,
+        form=form or PasswordForm(g.account_rule.least, is_forced=due is Due.PASSWORD),
+        rule=g.account_rule,
+        due=due,
+        problems=problems or {},
+        new_secret=new_secret,
+        new_code=_qr_code(new_secret) if new_secret else None,
+        shown_secret=shown_secret,
+        shown_code=_qr_code(shown_secret) if shown_secret else None,
+        typed=typed,
+        **values,
     )
+
+
+def _qr_code(secret: str) -> Markup:
+    uri = provisioning_uri(secret, g.researcher.username, settings().domain_name)
+    return Markup(segno.make(uri, micro=False).svg_inline(scale=4))

@@ -78,6 +78,8 @@ class TextField(ShownField, StringField):
 class SecretField(ShownField, PasswordField):
     """A password, which is never shown again. `missing`: the error for an empty field; None allows an empty one."""
 
+    kind = "secret"
+
     def __init__(self, label: str, missing: str | None = None, hint: str = "", **options: Any) -> None:
         super().__init__(label, [InputRequired(missing)] if missing else [], description=hint, **options)
 

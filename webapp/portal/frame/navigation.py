@@ -68,9 +68,9 @@ def frame_values() -> dict[str, Any]:
 
 def password_days_left() -> int | None:
     """In how many days the person must set a new password, if it is within a week (PORTAL-41)."""
-    if not g.get("password_rule"):
+    if not g.get("account_rule"):
         return None
-    return days_until_due(g.researcher, g.password_rule, g.now)
+    return days_until_due(g.researcher, g.account_rule, g.now)
 
 
 def can(capability: str) -> bool:

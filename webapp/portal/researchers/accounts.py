@@ -12,18 +12,18 @@ from core.accounts.acting import (
     make_site_admin,
     new_link,
     reset_password,
+    reset_second_factor,
     set_active,
 )
 from core.accounts.rules.acting import Act
 from core.accounts.team import studies_without_admin
 from core.database import db
 from core.models import Researcher
-from webapp.portal.access.limits import limiter
+from webapp.portal.access.confirming import identity_problem
 from webapp.portal.access.rules import requires
 from webapp.portal.researchers.asking import (
     Refusal,
     carried_out,
-    has_confirmed,
     person_in_form,
     rights_over,
     the_person,
@@ -37,7 +37,6 @@ NUMBER = "<number:researcher_number>"
 
 @researchers.post("/set_researcher_password")
 @requires(Capability.RESEARCHER_SET_PASSWORD)
-@limiter.limit("60 per minute")
 def set_password() -> ResponseReturnValue:
     """Makes a password for one use, or with `how` = `link` a one-time link, and shows it in this answer alone."""
     target = person_in_form()
@@ -46,6 +45,18 @@ def set_password() -> ResponseReturnValue:
     if request.form.get("how") == "link":
         return show_link(target, carried_out(lambda: new_link(db.session(), g.researcher, target, g.now)))
     return show_password(target, carried_out(lambda: reset_password(db.session(), g.researcher, target, g.now)))
+
+
+@researchers.post(f"/reset_researcher_mfa/{NUMBER}")
+@requires(Capability.RESEARCHER_RESET_MFA)
+def reset_mfa(researcher_number: int) -> ResponseReturnValue:
+    """Removes the person's second factor, and ends the person's sessions (PORTAL-56)."""
+    target = the_person(researcher_number)
+    if refused := _confirmation(target, Act.RESET_MFA, "mfa"):
+        return refused
+    carried_out(lambda: reset_second_factor(db.session(), g.researcher, target))
+    flash(f"{target.username} has no second factor any more, and was signed out.", "good")
+    return _to(target)
 
 
 @researchers.post(f"/withdraw_researcher_link/{NUMBER}")
@@ -62,7 +73,6 @@ def withdraw_link(researcher_number: int) -> ResponseReturnValue:
 
 @researchers.post(f"/set_researcher_active/{NUMBER}")
 @requires(Capability.RESEARCHER_DEACTIVATE)
-@limiter.limit("60 per minute")
 def change_active(researcher_number: int) -> ResponseReturnValue:
     """Activates the account (`wanted` = `on`) or deactivates it (`off`)."""
     target, is_active = the_person(researcher_number), _wanted()
@@ -76,7 +86,6 @@ def change_active(researcher_number: int) -> ResponseReturnValue:
 
 @researchers.post(f"/set_site_administrator/{NUMBER}")
 @requires(Capability.RESEARCHER_SITE_ADMIN)
-@limiter.limit("20 per minute")
 def change_site_admin(researcher_number: int) -> ResponseReturnValue:
     """Makes the person a site administrator (`wanted` = `on`), or no longer (`off`)."""
     target, is_site_admin = the_person(researcher_number), _wanted()
@@ -90,7 +99,6 @@ def change_site_admin(researcher_number: int) -> ResponseReturnValue:
 
 @researchers.post(f"/delete_researcher/{NUMBER}")
 @requires(Capability.RESEARCHER_DELETE)
-@limiter.limit("20 per minute")
 def delete(researcher_number: int) -> ResponseReturnValue:
     """Deletes a deactivated account, once its name was typed."""
     target = the_person(researcher_number)
@@ -109,11 +117,12 @@ def delete(researcher_number: int) -> ResponseReturnValue:
 
 
 def _confirmation(target: Researcher, act: Act, at: str) -> ResponseReturnValue | None:
-    """The page again, where the own password must be entered and was not or wrong; None where all is well."""
+    """The page again, where the own password and second factor must be entered and were not right; else None."""
     rights = rights_over(target)
-    if not rights.may(act) or not rights.must_confirm(act) or has_confirmed():
+    if not rights.may(act) or not rights.must_confirm(act):
         return None
-    return person_page(target, Refusal(at, {"own_password": "This is not your password."}))
+    problem = identity_problem(request.form.get("own_password", ""), with_factor=True)
+    return person_page(target, Refusal(at, {"own_password": problem})) if problem else None
 
 
 def _wanted() -> bool:

@@ -12,7 +12,6 @@ from core.accounts.acting import ActRefused
 from core.accounts.people import is_last_site_admin, people
 from core.accounts.roles import RoleRefused, checked_last_day
 from core.accounts.rules.acting import Act, Person, may_act, may_give, must_confirm
-from core.crypto.passwords import verify_password
 from core.database import db
 from core.models import Researcher, Study
 
@@ -82,11 +81,6 @@ def rights_over_all(targets: list[Researcher]) -> dict[int, RightsOver]:
     return {one.id: RightsOver(known[g.researcher.id], known[one.id], one.id in last) for one in targets}
 
 
-def has_confirmed() -> bool:
-    """Whether the form holds the signed-in person's own password (PERM-61)."""
-    return verify_password(request.form.get("own_password", ""), g.researcher.password_hash)
-
-
 def role_in_form(default: Role = Role.STUDY_RESEARCHER) -> Role:
     """The role that the form names. Aborts with 400 for an unknown one."""
     try:
@@ -116,7 +110,6 @@ __all__ = [
     "RightsOver",
     "RoleRefused",
     "carried_out",
-    "has_confirmed",
     "last_day_in_form",
     "person_in_form",
     "rights_over",

@@ -6,12 +6,12 @@ It is for people who are not signed in. GET uses nothing up: programs that look 
 from flask import abort, flash, g, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from core.accounts import password_problem, password_rule
+from core.accounts import password_problem
 from core.accounts.links import LinkKind, LinkState, link_of, state_of_link, use_link
 from core.accounts.people import roles_of_link
+from core.accounts.requirements import account_rule
 from core.database import db
 from core.models import AccountLink
-from webapp.portal.access.limits import limiter
 from webapp.portal.access.rules import public
 from webapp.portal.access.sessions import end_session, is_from_elsewhere
 from webapp.portal.frame.forms import PortalForm, SecretField
@@ -32,7 +32,6 @@ class OwnPasswordForm(PortalForm):
 
 @researchers.get(LINK)
 @public()
-@limiter.limit("120 per minute")
 def open_link(token: str) -> ResponseReturnValue:
     """Says who made the link and for whom, with the form; or what has become of the link."""
     return _page(_link(token), token)
@@ -40,7 +39,6 @@ def open_link(token: str) -> ResponseReturnValue:
 
 @researchers.post(LINK, endpoint="accept")
 @public(needs_token=False)
-@limiter.limit("20 per minute")
 def accept(token: str) -> ResponseReturnValue:
     """Sets the password and leads to sign-in; a second factor that was set up is still asked for there."""
     if is_from_elsewhere():
@@ -51,7 +49,9 @@ def accept(token: str) -> ResponseReturnValue:
     form = OwnPasswordForm()
     new = form.new_password.data or ""
     if form.validate():
-        if problem := password_problem(new, password_rule(db.session(), link.researcher).least):
+        if problem := password_problem(
+            new, account_rule(db.session(), link.researcher).least, link.researcher.username
+        ):
             form.refuse(form.new_password, problem)
         elif new != form.confirm_new_password.data:
             form.refuse(form.confirm_new_password, "The two passwords differ.")
@@ -76,7 +76,7 @@ def switch(token: str) -> ResponseReturnValue:
 
 def _page(link: AccountLink, token: str, form: OwnPasswordForm | None = None) -> ResponseReturnValue:
     state = state_of_link(link, g.now)
-    least = password_rule(db.session(), link.researcher).least
+    least = account_rule(db.session(), link.researcher).least
     form = form or OwnPasswordForm(formdata=None)
     form.new_password.description = (
         f"At least {least} characters, with a lower-case letter, an upper-case letter, a digit and one other"

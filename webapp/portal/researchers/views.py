@@ -3,7 +3,7 @@
 from flask import abort, g, render_template, request
 from flask.typing import ResponseReturnValue
 
-from core.access import Capability, Role
+from core.access import Capability
 from core.accounts.acting import ActRefused, NameTaken, invite
 from core.accounts.links import newest_link
 from core.accounts.people import administered_studies, listed_people, people, roles_of, state_of
@@ -13,6 +13,7 @@ from core.accounts.team import studies_without_admin
 from core.database import db
 from core.models import Researcher, Study
 from webapp.portal.access.rules import requires
+from webapp.portal.access.second_factor import has_second_factor
 from webapp.portal.frame.pages import page_or_fragment
 from webapp.portal.researchers.asking import (
     LONGEST_NUMBER,
@@ -96,9 +97,10 @@ def person_page(target: Researcher, refusal: Refusal | None = None) -> ResponseR
         roles=roles,
         addable=addable,
         link=newest_link(db.session(), target, g.now) if may_reset else None,
+        has_factor=has_second_factor(g.researcher),
+        target_has_factor=has_second_factor(target),
         refusal=refusal,
         Act=Act,
-        Role=Role,
     )
     return page, 422 if refusal else 200
 

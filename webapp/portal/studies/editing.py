@@ -12,10 +12,11 @@ from flask.typing import ResponseReturnValue
 
 from core.access import Capability
 from core.accounts import interrupted_by
+from core.accounts.requirements import without_second_factor
 from core.audit import Actor, actor_of
-from core.crypto.passwords import verify_password
 from core.database import db
 from core.models import Participant
+from core.models.study import SecondFactorFor
 from core.studies import StudyRefused
 from core.studies.changing import (
     hide_study,
@@ -33,7 +34,7 @@ from core.studies.zones import zones_by_offset
 from core.surveys.planned import planned_events
 from core.zones import known_zones
 from webapp.flow_runs import REBUILD_SCHEDULES, start_run
-from webapp.portal.access.limits import limiter
+from webapp.portal.access.confirming import identity_problem
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.pages import wanted_switch
 from webapp.portal.studies.section import studies
@@ -104,13 +105,12 @@ def toggle_stop(study_number: int) -> ResponseReturnValue:
 
 @studies.post(f"/hide_study/{NUMBER}")
 @requires(Capability.STUDY_HIDE)
-@limiter.limit("20 per minute")
 def hide(study_number: int) -> ResponseReturnValue:
     """Takes the study out of every list, once its name and one's own password were typed (PORTAL-92)."""
     if request.form.get("typed_name", "").strip() != g.study.name:
         return _page("Type the name of the study to hide it.", "hide")
-    if not verify_password(request.form.get("password", ""), g.researcher.password_hash):
-        return _page("This is not your password.", "hide")
+    if problem := identity_problem(request.form.get("password", "")):
+        return _page(problem, "hide")
     waits = hide_study(db.session(), g.study, g.now, actor=_me())
     db.session.commit()
     _bring_events_into_step(waits)
@@ -137,25 +137,32 @@ def security(study_number: int) -> ResponseReturnValue:
 @studies.post(f"/change_study_security_settings/{NUMBER}")
 @requires(Capability.STUDY_SECURITY)
 def change_security(study_number: int) -> ResponseReturnValue:
-    """Saves both rules, or none; says first how many researchers that interrupts (PORTAL-98)."""
+    """Saves all rules, or none; says first how many researchers that interrupts (PORTAL-98)."""
     form = request.form
-    length, has_limit, age = (
+    length, has_limit, age, factor = (
         form.get("password_minimum_length", ""),
         form.get("password_max_age_enabled") == "true",
         form.get("password_max_age_days", ""),
+        form.get("second_factor_for", "everybody" if form.get("mfa_required") == "true" else "nobody"),
     )
-    typed = {"length": length, "has_limit": has_limit, "age": age}
+    typed = {"length": length, "has_limit": has_limit, "age": age, "factor": factor}
     if not (length.isascii() and length.isdecimal() and len(length) < 4):
         return _security("A number from 8 to 20.", "length", typed)
     if has_limit and not (age.isascii() and age.isdecimal() and len(age) < 4):
         return _security("A number from 30 to 365.", "age", typed)
-    rules = int(length), int(age) if has_limit else None
-    chosen = f"{rules[0]} {rules[1]}"
+    if factor not in set(SecondFactorFor):
+        return _security("Choose one of the three.", "factor", typed)
+    passwords = int(length), int(age) if has_limit else None
+    rules = *passwords, SecondFactorFor(factor)
+    chosen = f"{passwords[0]} {passwords[1]} {factor}"
     try:
         changed = set_security(db.session(), g.study, *rules, actor=_me())
         if form.get("confirmed") != chosen:
             db.session.rollback()
-            interrupted = interrupted_by(db.session(), g.study, *rules, g.now)
+            interrupted = (
+                *interrupted_by(db.session(), g.study, *passwords, g.now),
+                without_second_factor(db.session(), g.study, rules[2]),
+            )
             if any(interrupted):
                 return _security(typed=typed, interrupted=interrupted, chosen=chosen)
             set_security(db.session(), g.study, *rules, actor=_me())
@@ -173,7 +180,12 @@ def _security(
 ) -> ResponseReturnValue:
     study = g.study
     age = study.password_max_age_days
-    typed = typed or {"length": study.password_minimum_length, "has_limit": age is not None, "age": age or 365}
+    typed = typed or {
+        "length": study.password_minimum_length,
+        "has_limit": age is not None,
+        "age": age or 365,
+        "factor": study.second_factor_for,
+    }
     page = render_template("portal/studies/security.html", problem=problem, at=at, typed=typed, **values)
     return page, 422 if problem else 200
 

@@ -5,14 +5,13 @@ from flask.typing import ResponseReturnValue
 
 from core.access import Capability
 from core.audit import actor_of
-from core.crypto.passwords import verify_password
 from core.database import db
 from core.models.researcher import studies_of
 from core.studies.changing import unhide_study
 from core.studies.figures import study_figures
 from core.studies.listing import hidden_studies, set_star, study_lines
 from webapp.flow_runs import REBUILD_SCHEDULES, start_run
-from webapp.portal.access.limits import limiter
+from webapp.portal.access.confirming import identity_problem
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.navigation import can
 from webapp.portal.frame.pages import page_or_fragment
@@ -68,13 +67,12 @@ def unhide(study_number: int) -> ResponseReturnValue:
 
 @studies.post("/unhide_study/<number:study_number>", endpoint="bring_back")
 @requires(Capability.STUDY_UNHIDE)
-@limiter.limit("20 per minute")
 def bring_back(study_number: int) -> ResponseReturnValue:
     """Brings a hidden study back (PORTAL-92)."""
     if g.study.hidden_at is None:
         abort(404)
-    if not verify_password(request.form.get("password", ""), g.researcher.password_hash):
-        return hidden_study_page("This is not your password."), 422
+    if problem := identity_problem(request.form.get("password", "")):
+        return hidden_study_page(problem), 422
     waits = unhide_study(db.session(), g.study, g.now, actor=actor_of(g.researcher))
     db.session.commit()
     if waits:

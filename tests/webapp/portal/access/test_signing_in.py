@@ -233,3 +233,17 @@ def test_over_https_cookies_are_of_this_host_alone(settings: Settings, factory: 
     assert set(cookies) == {"__Host-session", "__Host-known"}
     for line in cookies.values():
         assert "Secure" in line and "HttpOnly" in line and "Path=/" in line and "Domain" not in line
+
+
+def test_sign_in_leads_to_the_page_last_visited_while_it_may_be_opened(
+    app: Flask, factory: Factory, researcher: Researcher, study: Study
+):
+    """PORTAL-25, PORTAL-26: not to one of a study that was hidden since."""
+    visitor = Visitor(app, researcher)
+    visitor.get(f"/interventions/{study.id}")
+    visitor.get("/manage_credentials")
+    assert Visitor(app).sign_in("mlopez").location == f"/interventions/{study.id}"
+    assert Visitor(app).sign_in("mlopez", referrer=f"/view_study/{study.id}").location == f"/view_study/{study.id}"
+    study.hidden_at = datetime.now(UTC)
+    db.session.commit()
+    assert Visitor(app).sign_in("mlopez").location == "/choose_study"

@@ -1,18 +1,22 @@
 """The list, a researcher's page, and what is changed there (PORTAL-190 to PORTAL-195, PERM-60 to PERM-63)."""
 
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+import pyotp
 import pytest
 from flask import Flask
 
 from core.access import Role
+from core.accounts.second_factor import begin_totp, confirm_totp
+from core.audit import SERVER
 from core.database import db
 from core.models import AuditRecord, Researcher, Study, StudyRole
 from tests.support.factories import RESEARCHER_PASSWORD, Factory
 from tests.support.portal_visitor import Visitor
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
+NOW = datetime.now(UTC)
 NEXT_MONTH = date.today() + timedelta(days=30)
 
 
@@ -207,7 +211,7 @@ def test_acting_on_a_site_administrator_asks_for_the_password(factory: Factory, 
     ):
         for wrong in ({}, {"own_password": "wrong"}):
             answer = boss.post(path, **form, **wrong)
-            assert answer.status_code == 422 and "This is not your password." in answer.text
+            assert answer.status_code == 422 and "This is not your current password." in answer.text
     assert again(other).is_site_admin and not again(other).is_disabled
     right = {"own_password": RESEARCHER_PASSWORD}
     assert boss.post(f"/set_site_administrator/{other.id}", wanted="off", **right).status_code == 302
@@ -275,3 +279,44 @@ def test_names_that_people_typed_are_text(factory: Factory, boss: Visitor):
     for path in ("/manage_researchers", f"/edit_researcher/{person.id}", f"/view_study/{study.id}/team"):
         page = boss.get(path).text
         assert "&lt;b&gt;{{7*7}}&lt;/b&gt; &amp; &#39;x&#39;" in page and "<b>{{" not in page
+
+
+def with_app(person: Researcher) -> str:
+    """Sets up an authenticator app for the person; returns its secret."""
+    secret = begin_totp(person, NOW)
+    assert confirm_totp(db.session(), person, pyotp.TOTP(secret).now(), NOW, actor=SERVER)
+    db.session.commit()
+    return secret
+
+
+def test_a_second_factor_is_reset_for_people_of_ones_own_studies(
+    app: Flask, factory: Factory, study: Study, leader: Visitor
+):
+    """PORTAL-56, PERM-60: not for fellow administrators; sessions end."""
+    plain = factory.researcher("lost.phone", study=study)
+    fellow = factory.researcher(study=study, role=Role.STUDY_ADMIN)
+    for person in (plain, fellow):
+        with_app(person)
+    visitor = Visitor(app, plain)
+    assert "Remove the second factor" in leader.get(f"/edit_researcher/{plain.id}").text
+    assert "Remove the second factor" not in leader.get(f"/edit_researcher/{fellow.id}").text
+    assert leader.post(f"/reset_researcher_mfa/{plain.id}").status_code == 302
+    assert leader.post(f"/reset_researcher_mfa/{fellow.id}").status_code == 403
+    assert again(plain).totp_secret is None and again(fellow).totp_secret is not None
+    assert not visitor.is_signed_in
+
+
+def test_acting_on_a_site_administrator_asks_for_the_second_factor_too(factory: Factory, boss: Visitor):
+    """PERM-61: where the one who acts has set one up."""
+    me = db.session.scalars(db.select(Researcher).filter_by(username="the.boss")).one()
+    secret = with_app(me)
+    again(me).totp_last_step = None
+    db.session.commit()
+    other = factory.researcher("another", is_site_admin=True)
+    path, form = f"/set_site_administrator/{other.id}", {"wanted": "off", "own_password": RESEARCHER_PASSWORD}
+    assert 'name="mfa_code"' in boss.get(f"/edit_researcher/{other.id}").text
+    assert boss.post(path, **form).status_code == 422
+    assert boss.post(path, **form, mfa_code="000000").status_code == 422
+    assert again(other).is_site_admin
+    assert boss.post(path, **form, mfa_code=pyotp.TOTP(secret).now()).status_code == 302
+    assert not again(other).is_site_admin

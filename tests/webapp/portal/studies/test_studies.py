@@ -11,7 +11,8 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from core.access import Role
-from core.accounts import interrupted_by, password_rule, why_change_is_due
+from core.accounts import account_rule, interrupted_by
+from core.accounts.requirements import why_change_is_due
 from core.audit import SERVER
 from core.database import db
 from core.models import Intervention, ParticipantActivity, Researcher, Study, StudyRole, Survey
@@ -292,10 +293,10 @@ def test_an_old_password_is_due_by_the_strictest_study(app: Flask, factory: Fact
     db.session.execute(sa.update(Researcher).values(password_changed_at=NOW - timedelta(days=50)))
     db.session.commit()
     for who, later, is_due in ((researcher, 10, False), (researcher, 11, True), (boss, 99, False)):
-        rule = password_rule(db.session(), who)
+        rule = account_rule(db.session(), who)
         assert bool(why_change_is_due(who, rule, NOW + timedelta(days=later))) == is_due
     hide_study(db.session(), study, NOW, actor=SERVER)
-    assert password_rule(db.session(), researcher).most_age_days is None
+    assert account_rule(db.session(), researcher).most_age_days is None
 
 
 @pytest.mark.parametrize(("age", "said"), [(52, ""), (53, ""), (54, "in 6 days"), (59, "in 1 day"), (60, "today")])

@@ -1,14 +1,14 @@
 """narrow roles, roles that end on a day, keys narrower than their owner
 
-Revision ID: 0016
-Revises: 0015
+Revision ID: 0019
+Revises: 0017
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0019"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
