@@ -321,7 +321,10 @@ class Requester:
         """The roles that count in a study; without one, those on the site and in any study."""
         if self.key_study is not None and study_id not in (self.key_study, None):
             return frozenset({Role.RESEARCHER})
-        roles = {role for number, role in self.study_roles.items() if study_id in (number, None)}
+        if study_id is None:
+            roles = set(self.study_roles.values())
+        else:
+            roles = {self.study_roles[study_id]} if study_id in self.study_roles else set()
         roles.add(Role.RESEARCHER)
         if self.is_site_admin:
             roles.add(Role.SITE_ADMIN)

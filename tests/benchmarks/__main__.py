@@ -15,6 +15,7 @@ NAMES = (
     "beside",
     "portal",
     "sign_in",
+    "rights",
 )
 MOST_SECONDS = 600
 

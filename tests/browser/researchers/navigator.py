@@ -33,7 +33,7 @@ class ResearchersPage:
         self.page.get_by_role("link", name="Invite somebody").click()
         self.portal.sees_heading("Invite somebody")
         self.page.get_by_label("User name").fill(name)
-        self.page.get_by_label("Study").select_option(label=study)
+        self.page.get_by_label("Study", exact=True).select_option(label=study)
         self.page.get_by_label("Role in the study").select_option(label=role)
         self.page.get_by_role("button", name="Make the link").click()
         self.portal.sees_heading(f"A link for {name}")
