@@ -10,6 +10,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
+from core.audit import SERVER
 from core.config import get_settings
 from core.database import get_engine, open_session
 from core.models import ReprocessingJob
@@ -61,7 +62,7 @@ def reprocess_study(
     """
     order = Order(study_id, patient_id, stream, start, end, dry_run, drop_rows_without_source)
     with open_session() as session:
-        job = open_job(session, order)
+        job = open_job(session, order, actor=SERVER)
         left = participants_left(session, job)
     busy = work_on(job, left)
     with open_session() as session:

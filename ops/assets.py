@@ -49,6 +49,7 @@ ICONS = (
     "minus",
     "power",
     "printer",
+    "scroll-text",
     "search",
     "shield-check",
     "sliders-horizontal",

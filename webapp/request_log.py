@@ -1,4 +1,4 @@
-"""Gives each request an id and writes its line in the log (OPS-33)."""
+"""Gives each request an id, and writes its line in the log (OPS-33). The audit trail names the id too (PORTAL-290)."""
 
 import logging
 import re
@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 
+from core.audit.origin import NOWHERE, Origin, set_origin
 from core.logs import REQUEST_ID
 from webapp.stores import settings
 
@@ -25,11 +26,15 @@ def init_request_log(app: Flask) -> None:
 
 
 def begin_request() -> None:
-    """Sets `g.started` (seconds, monotonic) and `g.request_id`: in production the proxy's if well-formed, else new."""
+    """Sets `g.started` (seconds, monotonic) and `g.request_id`: in production the proxy's if well-formed, else new.
+
+    What is recorded during the request says that it came from here.
+    """
     g.started = time.perf_counter()
     given = request.headers.get(HEADER, "") if settings().is_production else ""
     g.request_id = given if TAKEN.fullmatch(given) else secrets.token_hex(8)
     REQUEST_ID.set(g.request_id)
+    set_origin(Origin(g.request_id, request.remote_addr, request.headers.get("User-Agent")))
 
 
 def end_request(response: Response) -> Response:
@@ -38,8 +43,14 @@ def end_request(response: Response) -> Response:
     if settings().is_production:
         duration_ms = round((time.perf_counter() - g.started) * 1000, 1)
         log.info("request", extra=_request() | {"status": response.status_code, "duration_ms": duration_ms})
-    response.call_on_close(lambda: REQUEST_ID.set(None))  # a streamed answer still logs under its id
+    response.call_on_close(forget_request)  # a streamed answer still logs under its id
     return response
+
+
+def forget_request() -> None:
+    """Forgets the request's id and origin: the thread may do something else next."""
+    REQUEST_ID.set(None)
+    set_origin(NOWHERE)
 
 
 def log_failure(

@@ -1,11 +1,13 @@
 """The record of a download, written before its first byte is sent (DATA-26)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core.models import DataAccessRecord, Researcher, Study
+from core.audit import Actor
+from core.audit.access_log import record_access
+from core.downloads.query import DataQuery
+from core.models import AccessKind, Study
 
 # The fields that are kept. Others are left out: a misspelt field may hold a secret (DATA-26).
 RECORDED = (
@@ -22,20 +24,24 @@ RECORDED = (
 
 def record_download(
     session: Session,
-    researcher: Researcher,
+    actor: Actor,
     study: Study,
+    query: DataQuery,
+    participants: Sequence[tuple[int, str]],
     fields: Mapping[str, list[str]],
-    registry_entries: int | None = None,
-) -> int | None:
-    """Adds the record of a download with the fields that were sent, and returns its number; the caller commits."""
-    return session.scalar(
-        insert(DataAccessRecord)
-        .values(
-            researcher_id=researcher.id,
-            username=researcher.username,
-            study_id=study.id,
-            parameters={name: values for name, values in fields.items() if name in RECORDED},
-            registry_entries=registry_entries,
-        )
-        .returning(DataAccessRecord.id)
+) -> int:
+    """Adds the record of a download with the fields that were sent, and returns its number; the caller commits.
+
+    `participants` are those that the query selects, as (id, patient id).
+    """
+    return record_access(
+        session,
+        actor,
+        AccessKind.DATA,
+        study,
+        participants=len(participants),
+        patient_ids=None if query.patient_ids is None else [patient_id for _, patient_id in participants],
+        streams=None if query.streams is None else [stream.value for stream in query.streams],
+        parameters={name: values for name, values in fields.items() if name in RECORDED},
+        registry_entries=None if query.registry is None else len(query.registry),
     )

@@ -7,7 +7,7 @@ from core.models.bulk_edit import BulkEdit, BulkEditRow
 from core.models.chunk import Chunk
 from core.models.custom_field import CustomField, FieldValue
 from core.models.daily_statistics import DailyStatistics
-from core.models.data_access import DataAccessRecord
+from core.models.data_access import AccessKind, DataAccessRecord
 from core.models.event_rebuild import EventRebuild
 from core.models.intervention import Intervention, InterventionDate
 from core.models.operations import Switch, SwitchName, Tally
@@ -37,6 +37,7 @@ from core.models.schedule import (
 )
 from core.models.second_factor import Passkey, RecoveryCode, UsedChallenge
 from core.models.settings_history import AppSettingsVersion, ConsentSent, ConsentVersion
+from core.models.sign_in_record import SignInOutcome, SignInRecord
 from core.models.signing_in import PortalSession, SignInFailures
 from core.models.stored_object import SealKind, StoredObject
 from core.models.study import Study
@@ -54,6 +55,7 @@ from core.models.upload import (
 )
 
 __all__ = [
+    "AccessKind",
     "AccountLink",
     "ApiKey",
     "AppSettings",
@@ -112,6 +114,8 @@ __all__ = [
     "SealKind",
     "ServedParticipant",
     "SignInFailures",
+    "SignInOutcome",
+    "SignInRecord",
     "StatusReport",
     "StoredObject",
     "Study",

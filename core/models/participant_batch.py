@@ -22,8 +22,9 @@ class BatchState(StrEnum):
 class ParticipantBatch(Model):
     """A named batch of participants of a study. Passwords are not stored: a download generates new ones.
 
-    `made` grows in the transactions that add the participants; `error` is why the last try stopped. `asked_by` is a
-    researcher's name, null for a command. `rows` holds, for a batch that came from a file, what each participant gets:
+    `made` grows in the transactions that add the participants; `error` is why the last try stopped. `asked_by` is
+    the name of the actor who asked; `asked_by_id` is the account's primary key, null for a command. `rows` holds, for a
+    batch that came from a file, what each participant gets:
     {"external_id": text or null, "values": {`field:<id>` or `intervention:<id>`: text or ISO date}}.
     """
 
@@ -38,6 +39,7 @@ class ParticipantBatch(Model):
     error: Mapped[str | None] = mapped_column(sa.Text)
     rows: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     asked_by: Mapped[str | None] = mapped_column(sa.Text)
+    asked_by_id: Mapped[int | None] = mapped_column(sa.BigInteger)
     asked_at: Mapped[CreatedAt]
     ended_at: Mapped[At | None]
 

@@ -7,12 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.audit import SERVER, Actor, record
+from core.audit import SERVER, Actor, record, record_each
 from core.config import Settings
 from core.crypto.passwords import hash_participant_password, new_identifier
 from core.locks import LockSpace, held_alone, lock_key
 from core.models import BatchState, Participant, ParticipantActivity, ParticipantBatch, Study
-from core.models.audit_record import Action
+from core.models.audit_record import Action, ActorKind
 from core.participants.creating import MOST_AT_ONCE, NewParticipant, create_participants
 from core.participants.refusals import ParticipantRefused
 from core.storage import ObjectStore, SealedStore, StoreUnavailable
@@ -40,7 +40,7 @@ def ask_for_batch(
     if not 1 <= count <= MOST_AT_ONCE:
         raise ParticipantRefused(f"between 1 and {MOST_AT_ONCE:,} participants at a time")
     batch = ParticipantBatch(study_id=study.id, name=name.strip()[:LONGEST_NAME], wanted=count, asked_by=actor.name)
-    batch.rows = rows
+    batch.rows, batch.asked_by_id = rows, actor.id
     session.add(batch)
     session.flush()
     record(session, actor, Action.PARTICIPANT_BATCH, study=study, batch=batch.id, count=count)
@@ -83,7 +83,7 @@ def make_next(engine: sa.Engine, store: ObjectStore, settings: Settings) -> Part
         count = min(MADE_AT_ONCE, batch.wanted - batch.made)
         try:
             create_participants(
-                session, SealedStore(store, study, settings), study, count, batch_id=batch.id, actor=SERVER
+                session, SealedStore(store, study, settings), study, count, batch_id=batch.id, actor=_who_asked(batch)
             )
         except Exception as error:  # any error: the page shows it, and other batches go first
             is_told = isinstance(error, StoreUnavailable | ParticipantRefused)
@@ -94,6 +94,13 @@ def make_next(engine: sa.Engine, store: ObjectStore, settings: Settings) -> Part
             raise
         session.refresh(batch)
         return batch
+
+
+def _who_asked(batch: ParticipantBatch) -> Actor:
+    """The researcher who asked for the batch, without the request of then; the server for a command's batch."""
+    if batch.asked_by_id is None or batch.asked_by is None:
+        return SERVER
+    return Actor(ActorKind.RESEARCHER, batch.asked_by, batch.asked_by_id)
 
 
 def renewed_passwords(session: Session, batch: ParticipantBatch, *, actor: Actor) -> list[NewParticipant]:
@@ -110,7 +117,9 @@ def renewed_passwords(session: Session, batch: ParticipantBatch, *, actor: Actor
         participant.password_hash = hash_participant_password(password)
         new.append(NewParticipant(participant.patient_id, password))
     study = session.get_one(Study, batch.study_id)
-    record(session, actor, Action.PARTICIPANT_RENEW_PASSWORDS, study=study, batch=batch.id, count=len(new))
+    whole = record(session, actor, Action.PARTICIPANT_RENEW_PASSWORDS, study=study, batch=batch.id, count=len(new))
+    details = {participant.patient_id: {"batch": batch.id} for participant in new}
+    record_each(session, actor, Action.PARTICIPANT_RESET_PASSWORD, study=study, part_of=whole, details=details)
     return new
 
 

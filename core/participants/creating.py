@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from core.audit import Actor, record
+from core.audit import Actor, record, record_each
 from core.bulk import given_rows
 from core.crypto.participant_keys import generate_key_pair, key_pair_of
 from core.crypto.passwords import hash_participant_password, new_identifier
@@ -70,7 +70,12 @@ def create_participants(
     try:
         _add_rows(session, study_id, list(zip(new, hashes, stored, strict=True)), batch_id)
         made_in = session.get_one(Study, study_id)
-        record(session, actor, Action.PARTICIPANT_CREATE, study=made_in, count=count, batch=batch_id)
+        whole = record(session, actor, Action.PARTICIPANT_CREATE, study=made_in, count=count, batch=batch_id)
+        if count == 1:
+            whole.patient_id = new[0].patient_id
+        else:
+            details: dict[str, dict[str, int | None]] = {n.patient_id: {"batch": batch_id} for n in new}
+            record_each(session, actor, Action.PARTICIPANT_CREATE, study=made_in, part_of=whole, details=details)
         session.commit()
     except IntegrityError:  # another process took an id while keys were generated
         session.rollback()

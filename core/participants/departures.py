@@ -49,7 +49,7 @@ def end_participation(
     departure.recorded_by, departure.trimmed_at = actor.name, None
     session.add(departure)
     action = Action.PARTICIPANT_WITHDRAW if reason else Action.PARTICIPANT_COMPLETE
-    record(session, actor, action, study=study, participant=participant, left_on=left_on.isoformat())
+    record(session, actor, action, study=study, participant=participant)
     rebuild_events(session, study, now, participant_ids=[participant.id])
     return departure
 

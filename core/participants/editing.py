@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core.audit import Actor, record
+from core.audit import Actor, record, record_each
 from core.bulk import is_one_of
 from core.models import (
+    AuditRecord,
     BulkEdit,
     BulkEditRow,
     CustomField,
@@ -84,7 +85,8 @@ def edit_many(
     ]
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         session.execute(sa.insert(BulkEditRow), rows[start : start + _ROWS_AT_ONCE])
-    record(session, actor, Action.PARTICIPANT_BULK_EDIT, study=study, edit=edit.id, count=len(rows))
+    whole = record(session, actor, Action.PARTICIPANT_BULK_EDIT, study=study, edit=edit.id, count=len(rows))
+    _record_each(session, study, before, whole, actor)
     return edit, waits
 
 
@@ -105,10 +107,26 @@ def undo_edit(session: Session, study: Study, edit: BulkEdit, now: datetime, *, 
         has = present.get(row.participant_id, {})
         if all(has.get(name) == value for name, value in row.after.items()):
             edits[row.participant_id] = read_changes(row.before)
-    _, waits = set_values(session, study, edits, now, passes_over_locked=True)
+    before, waits = set_values(session, study, edits, now, passes_over_locked=True)
     edit.undone_at = now
-    record(session, actor, Action.PARTICIPANT_UNDO_BULK_EDIT, study=study, edit=edit.id, count=len(edits))
+    whole = record(session, actor, Action.PARTICIPANT_UNDO_BULK_EDIT, study=study, edit=edit.id, count=len(edits))
+    _record_each(session, study, before, whole, actor)
     return Undone(len(edits), len(rows) - len(edits), waits)
+
+
+def patient_ids_of(session: Session, numbers: Iterable[int]) -> dict[int, str]:
+    """The patient ids of participants, by their numbers."""
+    rows = session.execute(sa.select(Participant.id, Participant.patient_id).where(is_one_of(Participant.id, numbers)))
+    return dict(rows.tuples().all())
+
+
+def _record_each(
+    session: Session, study: Study, before: Mapping[int, Mapping[str, Any]], whole: AuditRecord, actor: Actor
+) -> None:
+    """One row of the audit trail for each participant whose values changed, with what changed."""
+    ids = patient_ids_of(session, before)
+    details = {ids[number]: {"changed": sorted(old)} for number, old in before.items()}
+    record_each(session, actor, Action.PARTICIPANT_FIELDS, study=study, part_of=whole, details=details)
 
 
 def delete_old_edits(session: Session, now: datetime) -> int:

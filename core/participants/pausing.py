@@ -30,14 +30,7 @@ def pause_participant(
     )
     pause.ends_at = until
     session.add(pause)
-    record(
-        session,
-        actor,
-        Action.PARTICIPANT_PAUSE,
-        study=participant.study,
-        participant=participant,
-        until=until.isoformat() if until else None,
-    )
+    record(session, actor, Action.PARTICIPANT_PAUSE, study=participant.study, participant=participant)
     rebuild_events(session, participant.study, now, participant_ids=[participant.id])
     return pause
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.audit import Actor, record
+from core.audit import Actor, record, record_each
 from core.bulk import is_one_of
 from core.models import BulkEdit, BulkEditRow, FieldValue, InterventionDate, Participant, Study
 from core.models.audit_record import Action
@@ -113,7 +113,7 @@ def retire_participants(
     ).all()
     for participant in people:
         participant.retired_at, participant.retired_by_id = now, actor.id
-        record(session, actor, Action.PARTICIPANT_RETIRE, study=study, participant=participant)
+    _record_each(session, study, people, Action.PARTICIPANT_BULK_RETIRE, Action.PARTICIPANT_RETIRE, actor)
     retired = [participant.id for participant in people]
     return retired, update_events_of(session, study, retired, now) if retired else False
 
@@ -129,8 +129,18 @@ def reset_devices(session: Session, study: Study, numbers: Sequence[int], *, act
     people = session.scalars(query.order_by(Participant.id).with_for_update(key_share=True)).all()
     for participant in people:
         participant.device_id = ""
-        record(session, actor, Action.PARTICIPANT_RESET_DEVICE, study=study, participant=participant)
+    _record_each(session, study, people, Action.PARTICIPANT_BULK_RESET_DEVICE, Action.PARTICIPANT_RESET_DEVICE, actor)
     return len(people)
+
+
+def _record_each(
+    session: Session, study: Study, people: Sequence[Participant], whole: Action, each: Action, actor: Actor
+) -> None:
+    """A row of the audit trail for the whole change, and one for each participant."""
+    if people:
+        row = record(session, actor, whole, study=study, count=len(people))
+        details: dict[str, dict[str, str]] = {participant.patient_id: {} for participant in people}
+        record_each(session, actor, each, study=study, part_of=row, details=details)
 
 
 def record_retirement(
@@ -174,13 +184,13 @@ def undo(session: Session, study: Study, edit: BulkEdit, now: datetime, *, actor
         raise EditRefused("Retiring can be undone once, for ten minutes.")
     was_retired = {row.participant_id: datetime.fromisoformat(row.after["retired_at"]) for row in rows}
     query = sa.select(Participant).where(is_one_of(Participant.id, was_retired), Participant.purge_asked_at.is_(None))
-    restored = []
+    restored: list[Participant] = []
     for participant in session.scalars(query.order_by(Participant.id).with_for_update(key_share=True)):
         if participant.retired_at == was_retired[participant.id]:
             participant.retired_at = participant.retired_by_id = None
-            record(session, actor, Action.PARTICIPANT_UNRETIRE, study=study, participant=participant)
-            restored.append(participant.id)
+            restored.append(participant)
+    _record_each(session, study, restored, Action.PARTICIPANT_BULK_UNRETIRE, Action.PARTICIPANT_UNRETIRE, actor)
     release_held(session, study)
     edit.undone_at = now
-    waits = update_events_of(session, study, restored, now) if restored else False
+    waits = update_events_of(session, study, [person.id for person in restored], now) if restored else False
     return Undone(len(restored), len(rows) - len(restored), waits)

@@ -11,8 +11,18 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
+from core.audit.access_log import end_access, record_access
 from core.bulk import is_one_of
-from core.models import CustomField, FieldValue, Intervention, InterventionDate, Participant, ParticipantActivity, Study
+from core.models import (
+    AccessKind,
+    CustomField,
+    FieldValue,
+    Intervention,
+    InterventionDate,
+    Participant,
+    ParticipantActivity,
+    Study,
+)
 from core.models.audit_record import Action
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -64,7 +74,18 @@ def participants_file(session: Session, study: Study, numbers: Sequence[int], no
             ]
         )
     record(session, actor, Action.PARTICIPANT_EXPORT, study=study, count=len(lines) - 1)
-    return csv_text([[harmless(heading) for heading in lines[0]], *lines[1:]])
+    file = csv_text([[harmless(heading) for heading in lines[0]], *lines[1:]])
+    _record_access(session, study, [line[1] for line in lines[1:]], len(file.encode()), actor)
+    return file
+
+
+def _record_access(session: Session, study: Study, patient_ids: list[str], size_bytes: int, actor: Actor) -> None:
+    """Records the file in the log of data access; it names the participants if they are not all of the study."""
+    all_of_study = session.scalar(sa.select(sa.func.count()).where(Participant.study_id == study.id))
+    count, kind = len(patient_ids), AccessKind.PARTICIPANTS_TABLE
+    named = None if count == all_of_study else patient_ids
+    access = record_access(session, actor, kind, study, participants=count, patient_ids=named, streams=[])
+    end_access(session, access, size_bytes)
 
 
 def old_status(row: Any, now: datetime) -> str:

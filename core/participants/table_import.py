@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from core.audit import Actor
+from core.audit import Actor, record, record_each
 from core.bulk import given_rows, is_one_of
 from core.models import BulkEdit, Participant, Study
+from core.models.audit_record import Action
 from core.participants.columns import Column
 from core.participants.editing import edit_many, values_of_many
 from core.participants.refusals import ParticipantRefused
@@ -83,6 +84,7 @@ def import_table(
     people = _people(session, study, table)
     if EXTERNAL in table.columns:
         _write_external_ids(session, table, people)
+        _record_external_ids(session, study, table, people, actor)
     edits = {
         people[line.patient_id].id: {name: value for name, value in line.values.items() if name != EXTERNAL.name}
         for line in table.lines
@@ -139,6 +141,22 @@ def _write_external_ids(session: Session, table: ReadTable, people: dict[str, An
             session.execute(own, execution_options=untracked)
     except IntegrityError:
         raise ParticipantRefused("An external id was taken since the preview: look at it again.") from None
+
+
+def _record_external_ids(
+    session: Session, study: Study, table: ReadTable, people: dict[str, Any], actor: Actor
+) -> None:
+    """A row of the audit trail for all external ids that changed, and one for each participant; not the ids."""
+    changed = [
+        line.patient_id
+        for line in table.lines
+        if EXTERNAL.name in line.values
+        and (line.values[EXTERNAL.name] or None) != (people[line.patient_id].external_id or None)
+    ]
+    if changed:
+        whole = record(session, actor, Action.PARTICIPANT_BULK_EDIT, study=study, external_id=True, count=len(changed))
+        details = {patient_id: {"external_id": True} for patient_id in changed}
+        record_each(session, actor, Action.PARTICIPANT_FIELDS, study=study, part_of=whole, details=details)
 
 
 def _text(value: str | date | None) -> str:

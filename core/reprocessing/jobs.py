@@ -9,7 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from core.audit import Actor, record
 from core.models import Participant, ReprocessingJob, ReprocessingProgress, Study
+from core.models.audit_record import Action
 from core.models.study import study_by_object_id
 from core.reprocessing.participant import COUNTS, streams_of
 from core.streams import SPECS, DataStream, stream_by_number
@@ -32,7 +34,7 @@ class Order:
     drops_rows: bool = False
 
 
-def open_job(session: Session, order: Order) -> ReprocessingJob:
+def open_job(session: Session, order: Order, *, actor: Actor) -> ReprocessingJob:
     """The open job of an equal order, or else a new job; commits. Raises JobRefused."""
     columns = _columns(session, order)
     query = sa.select(ReprocessingJob).where(ReprocessingJob.ended_at.is_(None))
@@ -41,6 +43,10 @@ def open_job(session: Session, order: Order) -> ReprocessingJob:
     job = session.scalar(query.order_by(ReprocessingJob.id).limit(1))
     if job is None:
         session.add(job := ReprocessingJob(**columns))
+        if not order.is_dry_run:
+            study = session.get_one(Study, job.study_id)
+            participant = session.get(Participant, job.participant_id) if job.participant_id else None
+            record(session, actor, Action.DATA_REPROCESS, study=study, participant=participant, stream=order.stream)
     session.commit()
     return job
 

@@ -81,7 +81,8 @@ def problems_lately(session: Session, study_id: int, now: datetime) -> StudyProb
 
 def changes_lately(session: Session, study: Study) -> list[AuditRecord]:
     """The newest changes of the study and its participants (CLAR-20)."""
-    query = sa.select(AuditRecord).where(AuditRecord.study_object_id == study.object_id)
+    is_here = (AuditRecord.study_object_id == study.object_id, AuditRecord.part_of.is_(None))
+    query = sa.select(AuditRecord).where(*is_here)
     return list(session.scalars(query.order_by(AuditRecord.at.desc(), AuditRecord.id.desc()).limit(CHANGES_SHOWN)))
 
 

@@ -84,14 +84,24 @@ def _failed(session: Session, study_id: int) -> list[FailedFiles]:
     return [FailedFiles(reason, files, int(size), oldest, patient) for reason, files, size, oldest, patient in rows]
 
 
-def retry_failed_of(session: Session, study: Study, *, actor: Actor) -> int:
-    """Puts the study's files that processing gave up back into the queue; how many. The caller commits (PROC-53)."""
-    failed = (QueuedUpload.study_id == study.id, QueuedUpload.state == QueueState.FAILED.value)
-    waiting = {"state": QueueState.WAITING.value, "attempts": 0, "next_try_at": sa.func.now()}
+def retry_failed_of(
+    session: Session, study: Study | None, participant: Participant | None = None, *, actor: Actor
+) -> int:
+    """Puts files that processing gave up back into the queue; how many. The caller commits (PROC-53).
+
+    Those of the study, or of the participant, or all if neither is given.
+    """
+    failed = [QueuedUpload.state == QueueState.FAILED.value]
+    if study:
+        failed.append(QueuedUpload.study_id == study.id)
+    if participant:
+        failed.append(QueuedUpload.participant_id == participant.id)
+    waiting = {"state": QueueState.WAITING.value, "attempts": 0, "reason": None, "next_try_at": sa.func.now()}
     count: int = session.execute(  # type: ignore[attr-defined]  # of an update
         sa.update(QueuedUpload).where(*failed).values(waiting), execution_options={"synchronize_session": False}
     ).rowcount
-    record(session, actor, Action.PROCESSING_TRY_AGAIN, study=study, count=count)
+    of_study = participant.study if participant else study
+    record(session, actor, Action.PROCESSING_TRY_AGAIN, study=of_study, participant=participant, count=count)
     return count
 
 

@@ -14,6 +14,7 @@ NAMES = (
     "get_data",
     "beside",
     "portal",
+    "audit",
     "sign_in",
     "rights",
 )

@@ -81,6 +81,7 @@ OWN = "/view_study/{study}/participant/{participant}"
 PEOPLE = "/view_study/{study}/participants"
 DOWNLOADS = "/data_access_web_form/{study}"
 SETTINGS = "/device_settings/{study}"
+AUDIT = "/view_study/{study}/audit"
 BATCH = "/view_study/{study}/batches/{batch}"
 MATRIX: dict[str, str | Page | Key] = {
     "static": PUBLIC,
@@ -261,6 +262,16 @@ MATRIX: dict[str, str | Page | Key] = {
     "downloads.page": Page(Capability.DATA_DOWNLOAD, DOWNLOADS, is_return_page=True),
     "downloads.size": Page(Capability.DATA_DOWNLOAD, f"{DOWNLOADS}/size", "POST"),
     "downloads.download": Page(Capability.DATA_DOWNLOAD, f"{DOWNLOADS}/download", "POST"),
+    "audit.study_changes": Page(Capability.AUDIT_STUDY, AUDIT, is_return_page=True),
+    "audit.study_changes_file": Page(Capability.AUDIT_STUDY, f"{AUDIT}/changes.csv"),
+    "audit.study_access": Page(Capability.AUDIT_STUDY, f"{AUDIT}/access", is_return_page=True),
+    "audit.study_access_file": Page(Capability.AUDIT_STUDY, f"{AUDIT}/access.csv"),
+    "audit.site_changes": Page(Capability.AUDIT_ALL, "/audit", is_return_page=True),
+    "audit.site_changes_file": Page(Capability.AUDIT_ALL, "/audit/changes.csv"),
+    "audit.site_access": Page(Capability.AUDIT_ALL, "/audit/access", is_return_page=True),
+    "audit.site_access_file": Page(Capability.AUDIT_ALL, "/audit/access.csv"),
+    "audit.site_sign_ins": Page(Capability.AUDIT_ALL, "/audit/sign_ins", is_return_page=True),
+    "audit.site_sign_ins_file": Page(Capability.AUDIT_ALL, "/audit/sign_ins.csv"),
     "settings.page": Page(LIST, SETTINGS, is_return_page=True),
     "settings.save": Page(Capability.STUDY_APP_SETTINGS, SETTINGS, "POST", passed=422),
     "settings.preview": Page(Capability.STUDY_APP_SETTINGS, f"{SETTINGS}/preview", "POST"),

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 import click
 from flask.cli import with_appcontext
 
+from core.audit import COMMAND_LINE, record
 from core.database import db
+from core.models.audit_record import Action
 from core.storage import StoreUnavailable
 from webapp.commands.output import OneLineCommand, as_json, fail, show
 from webapp.commands.studies import the_study
@@ -62,7 +64,9 @@ def reprocess_study_command(
 
     session = db.session()
     try:
-        job = open_job(session, Order(object_id, patient_id, stream, start, end, dry_run, drops_rows))
+        job = open_job(
+            session, Order(object_id, patient_id, stream, start, end, dry_run, drops_rows), actor=COMMAND_LINE
+        )
         left = participants_left(session, job)
         for number, (participant_id, name) in enumerate(left.items(), start=1):
             is_free = reprocess_participant(db.engine, object_store(), settings(), job, participant_id)
@@ -89,7 +93,10 @@ def audit_data_command(object_id: str | None, after: str, fix: bool, is_json: bo
     """List implausible data: impossible times, empty uploads, files set aside, rows without objects."""
     from core.operations.data_audit import Oddities, audit_participants, audit_queue  # numpy takes its time to load
 
-    study_id = the_study(object_id).id if object_id else None
+    study = the_study(object_id) if object_id else None
+    study_id = study.id if study else None
+    if fix:
+        record(db.session(), COMMAND_LINE, Action.DATA_FIX, study=study)
     db.session.commit()
     by_study: defaultdict[str, Oddities] = defaultdict(Oddities)
     for one in audit_participants(db.engine, datetime.now(UTC), study_id, after, fixes=fix):

@@ -3,11 +3,13 @@
 import click
 from flask.cli import with_appcontext
 
+from core.audit import COMMAND_LINE
 from core.database import db
-from core.models import QueuedUpload, QueueState, Study
+from core.models import Study
 from core.models.participant import participant_with_study
 from core.models.study import study_by_object_id
 from core.storage.errors import StoreError
+from core.studies.processing import retry_failed_of
 from webapp.commands.output import OneLineCommand, as_json, fail, show
 from webapp.stores import object_store, settings
 
@@ -31,25 +33,10 @@ def process_uploads_command(object_id: str | None, patient_id: str | None, retry
         fail(f"{patient_id}: there is no participant with that id")
     scope = Scope(study.id if study else None, participant.id if participant else None)
     if retry_failed:
-        put_back(scope.study_id, scope.participant_id)
+        retry_failed_of(db.session(), study, participant, actor=COMMAND_LINE)
     db.session.commit()
     try:
         report = process_everything(db.engine, object_store(), settings(), scope)
     except (StoreError, StoreLooksWrong) as error:
         fail(str(error))
     show(report.counts(), is_json=is_json)
-
-
-def put_back(study_id: int | None, participant_id: int | None) -> None:
-    """Puts files that were set aside back into the queue with their attempts reset to 0 (PROC-53).
-
-    Either id limits it to a study or a participant. The caller commits.
-    """
-    failed = db.update(QueuedUpload).where(QueuedUpload.state == QueueState.FAILED.value)
-    if study_id:
-        failed = failed.where(QueuedUpload.study_id == study_id)
-    if participant_id:
-        failed = failed.where(QueuedUpload.participant_id == participant_id)
-    db.session.execute(
-        failed.values(state=QueueState.WAITING.value, attempts=0, reason=None, next_try_at=db.func.now())
-    )

@@ -6,7 +6,9 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
+from core.audit import COMMAND_LINE, record
 from core.database import db
+from core.models.audit_record import Action
 from core.phones.orphans import QUEUED, requeued
 from core.phones.whereabouts import whereabouts
 from core.storage import StoreUnavailable
@@ -40,7 +42,11 @@ def find(name: str, is_json: bool) -> None:
 @with_appcontext
 def audit_store_command(object_id: str | None, after: str, requeue: bool, is_json: bool) -> None:
     """Compare the object store with the database and list the differences. Deletes nothing."""
-    prefix = f"{the_study(object_id).object_id}/" if object_id else ""
+    study = the_study(object_id) if object_id else None
+    prefix = f"{study.object_id}/" if study else ""
+    if requeue:
+        record(db.session(), COMMAND_LINE, Action.STORE_REQUEUE, study=study)
+        db.session.commit()
     counts: Counter[str] = Counter(objects_and_rows=0, **{m.name.lower(): 0 for m in Mismatch})
     found: list[dict[str, Any]] = []
     try:
@@ -79,7 +85,10 @@ def compress_store_command(object_id: str | None, after: str, dry_run: bool, is_
     """
     from core.storage.resealing import TROUBLES, Outcome, ResealingRefused, prefixes_of, reseal  # numpy takes its time
 
-    prefixes = prefixes_of(the_study(object_id).object_id) if object_id else [""]
+    study = the_study(object_id) if object_id else None
+    prefixes = prefixes_of(study.object_id) if study else [""]
+    if not dry_run:
+        record(db.session(), COMMAND_LINE, Action.STORE_COMPRESS, study=study)
     db.session.commit()
     counts: Counter[str] = Counter(objects=0, **{outcome.name.lower(): 0 for outcome in Outcome})
     found: list[dict[str, Any]] = []

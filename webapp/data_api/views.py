@@ -7,11 +7,13 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from core.access import Capability
+from core.audit.access_log import end_access, record_access
+from core.audit.actor import actor_with_key
 from core.database import db
 from core.downloads.members import participants_asked_for
 from core.downloads.query import BadQuery, UnknownName, parse_query
 from core.downloads.recording import record_download
-from core.models import Participant
+from core.models import AccessKind, Participant
 from core.models.researcher import studies_of_key
 from webapp.bodies import not_taken
 from webapp.data_api.credentials import ApiRefused, program_of, require_well_formed_study, study_for
@@ -59,11 +61,16 @@ def get_participant_ids() -> Response:
     """A JSON list of the patient ids of a study's participants, sorted."""
     form = request.form.to_dict()
     require_well_formed_study(form)
-    study = study_for(program_of(form), form, Capability.STUDY_VIEW)
-    ids = db.session.scalars(
-        db.select(Participant.patient_id).where(Participant.study_id == study.id).order_by(Participant.patient_id)
-    )
-    return _json(list(ids))
+    program = program_of(form)
+    study = study_for(program, form, Capability.STUDY_VIEW)
+    query = db.select(Participant.patient_id).where(Participant.study_id == study.id)
+    ids = list(db.session.scalars(query.order_by(Participant.patient_id)))
+    answer = _json(ids)
+    actor, kind = actor_with_key(program.researcher, program.key), AccessKind.PARTICIPANT_IDS
+    access = record_access(db.session(), actor, kind, study, participants=len(ids), streams=[])
+    end_access(db.session(), access, len(answer.data))
+    db.session.commit()
+    return answer
 
 
 @api_route("/get-data/v1", methods=["GET", "POST"])  # a GET has no fields and gets 400, which clients know
@@ -76,8 +83,8 @@ def get_data() -> Response:
     fields = request.form.to_dict(flat=False)
     query = parse_query(fields)
     participants = participants_asked_for(db.session(), study, query)
-    entries = None if query.registry is None else len(query.registry)
-    record = record_download(db.session(), program.researcher, study, fields, entries)
+    actor = actor_with_key(program.researcher, program.key)
+    record = record_download(db.session(), actor, study, query, participants, fields)
     db.session.commit()
     is_web_form = "web_form" in form
     download = ZipDownload(db.engine, object_store(), settings(), study, participants, query, record, not is_web_form)

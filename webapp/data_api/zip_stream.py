@@ -13,11 +13,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from zipstream import ZIP_STORED, ZipStream
 
+from core.audit.access_log import end_access
 from core.config import Settings
 from core.crypto.seal import SealBroken
 from core.downloads.members import Member, members
 from core.downloads.query import DataQuery
-from core.models import DataAccessRecord, Study
+from core.models import Study
 from core.operations.tallies import Counted, Integrity, add_tallies_at_once
 from core.storage import ObjectMissing, ObjectStore, SealedStore
 
@@ -41,7 +42,7 @@ class ZipDownload:
     study: Study
     participants: Sequence[tuple[int, str]]
     query: DataQuery
-    record_id: int | None
+    record_id: int
     has_registry: bool
     sealed: SealedStore = field(init=False)
 
@@ -111,11 +112,7 @@ class ZipDownload:
 
     def _complete(self, sent: int, error: str | None) -> None:
         with Session(self.engine) as session:
-            session.execute(
-                sa.update(DataAccessRecord)
-                .where(DataAccessRecord.id == self.record_id)
-                .values(ended_at=sa.func.now(), size_bytes=sent, error=error)
-            )
+            end_access(session, self.record_id, sent, error)
             session.commit()
 
 

@@ -10,6 +10,8 @@ from webapp.portal.access.views import access
 from webapp.portal.account import keys, passwords, second_factor, sessions  # noqa: F401  their views
 from webapp.portal.account import views as account_views  # noqa: F401
 from webapp.portal.account.section import account
+from webapp.portal.audit import views as audit_views  # noqa: F401  its views
+from webapp.portal.audit.section import audit
 from webapp.portal.downloads.views import downloads
 from webapp.portal.frame.assets import init_assets
 from webapp.portal.frame.errors import init_error_pages
@@ -54,7 +56,18 @@ from webapp.portal.studies import (  # noqa: F401  their views
 from webapp.portal.studies import views as study_views  # noqa: F401
 from webapp.portal.studies.section import studies
 
-SECTIONS = (access, account, studies, settings_section, participants, interventions, researchers, downloads, site)
+SECTIONS = (
+    access,
+    account,
+    studies,
+    settings_section,
+    participants,
+    interventions,
+    researchers,
+    downloads,
+    audit,
+    site,
+)
 
 
 class NumberConverter(BaseConverter):

@@ -147,7 +147,7 @@ def test_a_downgrade_leaves_nothing_wider(app: Flask, factory: Factory):
     factory.api_key(staff)
     staff_id, viewer_id = staff.id, viewer.id
     db.session.remove()
-    downgrade(revision="0017")
+    downgrade(revision="0018")
     rows = db.session.execute(db.text("SELECT researcher_id FROM study_roles")).scalars().all()
     assert rows == [staff_id] and viewer_id not in rows
     assert db.session.execute(db.text("SELECT count(*) FROM api_keys")).scalar() == 1

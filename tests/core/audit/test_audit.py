@@ -62,3 +62,30 @@ def test_the_trail_of_a_participant_outlives_a_purge_and_holds_no_secret(app: Fl
     assert [row.action for row in rows] == ["participant.reset_password", "participant.retire", "participant.purge"]
     assert password not in str([row.detail for row in rows])
     assert AuditRecord.__table__.foreign_keys == set()
+
+
+def test_upkeep_by_command_leaves_rows_too(app: Flask, factory: Factory):
+    """PORTAL-290: what changes data or the queue; a dry run changes nothing."""
+    study, before = factory.study(), len(trail())
+    run = app.test_cli_runner().invoke
+    for arguments in (
+        ["process-uploads", "--retry-failed", "--study", study.object_id],
+        ["reprocess-study", study.object_id],
+        ["reprocess-study", study.object_id, "--dry-run"],
+        ["audit-data", "--study", study.object_id, "--fix"],
+        ["audit-data"],
+        ["audit-store", "--study", study.object_id, "--requeue"],
+        ["compress-store", "--study", study.object_id],
+        ["compress-store", "--dry-run"],
+    ):
+        assert run(args=arguments).exit_code == 0, arguments
+    db.session.rollback()
+    rows = trail()[before:]
+    assert [row.action for row in rows] == [
+        "processing.try_again",
+        "data.reprocess",
+        "data.fix",
+        "store.requeue",
+        "store.compress",
+    ]
+    assert {(row.actor_name, row.study_object_id) for row in rows} == {("command line", study.object_id)}

@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from flask import Flask
 from flask_migrate import downgrade, upgrade
 
+from core.audit import COMMAND_LINE
 from core.crypto.seal import seal_legacy
 from core.database import db
 from core.models import Chunk, DailyStatistics, Participant, QueuedUpload, ReprocessingJob, StoredObject, UploadRecord
@@ -45,7 +46,9 @@ FOREIGN = b"1700002803000,2023-11-14T23:00:03.000,9,9,9,9"
 
 def reprocess(participant: Participant, **options: Any) -> dict[str, Any]:
     """Runs a job of the participant to its end; counts of all streams together."""
-    job = open_job(db.session(), Order(participant.study.object_id, participant.patient_id, **options))
+    job = open_job(
+        db.session(), Order(participant.study.object_id, participant.patient_id, **options), actor=COMMAND_LINE
+    )
     assert reprocess_participant(db.engine, object_store(), settings(), job, participant.id)
     assert end_job(db.session(), job)
     forget_rows()
@@ -307,7 +310,7 @@ def test_a_participant_held_by_others_or_waiting_for_a_purge_is_left(
 ):
     """PROC-51, STORE-9."""
     monkeypatch.setattr(holding, "PATIENCE", "50ms")
-    job = open_job(db.session(), Order(participant.study.object_id))
+    job = open_job(db.session(), Order(participant.study.object_id), actor=COMMAND_LINE)
     with held_participant(db.engine, participant.id) as held:
         assert held is not None
         assert not reprocess_participant(db.engine, object_store(), settings(), job, participant.id)
@@ -330,7 +333,7 @@ def test_another_writer_ends_the_work_on_a_participant(
         store.replace(path_of(participant), CHUNK_HEADER + TWO_IN_CHUNK, store.read(path_of(participant))[1] or "")
         return really(*arguments)
 
-    job = open_job(db.session(), Order(participant.study.object_id))
+    job = open_job(db.session(), Order(participant.study.object_id), actor=COMMAND_LINE)
     with monkeypatch.context() as patch:
         patch.setattr(comparing, "merge_chunk", merge_while_another_writes)
         assert not reprocess_participant(db.engine, object_store(), settings(), job, participant.id)
@@ -343,19 +346,19 @@ def test_a_job_goes_on_where_it_stopped_and_a_new_one_begins_anew(participant: P
     """OPS-20, OPS-24: the row comes first; what differs in any parameter is another job."""
     study_id = participant.study.object_id
     other = factory.participant(participant.study)
-    job = open_job(db.session(), Order(study_id))
-    assert open_job(db.session(), Order(study_id)).id == job.id
-    assert open_job(db.session(), Order(study_id, stream="gps")).id != job.id
+    job = open_job(db.session(), Order(study_id), actor=COMMAND_LINE)
+    assert open_job(db.session(), Order(study_id), actor=COMMAND_LINE).id == job.id
+    assert open_job(db.session(), Order(study_id, stream="gps"), actor=COMMAND_LINE).id != job.id
     reprocess_participant(db.engine, object_store(), settings(), job, participant.id)
     assert participants_left(db.session(), job) == {other.id: other.patient_id}
     assert not end_job(db.session(), job)
     reprocess_participant(db.engine, object_store(), settings(), job, other.id)
     assert end_job(db.session(), job)
-    assert open_job(db.session(), Order(study_id)).id != job.id
+    assert open_job(db.session(), Order(study_id), actor=COMMAND_LINE).id != job.id
     assert db.session.scalar(db.select(db.func.count()).where(ReprocessingJob.ended_at.is_not(None))) == 1
     for wrong in (Order("A" * 24), Order(study_id, "nobody"), Order(study_id, stream="survey_answers")):
         with pytest.raises(JobRefused):
-            open_job(db.session(), wrong)
+            open_job(db.session(), wrong, actor=COMMAND_LINE)
 
 
 def test_jobs_go_with_their_migration_and_come_back(participant: Participant):

@@ -4,6 +4,7 @@ The order of the checks: method, session, CSRF token, the study exists and is no
 belongs to it, capability, forced change of password.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from flask_wtf import CSRFProtect
 
 from core.access import UNKNOWN, Capability, Decision, Outcome, Requester, decide
 from core.accounts import account_rule, what_is_due
+from core.audit.origin import current_origin, set_origin
 from core.database import db
 from core.models import Researcher, Study
 from core.models.participant import participant_in_study
@@ -59,6 +61,7 @@ def check_access() -> ResponseReturnValue | None:
         if request.method not in SAFE_METHODS and is_from_elsewhere():
             abort(403, "Another site caused this request. Nothing was changed.")
     g.actor = _actor(g.researcher) if g.researcher else None
+    set_origin(replace(current_origin(), requester=g.actor))  # the audit trail names the role of this moment
     if rule.capability:
         _check_capability(g.actor, rule.capability, rule)
     if not rule.needs_session:

@@ -11,9 +11,10 @@ from core.accounts.activity import is_inactive
 from core.accounts.failed_sign_ins import is_known_browser, is_locked, note_failure, note_success
 from core.accounts.passkeys import options_to_prove
 from core.accounts.second_factor import tidied_code
+from core.audit.sign_ins import record_sign_in
 from core.crypto.passwords import NO_PASSWORD, hash_password, verify_password
 from core.database import db
-from core.models import Researcher
+from core.models import Researcher, SignInOutcome
 from core.models.researcher import requester_of, researcher_by_username
 from webapp.downtime import is_down
 from webapp.portal.access.forms import SignInForm
@@ -65,6 +66,8 @@ def validate_login() -> ResponseReturnValue:
     username, code = form.username.data or "", (form.mfa_code.data or "").strip()
     source = source_of(username)
     if is_locked(db.session(), username, source, g.now):
+        record_sign_in(db.session(), username, SignInOutcome.LOCKED)
+        db.session.commit()
         return _refuse(form, "Too many attempts failed for this name from here. Wait ten minutes, then try again.")
     if code and tidied_code(code) is None:
         return _refuse(form, "A code is the six digits that your app shows, or one of your recovery codes.")
@@ -73,16 +76,21 @@ def validate_login() -> ResponseReturnValue:
     if researcher is None or (has_factor and not _shows_factor(researcher, code, form.passkey.data or "")):
         db.session.rollback()
         seconds = note_failure(db.session(), username, source, g.now)
+        outcome = SignInOutcome.WRONG_FACTOR if researcher else SignInOutcome.WRONG_PASSWORD
+        record_sign_in(db.session(), username, outcome)
         db.session.commit()
         _delay(seconds)
         return _refuse(form, "User name, password or code do not match an account that can sign in.")
     if is_inactive(researcher, g.now, settings().inactivity_lockout_days):
         db.session.rollback()
+        record_sign_in(db.session(), username, SignInOutcome.INACTIVE)
+        db.session.commit()
         return _refuse(form, "This account was not used for too long. Ask an administrator for a new password.")
     failures = note_success(db.session(), username, source)
     page = _page_after(researcher, form.referrer.data)
     begin_session(researcher)
     note_sign_in(researcher)
+    record_sign_in(db.session(), username, SignInOutcome.SIGNED_IN)
     remember_browser(researcher)
     db.session.commit()
     if code and not has_factor:
@@ -109,6 +117,7 @@ def sign_out() -> ResponseReturnValue:
     if g.researcher is None:
         return redirect(url_for("access.sign_in"))
     if request.method == "POST" or request.headers.get("Sec-Fetch-Site") == "same-origin":
+        record_sign_in(db.session(), g.researcher.username, SignInOutcome.SIGNED_OUT)
         end_session()
         db.session.commit()
         return redirect(url_for("access.sign_in"))

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from core.access import Capability, decide
+from core.audit import actor_of
 from core.database import db
 from core.downloads.members import participants_asked_for
 from core.downloads.query import UnknownName
@@ -69,11 +70,10 @@ def download(study_number: int) -> ResponseReturnValue:
     participants = _participants(choice)
     if choice.problems:
         return _page(choice), 422
-    record = record_download(db.session(), g.researcher, g.study, {"study_pk": [str(study_number)], **choice.fields})
+    query, fields = choice.query(), {"study_pk": [str(study_number)], **choice.fields}
+    record = record_download(db.session(), actor_of(g.researcher), g.study, query, participants, fields)
     db.session.commit()
-    zipped = ZipDownload(
-        db.engine, object_store(), settings(), g.study, participants, choice.query(), record, has_registry=False
-    )
+    zipped = ZipDownload(db.engine, object_store(), settings(), g.study, participants, query, record, False)
     response = Response(zipped.stream(), content_type="application/zip")
     today: date = g.now.astimezone(g.study.zone).date()
     response.headers.set("Content-Disposition", "attachment", filename=f"{g.study.name} {today}.zip")

@@ -1,7 +1,14 @@
-"""Rows of the audit trail in words."""
+"""Rows of the audit trail in words, on every page that shows some."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.access import Role
+from core.audit.naming import Names
 from core.models import AuditRecord
-from core.models.audit_record import Action
+from core.models.audit_record import Action, ActorKind
+from core.studies.app_settings import SETTING_RULES
 
 WORDS = {
     Action.STUDY_CREATE: "created the study",
@@ -30,6 +37,9 @@ WORDS = {
     Action.PARTICIPANT_UNRETIRE: "undid retiring",
     Action.PARTICIPANT_RESET_DEVICE: "reset the phone of",
     Action.PARTICIPANT_RESET_PASSWORD: "made a new password for",
+    Action.PARTICIPANT_BULK_RETIRE: "retired many participants",
+    Action.PARTICIPANT_BULK_UNRETIRE: "undid retiring many participants",
+    Action.PARTICIPANT_BULK_RESET_DEVICE: "reset the phones of many participants",
     Action.PARTICIPANT_NEW_PHONE: "prepared a new phone for",
     Action.PARTICIPANT_EASY_ENROLLMENT: "switched easy enrolment of",
     Action.PARTICIPANT_FIELDS: "edited fields of",
@@ -45,26 +55,170 @@ WORDS = {
     Action.PARTICIPANT_NOTE: "wrote a note on",
     Action.PARTICIPANT_PURGE: "asked to delete all data of",
     Action.PARTICIPANT_TAKE_BACK_PURGE: "took back the purge of",
-    Action.UPLOAD_TRY_AGAIN: "tried an upload again of",
+    Action.UPLOAD_TRY_AGAIN: "tried a kept-aside upload again of",
     Action.PROCESSING_TRY_AGAIN: "put failed files back into the queue",
-    Action.RESEARCHER_CREATE: "created an account",
-    Action.RESEARCHER_INVITE: "invited somebody",
-    Action.RESEARCHER_LINK: "made a one-time link for somebody",
-    Action.RESEARCHER_LINK_WITHDRAW: "withdrew a one-time link",
-    Action.RESEARCHER_LINK_USE: "set a password by a one-time link",
-    Action.RESEARCHER_SET_PASSWORD: "set a password",
-    Action.RESEARCHER_ENABLE: "activated an account",
-    Action.RESEARCHER_DISABLE: "deactivated an account",
-    Action.RESEARCHER_SITE_ADMIN: "changed who is a site administrator",
-    Action.RESEARCHER_DELETE: "deleted an account",
     Action.SURVEY_CREATE: "created a survey",
     Action.SURVEY_SAVE: "saved a survey",
     Action.SURVEY_DELETE: "deleted a survey",
     Action.SURVEY_RESTORE: "restored a survey",
+    Action.RESEARCHER_CREATE: "added the account",
+    Action.RESEARCHER_SET_PASSWORD: "set the password of",
+    Action.RESEARCHER_ENABLE: "enabled the account",
+    Action.RESEARCHER_DISABLE: "disabled the account",
+    Action.RESEARCHER_SITE_ADMIN: "changed whether an account is a site administrator:",
+    Action.RESEARCHER_INVITE: "invited",
+    Action.RESEARCHER_LINK: "made a one-time link for",
+    Action.RESEARCHER_LINK_WITHDRAW: "withdrew the one-time link of",
+    Action.RESEARCHER_LINK_USE: "set a password by a one-time link:",
+    Action.RESEARCHER_DELETE: "deleted the account",
+    Action.RESEARCHER_SECOND_FACTOR: "changed the second factor of",
+    Action.RESEARCHER_RECOVERY_CODES: "made recovery codes of",
+    Action.RESEARCHER_RESET_MFA: "reset the second factor of",
+    Action.RESEARCHER_SESSIONS: "ended sessions of",
+    Action.API_KEY_CREATE: "made an API key of",
+    Action.API_KEY_DISABLE: "disabled an API key",
+    Action.CREDENTIAL_STORE: "stored push credentials",
+    Action.CREDENTIAL_REMOVE: "removed push credentials",
+    Action.DATA_REPROCESS: "had chunks made anew from raw files",
+    Action.DATA_FIX: "removed rows with impossible times",
+    Action.STORE_REQUEUE: "queued uploads that had no row",
+    Action.STORE_COMPRESS: "compressed stored objects",
+    Action.DOWNTIME_ON: "turned downtime on",
+    Action.DOWNTIME_OFF: "turned downtime off",
 }
 _BY_VALUE = {str(action.value): words for action, words in WORDS.items()}
+ROLES = {
+    Role.SITE_ADMIN: "site administrator",
+    Role.STUDY_ADMIN: "study administrator",
+    Role.STUDY_RESEARCHER: "researcher",
+    Role.STUDY_ANALYST: "data analyst",
+    Role.STUDY_VIEWER: "viewer",
+    Role.RESEARCHER: "no role in the study",
+}
+_SUBJECTS = {
+    "study": "Study",
+    "intervention": "Interventions",
+    "field": "Custom fields",
+    "participant": "Participants",
+    "upload": "Uploads and processing",
+    "processing": "Uploads and processing",
+    "data": "Uploads and processing",
+    "store": "Uploads and processing",
+    "survey": "Surveys",
+    "researcher": "Accounts and keys",
+    "api_key": "Accounts and keys",
+    "credential": "Site",
+    "downtime": "Site",
+}
+_ABOUT_SITE = ("Accounts and keys", "Site")
+# Actions whose words end where the participant's id follows.
+_TAKES_PARTICIPANT = {
+    Action.PARTICIPANT_RETIRE,
+    Action.PARTICIPANT_UNRETIRE,
+    Action.PARTICIPANT_PAUSE,
+}
+_LABELS = {rule.name: rule.label for rule in SETTING_RULES}
+_NAMED = ("name", "username", "kind", "stream")
+
+
+@dataclass(frozen=True)
+class Told:
+    """One detail of a change: what, and its values before and after where the trail has them."""
+
+    what: str
+    before: str | None = None
+    after: str | None = None
 
 
 def words_of_change(row: AuditRecord) -> str:
     """What was done, as the rest of a sentence that begins with who; an action without words is shown as it is."""
+    if row.action == Action.PARTICIPANT_CREATE.value and row.patient_id:
+        return "added"
     return _BY_VALUE.get(row.action, row.action)
+
+
+def role_in_words(role: str | None) -> str:
+    """A role as it is written on pages; empty for those without one, such as commands."""
+    return {str(known.value): words for known, words in ROLES.items()}.get(role or "", role or "")
+
+
+def kind_in_words(row: AuditRecord) -> str:
+    """What acted for the named person, where it was not the person in the portal."""
+    return "with an API key" if row.actor_kind == ActorKind.API_KEY.value else ""
+
+
+def actions_by_subject(*, has_site: bool) -> dict[str, list[tuple[str, str]]]:
+    """Actions as choices of a list, by subject: value and words. Those about the site only with `has_site`."""
+    grouped: dict[str, list[tuple[str, str]]] = {}
+    for action, words in WORDS.items():
+        subject = _SUBJECTS.get(action.value.partition(".")[0], "Other")
+        if has_site or subject not in _ABOUT_SITE:
+            grouped.setdefault(subject, []).append((action.value, _alone(action, words)))
+    return {subject: sorted(choices, key=lambda choice: choice[1]) for subject, choices in grouped.items()}
+
+
+def told_of(row: AuditRecord, names: Names) -> list[Told]:
+    """The details of a row: names, counts, and values before and after. No values of participants are in the trail."""
+    detail = row.detail
+    told = [Told(str(detail[name])) for name in _NAMED if detail.get(name)]
+    if survey := detail.get("survey"):
+        told.append(Told(names.surveys.get(survey) or f"survey {survey}"))
+    if changed := detail.get("changed"):
+        told.append(Told(", ".join(names.values.get(name, f"a deleted {name.partition(':')[0]}") for name in changed)))
+    if detail.get("external_id"):
+        told.append(Told("external id"))
+    if row.patient_id is None and isinstance(count := detail.get("count"), int):
+        what = "file" if row.action == Action.PROCESSING_TRY_AGAIN.value else "participant"
+        told.append(Told(f"{count:,} {what}{'' if count == 1 else 's'}"))
+    if detail.get("batch"):
+        told.append(Told(f"batch {detail['batch']}"))
+    if key := detail.get("access_key"):
+        told.append(Told(f"{key[:8]}…"))
+    return told + _values(row, detail)
+
+
+def _values(row: AuditRecord, detail: Mapping[str, Any]) -> list[Told]:
+    """What the row says of values before and after."""
+    before, after = detail.get("before"), detail.get("after")
+    if row.action == Action.STUDY_APP_SETTINGS.value:
+        before, after = before or {}, after or {}
+        return [_setting(name, before, after) for name in detail.get("settings", [])]
+    if row.action == Action.STUDY_IMPORT.value:
+        return [Told(f"{detail[part]} {part}") for part in ("settings", "surveys") if detail.get(part)]
+    if row.action == Action.STUDY_SECURITY.value and isinstance(before, list) and isinstance(after, list):
+        what = ("Least length of passwords", "Days until passwords expire", "Second factor required of")
+        pairs = zip(what, before, after, strict=False)
+        return [Told(name, _value(old, "never"), _value(new, "never")) for name, old, new in pairs if old != new]
+    if row.action == Action.STUDY_GRANT.value:
+        role = role_in_words(after) if after else "no role"
+        return [Told("", role_in_words(before) or "no role" if "before" in detail else None, role)]
+    if row.action == Action.RESEARCHER_CREATE.value:
+        return [Told("site administrator")] if detail.get("is_site_admin") else []
+    if "after" in detail or "before" in detail:
+        return [Told("", _value(before) if "before" in detail else None, _value(after))]
+    return []
+
+
+def _setting(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Told:
+    label = _LABELS.get(name, name.replace("_", " "))
+    if name not in after:
+        return Told(f"{label}: new text")
+    return Told(label, _value(before.get(name)), _value(after[name]))
+
+
+def _value(value: Any, nothing: str = "none") -> str:
+    if value is None or value == "":
+        return nothing
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _alone(action: Action, words: str) -> str:
+    """The words without the sentence around them: `Reset the phone of a participant`."""
+    if action.value.startswith(("participant.", "upload.")):
+        if words.endswith((" of", " for", " on")) or action in _TAKES_PARTICIPANT:
+            words += " a participant"
+    elif words.endswith(" of"):
+        words += " an account"
+    return words[0].upper() + words[1:].rstrip(":")

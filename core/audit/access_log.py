@@ -1,0 +1,50 @@
+"""The log of who read participants' data: downloads of the portal, and requests of programs (PORTAL-290, DATA-26)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from core.audit.actor import Actor
+from core.models import AccessKind, DataAccessRecord, Study
+
+
+def record_access(
+    session: Session,
+    actor: Actor,
+    kind: AccessKind,
+    study: Study | None,
+    *,
+    participants: int | None = None,
+    patient_ids: Sequence[str] | None = None,
+    streams: Sequence[str] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    registry_entries: int | None = None,
+) -> int:
+    """Adds a row before the first byte is sent, and returns its number; the caller commits.
+
+    `participants` counts whose data were asked for. `patient_ids` and `streams` name them; None means all.
+    """
+    row = insert(DataAccessRecord).values(
+        kind=kind.value,
+        researcher_id=actor.id,
+        username=actor.name,
+        key_name=actor.key_name,
+        study_id=study.id if study else None,
+        participants=participants,
+        patient_ids=None if patient_ids is None else list(patient_ids),
+        streams=None if streams is None else list(streams),
+        parameters=dict(parameters or {}),
+        registry_entries=registry_entries,
+        address=actor.origin.address,
+        request_id=actor.origin.request_id,
+    )
+    return session.execute(row.returning(DataAccessRecord.id)).scalar_one()
+
+
+def end_access(session: Session, access_id: int, size_bytes: int, error: str | None = None) -> None:
+    """Completes the row when the answer has ended: bytes sent, and why it broke off; the caller commits."""
+    ended = sa.update(DataAccessRecord).where(DataAccessRecord.id == access_id)
+    session.execute(ended.values(ended_at=sa.func.clock_timestamp(), size_bytes=size_bytes, error=error))
