@@ -30,6 +30,7 @@ def set_role(
 ) -> None:
     """Replaces a person's role in a study, with its last day in the study's zone; None removes it (PERM-1, PERM-96)."""
     pair = {"study_id": study.id, "researcher_id": researcher.id}
+    before = session.scalar(sa.select(StudyRole.role).filter_by(**pair))
     if role is None:
         session.execute(sa.delete(StudyRole).filter_by(**pair))
         ends_on = None
@@ -39,8 +40,10 @@ def set_role(
         insertion = insert(StudyRole).values(pair | row)
         session.execute(insertion.on_conflict_do_update(index_elements=list(pair), set_=row))
     after = role.value if role else None
-    ends: dict[str, Any] = {"ends_on": ends_on.isoformat()} if ends_on else {}
-    record(session, actor, Action.STUDY_GRANT, study=study, username=researcher.username, after=after, **ends)
+    known: dict[str, Any] = {"before": before} if before else {}
+    if ends_on:
+        known["ends_on"] = ends_on.isoformat()
+    record(session, actor, Action.STUDY_GRANT, study=study, username=researcher.username, after=after, **known)
 
 
 def move_ends_of_roles(session: Session, study: Study) -> None:

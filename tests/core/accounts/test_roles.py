@@ -135,8 +135,12 @@ def test_a_role_with_its_last_day_is_in_the_audit_trail(app: Flask, factory: Fac
     """CLAR-20, PERM-96."""
     study, person = factory.study(), factory.researcher()
     factory.role(person, study, Role.STUDY_VIEWER, date(2030, 1, 31))
-    row = db.session.scalars(db.select(AuditRecord).filter_by(action="study.grant")).one()
-    assert row.detail == {"username": person.username, "after": "study_viewer", "ends_on": "2030-01-31"}
+    factory.role(person, study, None)
+    rows = db.session.scalars(db.select(AuditRecord).filter_by(action="study.grant").order_by(AuditRecord.id)).all()
+    assert [row.detail for row in rows] == [
+        {"username": person.username, "after": "study_viewer", "ends_on": "2030-01-31"},
+        {"username": person.username, "before": "study_viewer", "after": None},
+    ]
 
 
 def test_a_downgrade_leaves_nothing_wider(app: Flask, factory: Factory):

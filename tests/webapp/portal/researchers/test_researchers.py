@@ -16,7 +16,6 @@ from tests.support.factories import RESEARCHER_PASSWORD, Factory
 from tests.support.portal_visitor import Visitor
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
-NOW = datetime.now(UTC)
 NEXT_MONTH = date.today() + timedelta(days=30)
 
 
@@ -283,8 +282,9 @@ def test_names_that_people_typed_are_text(factory: Factory, boss: Visitor):
 
 def with_app(person: Researcher) -> str:
     """Sets up an authenticator app for the person; returns its secret."""
-    secret = begin_totp(person, NOW)
-    assert confirm_totp(db.session(), person, pyotp.TOTP(secret).now(), NOW, actor=SERVER)
+    now = datetime.now(UTC)
+    secret = begin_totp(person, now)
+    assert confirm_totp(db.session(), person, pyotp.TOTP(secret).now(), now, actor=SERVER)
     db.session.commit()
     return secret
 
