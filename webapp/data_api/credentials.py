@@ -106,7 +106,7 @@ def program_of(form: Mapping[str, str]) -> Program:
     key = _well_formed_key(form)
     if key is None or key.researcher is None or not _is_right(key, form):
         raise _refusal_of(form["access_key"])
-    key.last_used_at = datetime.now(UTC)
+    key.last_used_at, key.last_used_for = datetime.now(UTC), request.path.strip("/").partition("/")[0]
     db.session.commit()
     return Program(key, key.researcher)
 

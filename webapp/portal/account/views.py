@@ -14,6 +14,7 @@ from core.accounts.passkeys import passkeys_of
 from core.accounts.requirements import Due
 from core.accounts.second_factor import provisioning_uri, recovery_codes_left
 from core.accounts.sessions import sessions_of
+from core.audit.sign_ins import recent_sign_ins
 from core.database import db
 from core.models.researcher import Appearance, studies_of
 from webapp.portal.access.confirming import identity_problem
@@ -21,7 +22,10 @@ from webapp.portal.access.rules import requires
 from webapp.portal.access.sessions import session_limits
 from webapp.portal.account.forms import PasswordForm
 from webapp.portal.account.section import account
+from webapp.portal.frame.sign_in_words import outcome_in_words
 from webapp.stores import settings
+
+SIGN_INS_SHOWN = 8
 
 
 @account.get("/manage_credentials")
@@ -78,6 +82,8 @@ def account_page(
             "keys": active_keys_of(db.session(), g.researcher),
             "sessions": sessions_of(db.session(), g.researcher, g.now, session_limits()),
             "this_session": current_user.kept.id if current_user.kept else None,
+            "sign_ins": recent_sign_ins(db.session(), g.researcher, SIGN_INS_SHOWN),
+            "outcome_in_words": outcome_in_words,
         }
     return render_template(
         "portal/account/account.html",

@@ -40,6 +40,7 @@ from webapp.portal.audit.forms import (
 )
 from webapp.portal.audit.section import audit
 from webapp.portal.frame import audit_words
+from webapp.portal.frame.sign_in_words import OUTCOMES, outcome_in_words
 
 PATH = "/view_study/<number:study_number>/audit"
 NOTHING: Page[Any] = Page([], None, None)
@@ -107,7 +108,7 @@ def site_access_file() -> ResponseReturnValue:
 def site_sign_ins() -> ResponseReturnValue:
     """Who signed in and out, and who was refused."""
     form = SignInsForm.asked(reading.people_of_sign_ins(db.session()))
-    outcomes = [(outcome.value, words) for outcome, (words, _) in wording.OUTCOMES.items()]
+    outcomes = [(outcome.value, words) for outcome, (words, _) in OUTCOMES.items()]
     chosen(form.outcome, [("", "Every outcome"), *outcomes])
     page = reading.sign_ins(db.session(), _sign_in_filter(form), _place()) if form.is_right else NOTHING
     return _page("sign_ins", None, form, page)
@@ -185,6 +186,7 @@ def _page(tab: str, study: Study | None, form: LogForm, page: Page[Any], **value
         arguments=form.arguments(),
         is_first=not (request.args.get("before") or request.args.get("after")),
         wording=wording,
+        outcome_in_words=outcome_in_words,
         **values,
     ), (200 if form.is_right else 422)
 

@@ -1,8 +1,8 @@
-"""How the section's pages name what was read, and outcomes of signing in."""
+"""How the section's pages name what was read."""
 
 from typing import Any
 
-from core.models import AccessKind, SignInOutcome
+from core.models import AccessKind
 from core.streams import DataStream
 from webapp.portal.frame.wording import STREAMS, counted
 
@@ -12,28 +12,12 @@ READ = {
     AccessKind.PARTICIPANTS_TABLE: "downloaded the participants’ table",
     AccessKind.AUDIT_TRAIL: "downloaded a log of these pages",
 }
-OUTCOMES = {
-    SignInOutcome.SIGNED_IN: ("Signed in", "good"),
-    SignInOutcome.SIGNED_OUT: ("Signed out", ""),
-    SignInOutcome.WRONG_PASSWORD: ("Wrong password", "warn"),
-    SignInOutcome.WRONG_FACTOR: ("Second factor missing or wrong", "warn"),
-    SignInOutcome.INACTIVE: ("Account not used for too long", "warn"),
-    SignInOutcome.UNKNOWN_NAME: ("Unknown name", "warn"),
-    SignInOutcome.DISABLED: ("Account disabled", "warn"),
-    SignInOutcome.LOCKED: ("Refused, too many attempts", "bad"),
-}
 MOST_NAMED = 3
 
 
 def read_in_words(kind: str) -> str:
     """What somebody did to read, as the rest of a sentence; a kind without words is shown as it is."""
     return {str(known.value): words for known, words in READ.items()}.get(kind, kind)
-
-
-def outcome_in_words(outcome: str) -> tuple[str, str]:
-    """An outcome in words, and the class of its mark; an outcome without words is shown as it is."""
-    known = {str(known.value): words for known, words in OUTCOMES.items()}
-    return known.get(outcome, (outcome.replace("_", " "), ""))
 
 
 def whose_data(row: Any) -> str:

@@ -159,6 +159,7 @@ def test_sessions_are_listed_and_ended(app: Flask, visitor: Visitor, researcher:
         others[name].sign_in("mlopez")
     page = visitor.get("/manage_credentials").text
     assert "Firefox on macOS" in page and "this one" in page and "127.0.0.1" in page
+    assert page.count("Signed in</span>") == 2, "own recent sign-ins"
     laptop = db.session.scalars(db.select(PortalSession).filter_by(browser="Firefox on macOS")).one()
     visitor.post("/end_sessions", session_id=str(laptop.id))
     assert not others["laptop"].is_signed_in and others["job"].is_signed_in and visitor.is_signed_in
