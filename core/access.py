@@ -300,12 +300,44 @@ PURGE_ROLES = {"study_researcher": _STAFF, "study_admin": _ADMINS, "site_admin":
 """Who may purge, by the values of DATA_DELETION_USERTYPE (PERM-73)."""
 
 
+STUDY_WIDE = frozenset(
+    {
+        C.STUDY_APP_SETTINGS,
+        C.STUDY_IMPORT,
+        C.STUDY_RENAME,
+        C.STUDY_TIMEZONE,
+        C.STUDY_SECURITY,
+        C.STUDY_EASY_ENROLLMENT,
+        C.STUDY_STATUS,
+        C.WEBHOOK_MANAGE,
+        C.ALERTS_MANAGE,
+        C.SURVEY_EDIT,
+        C.INTERVENTION_EDIT,
+        C.FIELD_EDIT,
+    }
+)
+"""What concerns all participants of a study. A role that is limited to a site includes it only if it says so (PERM-95)."""
+
+
+@dataclass(frozen=True)
+class SiteLimit:
+    """The part of a study to which a role is limited: participants with one of these values of a custom field.
+
+    `may_change_study`: the role may still change what concerns all participants, `STUDY_WIDE` (PERM-95).
+    """
+
+    field_id: int
+    values: tuple[str, ...]
+    may_change_study: bool = False
+
+
 @dataclass(frozen=True)
 class Requester:
     """Who asks: a researcher, or a program with a researcher's API key.
 
     `study_roles` maps the number of a study to the role in it, of studies that are not hidden and roles that have not
-    ended. `key_study` is the only study that the key is for, None for all of its owner's; `key_is_for_lists`: it gives
+    ended. `limits` are those of roles that are limited to a site, by the number of the study; a site administrator has
+    none. `key_study` is the only study that the key is for, None for all of its owner's; `key_is_for_lists`: it gives
     no data of participants (PERM-96). `may_purge` are the roles that may purge participants by the server's setting
     (PERM-73).
     """
@@ -316,6 +348,7 @@ class Requester:
     may_purge: frozenset[Role] = _STAFF
     key_study: int | None = None
     key_is_for_lists: bool = False
+    limits: Mapping[int, SiteLimit] = field(default_factory=dict)
 
     def roles_in(self, study_id: int | None) -> frozenset[Role]:
         """The roles that count in a study; without one, those on the site and in any study."""
@@ -389,7 +422,8 @@ def decide(
     """Whether the actor may do it, in the study and to the participant that it is about (PERM-19, CLAR-8).
 
     In this order: the study exists and is not hidden, the actor has a role in it, the participant is of that study,
-    the role has the capability. So nobody without a role learns what is inside a study.
+    the role has the capability. So nobody without a role learns what is inside a study. Participants of other sites
+    than the actor's are not found by the session already (`core.limits`), and so are unknown here.
     """
     rule = TABLE[capability]
     if rule.scope is not Scope.STUDY:
@@ -401,6 +435,9 @@ def decide(
         return Decision(Outcome.FORBIDDEN, "This account has no role in the study.")
     if isinstance(participant, Unknown) or (participant is not None and participant.study_id != study.id):
         return Decision(Outcome.NOT_FOUND, "There is no such participant in the study.")
+    limit = actor.limits.get(study.id)
+    if limit and not limit.may_change_study and capability in STUDY_WIDE:
+        return Decision(Outcome.FORBIDDEN, "The role of this account is limited to a site. This concerns the whole study.")
     return _by_role(actor, capability, roles)
 
 

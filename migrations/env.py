@@ -1,6 +1,7 @@
 """Alembic's environment, for Flask-Migrate: `flask --app webapp db upgrade`.
 
-One runner at a time: the whole upgrade holds an advisory lock (OPS-43).
+One runner at a time: the whole upgrade holds an advisory lock (OPS-43). The views for roles that are limited to a site
+are made anew afterwards, over the tables that there are then.
 """
 
 import sqlalchemy as sa
@@ -8,6 +9,7 @@ from alembic import context
 from flask import current_app
 
 from core.database import SealedText
+from core.limits import drop_views, make_views
 
 MIGRATION_LOCK = 0x0BE13E
 
@@ -19,6 +21,7 @@ def run() -> None:
     with database.engine.connect() as connection:
         connection.execute(sa.text("SET lock_timeout = 0"))
         connection.execute(sa.text("SELECT pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})
+        drop_views(connection)
         connection.commit()
         try:
             context.configure(
@@ -32,6 +35,8 @@ def run() -> None:
                 context.run_migrations()
         finally:
             connection.rollback()
+            make_views(connection)
+            connection.commit()
             connection.execute(sa.text("SELECT pg_advisory_unlock(:lock)"), {"lock": MIGRATION_LOCK})
 
 

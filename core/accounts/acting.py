@@ -8,7 +8,7 @@ from datetime import date, datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.access import Decision, Outcome, Role
+from core.access import Decision, Outcome, Role, SiteLimit
 from core.accounts.changing import reset_researchers_password, set_enabled, set_site_admin
 from core.accounts.creating import create_invited, username_problem
 from core.accounts.failed_sign_ins import forget_failures
@@ -35,17 +35,27 @@ class NameTaken(ValueError):
 
 
 def give_role(
-    session: Session, me: Researcher, target: Researcher, study: Study, role: Role, *, ends_on: date | None = None
+    session: Session,
+    me: Researcher,
+    target: Researcher,
+    study: Study,
+    role: Role,
+    *,
+    ends_on: date | None = None,
+    limit: SiteLimit | None = None,
 ) -> None:
-    """Gives the person a role in the study, or changes it. Raises ActRefused."""
+    """Gives the person a role in the study, or changes it, whole or limited to a site.
+
+    Raises ActRefused, and RoleRefused for a limit that cannot be.
+    """
     _lock(session, me, target)
     known = people(session, [me, target])
     _refuse_unless_allowed(may_give(known[me.id], known[target.id], study.id, role))
-    set_role(session, study, target, role, ends_on=ends_on, actor=actor_of(me))
+    set_role(session, study, target, role, ends_on=ends_on, limit=limit, actor=actor_of(me))
 
 
 def elevate(session: Session, me: Researcher, target: Researcher, study: Study) -> None:
-    """Makes somebody with a role in the study its administrator; its last day stays. Raises ActRefused."""
+    """Makes somebody with a role in the study its administrator, of all of it; the last day stays. Raises ActRefused."""
     _replace(session, me, Act.ELEVATE, target, study, Role.STUDY_ADMIN)
 
 
@@ -78,11 +88,12 @@ def invite(
     study: Study | None,
     role: Role = Role.STUDY_RESEARCHER,
     ends_on: date | None = None,
+    limit: SiteLimit | None = None,
 ) -> tuple[Researcher, str]:
     """Adds an account without a password, with a role in a study; returns it and the token of its link (PORTAL-191).
 
     A study administrator names a study of theirs; a site administrator may name none. Raises ValueError for a name,
-    NameTaken for one that is taken, and ActRefused.
+    NameTaken for one that is taken, ActRefused, and RoleRefused for a limit that cannot be.
     """
     _lock(session, me)
     administered = people(session, [me])[me.id].administered
@@ -94,7 +105,7 @@ def invite(
     if researcher is None:
         raise NameTaken(f"The name {username} is taken.")
     if study is not None:
-        set_role(session, study, researcher, role, ends_on=ends_on, actor=actor_of(me))
+        set_role(session, study, researcher, role, ends_on=ends_on, limit=limit, actor=actor_of(me))
     return researcher, make_link(session, researcher, LinkKind.INVITATION, now, actor=actor_of(me))
 
 

@@ -5,7 +5,7 @@ from core.models.app_settings import AppSettings
 from core.models.audit_record import AuditRecord
 from core.models.bulk_edit import BulkEdit, BulkEditRow
 from core.models.chunk import Chunk
-from core.models.custom_field import CustomField, FieldValue
+from core.models.custom_field import CustomField, FieldOption, FieldValue
 from core.models.daily_statistics import DailyStatistics
 from core.models.data_access import AccessKind, DataAccessRecord
 from core.models.event_rebuild import EventRebuild
@@ -27,7 +27,7 @@ from core.models.purge import Purge
 from core.models.push_credentials import CredentialKind, PushCredential
 from core.models.push_token import PushService, PushToken
 from core.models.reprocessing import ReprocessingJob, ReprocessingProgress
-from core.models.researcher import ApiKey, Researcher, StudyRole
+from core.models.researcher import ApiKey, Researcher, StudyRole, StudyRoleSite
 from core.models.schedule import (
     AttemptKind,
     EventState,
@@ -78,6 +78,7 @@ __all__ = [
     "EventKind",
     "EventRebuild",
     "EventState",
+    "FieldOption",
     "FieldValue",
     "Heartbeat",
     "Intervention",
@@ -120,6 +121,7 @@ __all__ = [
     "StoredObject",
     "Study",
     "StudyRole",
+    "StudyRoleSite",
     "StudyStar",
     "Survey",
     "SurveyType",

@@ -20,6 +20,24 @@ class CustomField(Model):
     __table_args__ = (sa.Index("uq_custom_fields_name", "study_id", sa.func.lower(name), unique=True),)
 
 
+class FieldOption(Model):
+    """A known value of a custom field, so that others can refer to it by its number, such as limits of roles (CLAR-22).
+
+    Participants may have values that are not known.
+    """
+
+    __tablename__ = "field_options"
+
+    id: Mapped[Id]
+    field_id: Mapped[int] = mapped_column(sa.ForeignKey("custom_fields.id", ondelete="CASCADE"))
+    value: Mapped[str] = mapped_column(sa.Text)
+
+    __table_args__ = (
+        sa.UniqueConstraint("field_id", "value"),
+        sa.CheckConstraint("length(value) BETWEEN 1 AND 200", name="value"),
+    )
+
+
 class FieldValue(Model):
     """A participant's value of a custom field; no row while it is empty."""
 

@@ -1,17 +1,20 @@
 """Researchers, their roles in studies, and their API keys."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import date
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from core.access import PURGE_ROLES, STORED_ROLES, Requester, Role
+from core.access import PURGE_ROLES, STORED_ROLES, Requester, Role, SiteLimit
 from core.crypto.passwords import NO_PASSWORD, hash_password
 from core.database import Model, SealedText
 from core.models.columns import At, CreatedAt, Id, one_of
+from core.models.custom_field import FieldOption
 from core.models.study import Study
 
 
@@ -82,6 +85,8 @@ class StudyRole(Model):
 
     `ends_on` is its last day in the study's zone, and `ends_at` the end of that day (PERM-96). Both are written
     together, and `ends_at` again when the study's zone changes. A role that has ended gives no right.
+    A role with `limit_field_id` is limited to participants with a value among its `StudyRoleSite` rows; without such
+    rows, to nobody. `may_change_study` lets it change what concerns the whole study all the same (PERM-95).
     """
 
     __tablename__ = "study_roles"
@@ -93,6 +98,8 @@ class StudyRole(Model):
     role: Mapped[str] = mapped_column(sa.Text)
     ends_on: Mapped[date | None]
     ends_at: Mapped[At | None]
+    limit_field_id: Mapped[int | None] = mapped_column(sa.ForeignKey("custom_fields.id", ondelete="RESTRICT"))
+    may_change_study: Mapped[bool] = mapped_column(server_default=sa.false())
 
     researcher: Mapped[Researcher] = relationship(back_populates="roles")
     study: Mapped[Study] = relationship()
@@ -100,12 +107,38 @@ class StudyRole(Model):
     __table_args__ = (
         one_of("role", STORED_ROLES),
         sa.CheckConstraint("(ends_on IS NULL) = (ends_at IS NULL)", name="ends"),
+        sa.CheckConstraint("limit_field_id IS NULL OR role <> 'study_admin'", name="limit"),
+        sa.CheckConstraint("limit_field_id IS NOT NULL OR NOT may_change_study", name="may_change_study"),
+        sa.Index(
+            "ix_study_roles_limit_field_id", "limit_field_id", postgresql_where=sa.text("limit_field_id IS NOT NULL")
+        ),
     )
 
     @classmethod
     def is_current(cls) -> "sa.ColumnElement[bool]":
         """Whether the role has not ended; part of each query that asks for rights (PERM-96)."""
         return sa.or_(cls.ends_at.is_(None), cls.ends_at > sa.func.now())
+
+
+class StudyRoleSite(Model):
+    """A value of the custom field that limits a role: its participants exist for the person (PERM-95)."""
+
+    __tablename__ = "study_role_sites"
+
+    study_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    researcher_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    option_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("field_options.id", ondelete="RESTRICT"), primary_key=True, index=True
+    )
+
+    __table_args__ = (
+        sa.ForeignKeyConstraint(
+            ["study_id", "researcher_id"],
+            ["study_roles.study_id", "study_roles.researcher_id"],
+            name="fk_study_role_sites_role",
+            ondelete="CASCADE",
+        ),
+    )
 
 
 class ApiKey(Model):
@@ -154,18 +187,43 @@ def requester_of(
     at each request, so that a change of them works at once (PERM-2), and so does the end of one (PERM-96).
     """
     rows = session.execute(
-        sa.select(StudyRole.study_id, StudyRole.role)
+        sa.select(StudyRole, sites_of_role())
         .join(Study, Study.id == StudyRole.study_id)
         .where(StudyRole.researcher_id == researcher.id, StudyRole.is_current(), Study.hidden_at.is_(None))
-    )
+    ).all()
+    limits = {} if researcher.is_site_admin else {row.study_id: limit_of_row(row, sites) for row, sites in rows}
     return Requester(
         researcher.is_site_admin,
-        {study_id: Role(role) for study_id, role in rows},
+        {row.study_id: Role(row.role) for row, _ in rows},
         uses_key=key is not None,
         may_purge=PURGE_ROLES[least_purge_role],
         key_study=key.only_study_id if key else None,
         key_is_for_lists=key is not None and key.is_for_lists,
+        limits={study_id: limit for study_id, limit in limits.items() if limit},
     )
+
+
+def limit_of_row(role: StudyRole, sites: Sequence[str] | None) -> SiteLimit | None:
+    """The limit of a role, from its row and `sites_of_role`; None without one."""
+    if role.limit_field_id is None:
+        return None
+    return SiteLimit(role.limit_field_id, tuple(sites or ()), role.may_change_study)
+
+
+def sites_of_role() -> "sa.ColumnElement[Any]":
+    """The values to which a role of `StudyRole` is limited, sorted; null for one without a limit."""
+    values = (
+        sa.select(sa.func.array_agg(aggregate_order_by(FieldOption.value, FieldOption.value)))
+        .join(StudyRoleSite, StudyRoleSite.option_id == FieldOption.id)
+        .where(
+            StudyRoleSite.study_id == StudyRole.study_id,
+            StudyRoleSite.researcher_id == StudyRole.researcher_id,
+            FieldOption.field_id == StudyRole.limit_field_id,
+        )
+        .correlate(StudyRole)
+        .scalar_subquery()
+    )
+    return sa.case((StudyRole.limit_field_id.is_not(None), values)).label("sites")
 
 
 class NamedStudy(NamedTuple):

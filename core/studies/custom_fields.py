@@ -6,9 +6,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
-from core.models import CustomField, FieldValue, Study
+from core.models import CustomField, FieldValue, Study, StudyRole
 from core.models.audit_record import Action
-from core.studies.names import free_name
+from core.studies.names import NameRefused, free_name
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,12 @@ def rename_field(session: Session, study: Study, field: CustomField, name: str, 
 
 
 def delete_field(session: Session, study: Study, field: CustomField, *, actor: Actor) -> None:
-    """Deletes it with the values of all participants; the caller commits."""
+    """Deletes it with the values of all participants; the caller commits.
+
+    Raises NameRefused where it limits somebody's role: without its values, nobody would be left (CLAR-22).
+    """
+    if session.scalar(sa.select(sa.exists().where(StudyRole.limit_field_id == field.id))):
+        raise NameRefused(f"{field.name} limits roles in the team to a site. Change these roles first.")
     record(session, actor, Action.FIELD_DELETE, study=study, name=field.name)
     session.execute(sa.delete(FieldValue).where(FieldValue.field_id == field.id))
     session.delete(field)

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session, joinedload
 from core.access import Capability, Outcome, decide
 from core.crypto.slow_hashes import verify_slowly
 from core.database import db
+from core.limits import limit_session
 from core.models import ApiKey, Researcher, Study
 from core.models.researcher import requester_of
 from core.models.study import study_by_object_id
@@ -149,7 +150,9 @@ def _refusal_of(access_key: str) -> ApiRefused:
 def study_for(program: Program, form: Mapping[str, str], capability: Capability) -> Study:
     """The study the form names, if the program may do this in it. Raises ApiRefused: 400, 404, 403 (DATA-2)."""
     study = _named_study(db.session(), form)
-    decision = decide(requester_of(db.session(), program.researcher, key=program.key), capability, study)
+    requester = requester_of(db.session(), program.researcher, key=program.key)
+    limit_session(db.session(), requester.limits)  # before anything of a participant is read (PERM-95)
+    decision = decide(requester, capability, study)
     if decision.outcome is Outcome.NOT_FOUND or study is None:
         raise ApiRefused(404, "there is no such study")
     if not decision.is_allowed:

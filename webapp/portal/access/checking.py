@@ -17,6 +17,7 @@ from core.access import UNKNOWN, Capability, Decision, Outcome, Requester, decid
 from core.accounts import account_rule, what_is_due
 from core.audit.origin import current_origin, set_origin
 from core.database import db
+from core.limits import limit_session
 from core.models import Researcher, Study
 from core.models.participant import participant_in_study
 from core.models.researcher import requester_of
@@ -61,6 +62,8 @@ def check_access() -> ResponseReturnValue | None:
         if request.method not in SAFE_METHODS and is_from_elsewhere():
             abort(403, "Another site caused this request. Nothing was changed.")
     g.actor = _actor(g.researcher) if g.researcher else None
+    if g.actor:
+        limit_session(db.session(), g.actor.limits)  # before anything of a participant is read (PERM-95)
     set_origin(replace(current_origin(), requester=g.actor))  # the audit trail names the role of this moment
     if rule.capability:
         _check_capability(g.actor, rule.capability, rule)

@@ -130,8 +130,12 @@ def remove_field(study_number: int) -> ResponseReturnValue:
     name = found.name
     if request.form.get("typed_name", "").strip() != name:
         return _fields(problem=f"Type {name} to delete it.", deleting=found.id)
-    delete_field(db.session(), g.study, found, actor=actor_of(g.researcher))
-    db.session.commit()
+    try:
+        delete_field(db.session(), g.study, found, actor=actor_of(g.researcher))
+        db.session.commit()
+    except NameRefused as refused:
+        db.session.rollback()
+        return _fields(problem=str(refused), deleting=found.id)
     return _to_fields(f"{name} was deleted.")
 
 
