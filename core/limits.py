@@ -11,7 +11,7 @@ while they are missing.
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -116,19 +116,23 @@ def seen_whole(session: Session) -> Iterator[None]:
         yield
         return
     session.flush()
+    connection = session.connection()
+    connection.execute(sa.text("SELECT set_config('search_path', :path, true)"), {"path": _whole_path(connection)})
     session.info[_IS_WHOLE] = True
-    session.connection().execute(sa.text("SELECT set_config('search_path', :path, true)"), {"path": _path(session)})
     try:
         yield
         session.flush()
-    finally:
+    except BaseException:
         del session.info[_IS_WHOLE]
-        if session.is_active:
+        with suppress(sa.exc.DBAPIError, sa.exc.InvalidRequestError):  # the transaction can only be rolled back
             _apply(session, session.connection())
+        raise
+    del session.info[_IS_WHOLE]
+    _apply(session, session.connection())
 
 
-def _path(session: Session) -> str:
-    path: str = session.connection().execute(sa.text("SELECT current_setting('search_path')")).scalar_one()
+def _whole_path(connection: sa.Connection) -> str:
+    path: str = connection.execute(sa.text("SELECT current_setting('search_path')")).scalar_one()
     return path.removeprefix(f"{SCHEMA}, ")
 
 
@@ -140,13 +144,11 @@ _APPLY = sa.text(
 
 
 def _apply(session: Session, connection: sa.Connection) -> None:
-    path = connection.execute(sa.text("SELECT current_setting('search_path')")).scalar_one()
-    whole = path.removeprefix(f"{SCHEMA}, ")
     limits = {
         str(study_id): {"field": limit.field_id, "values": list(limit.values)}
         for study_id, limit in session.info[_INFO].items()
     }
-    connection.execute(_APPLY, {"limits": json.dumps(limits), "path": f"{SCHEMA}, {whole}"})
+    connection.execute(_APPLY, {"limits": json.dumps(limits), "path": f"{SCHEMA}, {_whole_path(connection)}"})
 
 
 @event.listens_for(Session, "after_begin")

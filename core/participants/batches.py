@@ -14,6 +14,7 @@ from core.locks import LockSpace, held_alone, lock_key
 from core.models import BatchState, Participant, ParticipantActivity, ParticipantBatch, Study
 from core.models.audit_record import Action, ActorKind
 from core.participants.creating import MOST_AT_ONCE, NewParticipant, create_participants
+from core.participants.enrolling import rows_of_own_site
 from core.participants.refusals import ParticipantRefused
 from core.storage import ObjectStore, SealedStore, StoreUnavailable
 
@@ -31,16 +32,18 @@ def ask_for_batch(
     name: str,
     *,
     rows: list[dict[str, Any]] | None = None,
+    site: str = "",
     actor: Actor,
 ) -> ParticipantBatch:
     """Adds a batch to be created in the background; the caller commits. Raises ParticipantRefused.
 
-    `rows` gives what each participant gets, for a batch that comes from a file.
+    `rows` gives what each participant gets, for a batch that comes from a file. People who are limited to a site add
+    participants of it; with several, a row or `site` names it (PERM-95).
     """
     if not 1 <= count <= MOST_AT_ONCE:
         raise ParticipantRefused(f"between 1 and {MOST_AT_ONCE:,} participants at a time")
     batch = ParticipantBatch(study_id=study.id, name=name.strip()[:LONGEST_NAME], wanted=count, asked_by=actor.name)
-    batch.rows, batch.asked_by_id = rows, actor.id
+    batch.rows, batch.asked_by_id = rows_of_own_site(session, study, count, rows, site), actor.id
     session.add(batch)
     session.flush()
     record(session, actor, Action.PARTICIPANT_BATCH, study=study, batch=batch.id, count=count)

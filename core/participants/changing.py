@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
@@ -104,15 +105,20 @@ def set_test(session: Session, participant: Participant, is_test: bool, *, actor
 def set_external_id(session: Session, participant: Participant, external_id: str, *, actor: Actor) -> None:
     """Sets the clinic's own id; an empty one removes it. Raises ParticipantRefused where another participant has it."""
     require_unlocked(session, participant)
-    participant.external_id = checked_external_id(external_id)
+    wanted = checked_external_id(external_id)
     taken = sa.select(Participant.patient_id).where(
         Participant.study_id == participant.study_id,
-        sa.func.lower(Participant.external_id) == sa.func.lower(participant.external_id),
+        sa.func.lower(Participant.external_id) == sa.func.lower(wanted),
         Participant.id != participant.id,
     )
-    with session.no_autoflush:
-        if participant.external_id and (other := session.scalar(taken)):
-            raise ParticipantRefused(f"{participant.external_id} is the external id of {other} already.")
+    if wanted and (other := session.scalar(taken)):
+        raise ParticipantRefused(f"{wanted} is the external id of {other} already.")
+    try:
+        with session.begin_nested():
+            participant.external_id = wanted
+            session.flush()
+    except IntegrityError:  # of somebody added in this moment, or of another site than the author's
+        raise ParticipantRefused(f"{wanted} is taken in this study. Choose another external id.") from None
     record(
         session, actor, Action.PARTICIPANT_FIELDS, study=participant.study, participant=participant, external_id=True
     )

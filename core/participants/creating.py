@@ -1,7 +1,7 @@
 """Creating participants: ids, temporary passwords, key pairs (PORTAL-120, PHONE-90 to PHONE-93)."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,9 +15,18 @@ from core.audit import Actor, record, record_each
 from core.bulk import given_rows
 from core.crypto.participant_keys import generate_key_pair, key_pair_of
 from core.crypto.passwords import hash_participant_password, new_identifier
-from core.models import BatchState, Participant, ParticipantActivity, ParticipantBatch, StoredObject, Study
+from core.models import (
+    BatchState,
+    FieldValue,
+    Participant,
+    ParticipantActivity,
+    ParticipantBatch,
+    StoredObject,
+    Study,
+)
 from core.models.audit_record import Action
 from core.participants.editing import read_changes, set_values
+from core.participants.enrolling import values_of_new
 from core.participants.refusals import ParticipantRefused
 from core.phones.key_cache import private_key_path, public_key_path
 from core.storage import ObjectExists, SealedStore, StoredBytes
@@ -47,17 +56,20 @@ def create_participants(
     password: str | None = None,
     batch_id: int | None = None,
     *,
+    site: str = "",
     actor: Actor,
 ) -> list[NewParticipant]:
     """Creates participants in one transaction, after storing their key pairs; commits (PHONE-93, PORTAL-122).
 
     Ids and passwords are random; they may be given only with a `count` of 1. With `batch_id` the participants belong
-    to that batch, and are counted in it. Raises ParticipantRefused, StoreUnavailable.
+    to that batch, and are counted in it. People who are limited to a site add participants of it; with several, `site`
+    names it (PERM-95). Raises ParticipantRefused, StoreUnavailable.
     """
     if not 1 <= count <= MOST_AT_ONCE:
         raise ParticipantRefused(f"between 1 and {MOST_AT_ONCE:,} participants at a time")
     if count > 1 and (patient_id or password):
         raise ParticipantRefused("a chosen id or password needs a count of 1")
+    values = values_of_new(session, study, site)
     ids = [patient_id] if patient_id else list(_free_ids(session, count))
     if patient_id and (not _is_well_formed(patient_id) or _taken(session, ids)):
         raise ParticipantRefused(f"{patient_id}: an id has 8 characters of a-z and 1-9 and is used only once")
@@ -68,7 +80,7 @@ def create_participants(
         stored = list(pool.map(lambda n: _store_keys(store, n.patient_id), new))
         hashes = list(pool.map(lambda n: hash_participant_password(n.password), new))
     try:
-        _add_rows(session, study_id, list(zip(new, hashes, stored, strict=True)), batch_id)
+        _add_rows(session, study_id, list(zip(new, hashes, stored, strict=True)), batch_id, values)
         made_in = session.get_one(Study, study_id)
         whole = record(session, actor, Action.PARTICIPANT_CREATE, study=made_in, count=count, batch=batch_id)
         if count == 1:
@@ -88,12 +100,17 @@ def _add_rows(
     study_id: int,
     made: Sequence[tuple[NewParticipant, str, tuple[StoredBytes, StoredBytes]]],
     batch_id: int | None,
+    fields: Mapping[str, str],
 ) -> None:
-    """Adds the participants' rows with password hashes and stored keys, and their scheduled events."""
+    """Adds the participants' rows with password hashes and stored keys, values of fields, and their scheduled events."""
     owned = {"study_id": study_id, "batch_id": batch_id}
     values = [{"patient_id": n.patient_id, "password_hash": hashed, **owned} for n, hashed, _ in made]
     rows = session.execute(insert(Participant).returning(Participant.id, sort_by_parameter_order=True), values)
     numbers = list(rows.scalars())
+    if fields:  # before anything else: without their site, who adds them would not see them
+        own = [(int(name.partition(":")[2]), value) for name, value in fields.items()]
+        had = [{"participant_id": n, "field_id": of, "value": value} for n in numbers for of, value in own]
+        session.execute(insert(FieldValue), had)
     session.execute(insert(ParticipantActivity), [{"participant_id": number} for number in numbers])
     objects = [
         stored.row(study_id=study_id, participant_id=number)

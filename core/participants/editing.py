@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from core.audit import Actor, record, record_each
 from core.bulk import is_one_of
+from core.limits import limit_in
 from core.models import (
     AuditRecord,
     BulkEdit,
@@ -33,6 +34,7 @@ from core.surveys.rebuilding import update_events_of
 Changes = Mapping[str, str | date | None]
 UNDO_TIME = timedelta(hours=24)
 LONGEST_VALUE = 2_000
+FIXED_SITE = "Your role is limited to a site by this field, so you cannot change it."
 _ROWS_AT_ONCE = 5_000
 
 
@@ -175,9 +177,12 @@ def set_values(
     open_ones = _lock(session, study, edits, passes_over_locked=passes_over_locked)
     present = values_of_many(session, open_ones)
     before: dict[int, dict[str, str | None]] = {}
+    limit = limit_in(session, study.id)
     for number in open_ones:
         has = present.get(number, {})
         changed = {name: has.get(name) for name, value in edits[number].items() if _stored(value) != has.get(name)}
+        if limit and f"field:{limit.field_id}" in changed:
+            raise EditRefused(FIXED_SITE)
         if changed:
             before[number] = changed
     fields = [(n, name, edits[n][name]) for n, old in before.items() for name in old if name.startswith("field:")]

@@ -10,10 +10,12 @@ from sqlalchemy.orm import Session
 
 from core.audit import Actor, record, record_each
 from core.bulk import given_rows, is_one_of
+from core.limits import limit_in, seen_whole
 from core.models import BulkEdit, Participant, Study
 from core.models.audit_record import Action
 from core.participants.columns import Column
-from core.participants.editing import edit_many, values_of_many
+from core.participants.editing import FIXED_SITE, edit_many, values_of_many
+from core.participants.enrolling import own_sites
 from core.participants.refusals import ParticipantRefused
 from core.participants.table_reading import EXTERNAL, ReadTable, TableLine
 
@@ -51,7 +53,7 @@ def preview_import(session: Session, study: Study, table: ReadTable) -> ImportPr
         elif person.purge_asked_at:
             table.refuse(line.line, f"All data of {line.patient_id} were deleted, or will be.")
     _check_external_ids(session, study, table, people)
-    table.errors.sort(key=lambda error: error.line)
+    sites = own_sites(session, study.id)
     present = values_of_many(session, [person.id for person in people.values()])
     changes, changed = [], set[str]()
     for column in table.columns:
@@ -64,9 +66,12 @@ def preview_import(session: Session, study: Study, table: ReadTable) -> ImportPr
             had = person.external_id if column is EXTERNAL else present.get(person.id, {}).get(column.name)
             if (wanted or None) == (had or None):
                 continue
+            if sites and column.name == sites.column:
+                table.refuse(line.line, f"{column.heading}: {FIXED_SITE}")
             changed.add(line.patient_id)
             new, replaced, removed = new + (not had), replaced + bool(had and wanted), removed + (not wanted)
         changes.append(ColumnChange(column, new, replaced, removed))
+    table.errors.sort(key=lambda error: error.line)
     return ImportPreview(table, changes, len(changed))
 
 
@@ -116,10 +121,17 @@ def _check_external_ids(session: Session, study: Study, table: ReadTable, people
     given = given_rows(Participant, [{"external_id": external} for external in wanted])
     same = sa.func.lower(Participant.external_id) == sa.func.lower(given.c.external_id)  # both as the index has it
     query = sa.select(Participant.patient_id, given.c.external_id).join(given, same)
-    for patient_id, external in session.execute(query.where(Participant.study_id == study.id)):
+    query = query.where(Participant.study_id == study.id)
+    seen = session.execute(query).all()
+    for patient_id, external in seen:
         line = wanted[external]
         if patient_id != line.patient_id and patient_id not in changing:
             table.refuse(line.line, f"External id: {external} belongs to {patient_id}.")
+    if limit_in(session, study.id):  # ids are unique in the study, also among participants of other sites (PERM-95)
+        with seen_whole(session):
+            taken = set(session.scalars(query.with_only_columns(given.c.external_id)))
+        for external in taken - {external for _, external in seen}:
+            table.refuse(wanted[external].line, f"External id: {external} is taken in this study.")
 
 
 def _write_external_ids(session: Session, table: ReadTable, people: dict[str, Any]) -> None:
@@ -163,9 +175,19 @@ def _text(value: str | date | None) -> str:
     return value.isoformat() if isinstance(value, date) else (value or "")
 
 
-def rows_of_batch(session: Session, study: Study, table: ReadTable) -> list[dict[str, Any]]:
-    """What the lines of a file of new participants give, as a batch keeps it; external ids are checked."""
+def rows_of_batch(session: Session, study: Study, table: ReadTable, *, site: str = "") -> list[dict[str, Any]]:
+    """What the lines of a file of new participants give, as a batch keeps it; external ids and sites are checked.
+
+    `site` is that of lines without one, for people who are limited to several (PERM-95).
+    """
     _check_external_ids(session, study, table, {})
+    if sites := own_sites(session, study.id):
+        for line in table.lines:
+            try:
+                line.values[sites.column] = sites.chosen(str(line.values.get(sites.column) or site))
+            except ParticipantRefused as refused:
+                table.refuse(line.line, str(refused))
+        table.errors.sort(key=lambda error: error.line)
     return [
         {
             "external_id": line.values.get(EXTERNAL.name),

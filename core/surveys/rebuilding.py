@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core.clock import check_clock
+from core.limits import seen_whole
 from core.locks import LockSpace, held_alone, lock_key
 from core.models import EventRebuild, Participant, Study
 from core.surveys.events import rebuild_events
@@ -41,12 +42,13 @@ def update_events_of_study(session: Session, study: Study, now: datetime, *, sur
     Tells whether it waits.
     """
     session.flush()
-    some = sa.select(Participant.id).where(Participant.study_id == study.id).limit(MOST_AT_ONCE + 1).subquery()
-    if (session.scalar(sa.select(sa.func.count()).select_from(some)) or 0) <= MOST_AT_ONCE:
-        rebuild_events(session, study, now, survey_id=survey_id)
-        return False
-    _ask_for_rebuild(session, study)
-    return True
+    with seen_whole(session):  # a change of the study reaches participants whom its author may not see (PERM-95)
+        some = sa.select(Participant.id).where(Participant.study_id == study.id).limit(MOST_AT_ONCE + 1).subquery()
+        if (session.scalar(sa.select(sa.func.count()).select_from(some)) or 0) <= MOST_AT_ONCE:
+            rebuild_events(session, study, now, survey_id=survey_id)
+            return False
+        _ask_for_rebuild(session, study)
+        return True
 
 
 def update_events_of(session: Session, study: Study, participant_ids: Sequence[int], now: datetime) -> bool:
