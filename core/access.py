@@ -437,7 +437,9 @@ def decide(
         return Decision(Outcome.NOT_FOUND, "There is no such participant in the study.")
     limit = actor.limits.get(study.id)
     if limit and not limit.may_change_study and capability in STUDY_WIDE:
-        return Decision(Outcome.FORBIDDEN, "The role of this account is limited to a site. This concerns the whole study.")
+        return Decision(
+            Outcome.FORBIDDEN, "The role of this account is limited to a site. This concerns the whole study."
+        )
     return _by_role(actor, capability, roles)
 
 

@@ -24,40 +24,51 @@ SCHEMA = "limited"
 _INFO = "site_limits"
 _IS_WHOLE = "is_seen_whole"
 
-_HELPERS = f"""
-CREATE VIEW {SCHEMA}.limited_studies AS
+# `@.` stands for the schema of the tables.
+_HELPERS = """
+CREATE SCHEMA limited;
+CREATE VIEW limited.limited_studies AS
     SELECT key::bigint AS study_id FROM jsonb_object_keys(current_setting('beiwe.limits')::jsonb) AS key;
-CREATE VIEW {SCHEMA}.site_limits AS
+CREATE VIEW limited.site_limits AS
     SELECT one.key::bigint AS study_id, (one.value ->> 'field')::bigint AS field_id, site AS value
     FROM jsonb_each(current_setting('beiwe.limits')::jsonb) AS one,
         jsonb_array_elements_text(one.value -> 'values') AS site;
 """
-_FREE = f"t.study_id <> ALL (ARRAY(SELECT study_id FROM {SCHEMA}.limited_studies))"
-_SEEN = f"""{_FREE} OR EXISTS (
-    SELECT FROM %(tables)s.field_values AS had
-    JOIN {SCHEMA}.site_limits AS given ON given.field_id = had.field_id AND given.value = had.value
-    WHERE had.participant_id = t.id AND given.study_id = t.study_id)"""
+_SEEN = """
+    t.study_id <> ALL (ARRAY(SELECT study_id FROM limited.limited_studies))
+    OR EXISTS (
+        SELECT FROM @.field_values AS had
+        JOIN limited.site_limits AS given ON given.field_id = had.field_id AND given.value = had.value
+        WHERE had.participant_id = t.id AND given.study_id = t.study_id)
+"""
 """Whether the participant `t` exists for who asks: of a study without a limit, or with a value of the limit."""
-_SEEN_OWNER = f"EXISTS (SELECT FROM {SCHEMA}.participants AS owner WHERE owner.id = t.participant_id)"
-_ALL_SEEN = f"""NOT EXISTS (
-    SELECT FROM %(tables)s.%(of)s AS part
-    WHERE part.%(key)s = t.id AND NOT EXISTS (SELECT FROM {SCHEMA}.participants AS owner WHERE owner.id = part.%(who)s))"""
+_OWNER_SEEN = "EXISTS (SELECT FROM limited.participants AS owner WHERE owner.id = t.participant_id)"
 _OTHERS: Mapping[str, str] = {
     # A batch shows counts, so all of it must be of the person's sites: those that are there, and those to come.
-    "participant_batches": f"""{_FREE} OR (
-        {_ALL_SEEN % {"tables": "%(tables)s", "of": "participants", "key": "batch_id", "who": "id"}}
+    "participant_batches": """
+        t.study_id <> ALL (ARRAY(SELECT study_id FROM limited.limited_studies))
+        OR NOT EXISTS (
+            SELECT FROM @.participants AS part WHERE part.batch_id = t.id
+            AND NOT EXISTS (SELECT FROM limited.participants AS owner WHERE owner.id = part.id))
         AND (t.made = t.wanted OR t.rows IS NOT NULL)
         AND NOT EXISTS (
             SELECT FROM jsonb_array_elements(coalesce(t.rows, '[]')) AS new WHERE NOT EXISTS (
-                SELECT FROM {SCHEMA}.site_limits AS given WHERE given.study_id = t.study_id
-                AND given.value = new -> 'values' ->> ('field:' || given.field_id))))""",
-    "bulk_edits": _ALL_SEEN % {"tables": "%(tables)s", "of": "bulk_edit_rows", "key": "bulk_edit_id", "who": "participant_id"},
+                SELECT FROM limited.site_limits AS given WHERE given.study_id = t.study_id
+                AND given.value = new -> 'values' ->> ('field:' || given.field_id)))
+    """,
+    "bulk_edits": """
+        NOT EXISTS (
+            SELECT FROM @.bulk_edit_rows AS part WHERE part.bulk_edit_id = t.id
+            AND NOT EXISTS (SELECT FROM limited.participants AS owner WHERE owner.id = part.participant_id))
+    """,
     # What was counted for a whole study cannot be divided.
-    "processed_hours": _FREE,
-    "audit_records": f"""NOT EXISTS (
-        SELECT FROM {SCHEMA}.limited_studies AS few JOIN %(tables)s.studies AS study ON study.id = few.study_id
-        WHERE study.object_id = t.study_object_id)
-        OR EXISTS (SELECT FROM {SCHEMA}.participants AS owner WHERE owner.patient_id = t.patient_id)""",
+    "processed_hours": "t.study_id <> ALL (ARRAY(SELECT study_id FROM limited.limited_studies))",
+    "audit_records": """
+        NOT EXISTS (
+            SELECT FROM limited.limited_studies AS few JOIN @.studies AS study ON study.id = few.study_id
+            WHERE study.object_id = t.study_object_id)
+        OR EXISTS (SELECT FROM limited.participants AS owner WHERE owner.patient_id = t.patient_id)
+    """,
 }
 """Tables without a participant's number whose rows tell of participants."""
 _OWNED = sa.text(
@@ -78,14 +89,13 @@ def make_views(connection: sa.Connection) -> None:
     if connection.execute(sa.text("SELECT to_regclass('field_options')")).scalar_one() is None:
         return
     tables = connection.execute(sa.text("SELECT quote_ident(current_schema())")).scalar_one()
-    connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")
     connection.exec_driver_sql(_HELPERS)
-    conditions = {"participants": _SEEN}
+    conditions: dict[str, str] = {"participants": _SEEN}
     for name, is_nullable in connection.execute(_OWNED).all():
-        conditions[name] = f"t.participant_id IS NULL OR {_SEEN_OWNER}" if is_nullable else _SEEN_OWNER
-    for name, condition in (conditions | _OTHERS).items():
-        where = condition % {"tables": tables}
-        connection.exec_driver_sql(f"CREATE VIEW {SCHEMA}.{name} AS SELECT t.* FROM {tables}.{name} AS t WHERE {where}")
+        conditions[name] = f"t.participant_id IS NULL OR {_OWNER_SEEN}" if is_nullable else _OWNER_SEEN
+    for name, condition in {**conditions, **_OTHERS}.items():
+        view = "CREATE VIEW limited.NAME AS SELECT t.* FROM @.NAME AS t WHERE".replace("NAME", name)
+        connection.exec_driver_sql(f"{view} {condition}".replace("@.", f"{tables}."))
 
 
 def limit_session(session: Session, limits: Mapping[int, SiteLimit]) -> None:
@@ -139,7 +149,7 @@ def _whole_path(connection: sa.Connection) -> str:
 # Reading a view shows that it is there, and keeps it there until the transaction ends.
 _APPLY = sa.text(
     "SELECT set_config('beiwe.limits', :limits, true), set_config('search_path', :path, true),"
-    f" (SELECT true FROM {SCHEMA}.participants WHERE false)"
+    " (SELECT true FROM limited.participants WHERE false)"
 )
 
 

@@ -6,14 +6,18 @@ from datetime import date, datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.access import Role
+from core.access import Role, SiteLimit
 from core.accounts.people import AccountState, state_of
-from core.models import Researcher, Study, StudyRole
+from core.models import CustomField, Researcher, Study, StudyRole
+from core.models.researcher import limit_of_row, sites_of_role
 
 
 @dataclass(frozen=True)
 class Member:
-    """A person with a role in the study, until when, and whether the person can sign in."""
+    """A person with a role in the study, until when, and whether the person can sign in.
+
+    `limit` is that of a role that is limited to a site, by the custom field `limit_heading` (PERM-95).
+    """
 
     researcher: Researcher
     role: Role
@@ -21,19 +25,31 @@ class Member:
     has_ended: bool
     state: AccountState
     last_login_at: datetime | None
+    limit: SiteLimit | None
+    limit_heading: str | None
 
 
 def team_of(session: Session, study: Study) -> list[Member]:
     """Everybody with a role in the study, also an ended one: administrators first, then by name; one query."""
     rows = session.execute(
-        sa.select(StudyRole, Researcher, StudyRole.is_current())
+        sa.select(StudyRole, Researcher, StudyRole.is_current(), sites_of_role(), CustomField.name)
         .join(Researcher, Researcher.id == StudyRole.researcher_id)
+        .outerjoin(CustomField, CustomField.id == StudyRole.limit_field_id)
         .where(StudyRole.study_id == study.id)
         .order_by(StudyRole.role != Role.STUDY_ADMIN.value, sa.func.lower(Researcher.username))
     )
     return [
-        Member(one, Role(row.role), row.ends_on, not is_current, state_of(one), one.last_login_at)
-        for row, one, is_current in rows
+        Member(
+            one,
+            Role(row.role),
+            row.ends_on,
+            not is_current,
+            state_of(one),
+            one.last_login_at,
+            limit_of_row(row, sites),
+            heading,
+        )
+        for row, one, is_current, sites, heading in rows
     ]
 
 

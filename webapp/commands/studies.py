@@ -8,7 +8,7 @@ from typing import Any
 import click
 from sqlalchemy.exc import IntegrityError
 
-from core.access import STORED_ROLES, Role
+from core.access import STORED_ROLES, Role, SiteLimit
 from core.accounts.roles import RoleRefused, checked_last_day, set_role
 from core.audit import COMMAND_LINE
 from core.database import db
@@ -26,6 +26,7 @@ from core.studies.changing import (
     stop_study,
     unhide_study,
 )
+from core.studies.custom_fields import fields_of
 from core.studies.settings_file.importing import ImportRefused, Ticks, import_file, plan_import
 from core.studies.settings_file.reading import FileUnreadable, read_study_file
 from core.studies.settings_file.writing import study_file_text
@@ -108,9 +109,21 @@ def update(
 @click.option("--username", required=True)
 @click.option("--role", required=True, type=click.Choice([*(role.value for role in STORED_ROLES), NO_ROLE]))
 @click.option("--ends-on", default="", help="YYYY-MM-DD, the last day of the role in the study's zone.")
+@click.option("--field", "field_name", default="", help="A custom field: limits the role to a site, with --value.")
+@click.option("--value", "values", multiple=True, help="A value of that field; may be given several times.")
+@click.option("--may-change-study", is_flag=True, help="A limited role may still change the whole study.")
 @as_json
-def grant(object_id: str, username: str, role: str, ends_on: str, is_json: bool) -> None:
-    """Give a researcher a role in a study; `none` removes it."""
+def grant(
+    object_id: str,
+    username: str,
+    role: str,
+    ends_on: str,
+    field_name: str,
+    values: tuple[str, ...],
+    may_change_study: bool,
+    is_json: bool,
+) -> None:
+    """Give a researcher a role in a study, whole or limited to a site; `none` removes it."""
     study, researcher = the_study(object_id), researcher_by_username(db.session(), username)
     if researcher is None:
         fail(f"there is no account named {username}")
@@ -119,9 +132,21 @@ def grant(object_id: str, username: str, role: str, ends_on: str, is_json: bool)
     except RoleRefused as refused:
         fail(f"--ends-on: {refused}")
     given = None if role == NO_ROLE else Role(role)
-    set_role(db.session(), study, researcher, given, ends_on=last_day, actor=COMMAND_LINE)
+    if not field_name and (values or may_change_study):
+        fail("--value and --may-change-study need --field, the name of a custom field")
+    limit = SiteLimit(_field_named(study, field_name), values, may_change_study) if field_name else None
+    try:
+        set_role(db.session(), study, researcher, given, ends_on=last_day, limit=limit, actor=COMMAND_LINE)
+    except RoleRefused as refused:
+        fail(f"--field, --value: {refused}")
     db.session.commit()
     show({"object_id": object_id, "username": username, "role": role}, is_json=is_json)
+
+
+def _field_named(study: Study, name: str) -> int:
+    """The number of the study's custom field of that name, ignoring case. Ends the command if there is none."""
+    found = next((one for one in fields_of(db.session(), study.id) if one.name.lower() == name.strip().lower()), None)
+    return found.id if found else fail(f"--field: the study has no custom field named {name}")
 
 
 @study_commands.command("export")

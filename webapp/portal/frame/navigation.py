@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask, g
 
-from core.access import Capability, Requester, decide
+from core.access import Capability, Requester, SiteLimit, decide
 from core.accounts import days_until_due
 from core.database import db
 from core.models.researcher import NamedStudy, named_studies_of
@@ -61,11 +61,19 @@ def frame_values() -> dict[str, Any]:
         "researcher": g.get("researcher"),
         "study": g.get("study"),
         "can": can,
+        "site_limit": site_limit(),
         "password_days_left": password_days_left,
         "study_navigation": _shown(STUDY_NAVIGATION),
         "account_navigation": _shown(ACCOUNT_NAVIGATION),
         "switchable_studies": switchable_studies,
     }
+
+
+def site_limit() -> SiteLimit | None:
+    """The limit of the person's role in the study of the page (PERM-95)."""
+    actor: Requester | None = g.get("actor")
+    study = g.get("study")
+    return actor.limits.get(study.id) if actor and study else None
 
 
 def password_days_left() -> int | None:

@@ -16,6 +16,7 @@ from core.database import db
 from core.participants.batches import ask_for_batch
 from core.participants.columns import columns_of_study
 from core.participants.creating import MOST_AT_ONCE
+from core.participants.enrolling import own_sites
 from core.participants.refusals import ParticipantRefused
 from core.participants.table_import import import_table, preview_import, rows_of_batch
 from core.participants.table_reading import FileRefused, ReadTable, read_table
@@ -67,19 +68,21 @@ def add_from_file(study_number: int) -> ResponseReturnValue:
 @requires(Capability.PARTICIPANT_CREATE)
 def add_file(study_number: int) -> ResponseReturnValue:
     """Previews the file, or asks for a batch of its participants once that very file was confirmed."""
-    name = request.form.get("name", "").strip() or "from a file"
+    name, site = request.form.get("name", "").strip() or "from a file", request.form.get("site", "")
     try:
         table = read_table(db.session(), g.study, _data(), clears=False, needs_ids=False)
-        rows = rows_of_batch(db.session(), g.study, table)
+        rows = rows_of_batch(db.session(), g.study, table, site=site)
         if len(rows) > MOST_AT_ONCE:
             raise FileRefused(f"A batch has at most {MOST_AT_ONCE:,} participants; the file has {len(rows):,}.")
         if request.form.get("confirmed") != table.digest or table.errors:
-            return _page("people", table=table, name=name)
-        batch = ask_for_batch(db.session(), g.study, len(rows), name, rows=rows, actor=actor_of(g.researcher))
+            return _page("people", table=table, name=name, site=site)
+        batch = ask_for_batch(
+            db.session(), g.study, len(rows), name, rows=rows, site=site, actor=actor_of(g.researcher)
+        )
         db.session.commit()
     except (FileRefused, ParticipantRefused) as refused:
         db.session.rollback()
-        return _page("people", problem=str(refused), name=name)
+        return _page("people", problem=str(refused), name=name, site=site)
     if not start_run(CREATE_PARTICIPANTS):
         flash("No Prefect server took this batch. It is kept, and begins by itself when one is there again.", "warn")
     return lead_to(url_for("participants.batch", study_number=study_number, batch_number=batch.id))
@@ -97,5 +100,8 @@ def _page(kind: str, *, problem: str = "", table: ReadTable | None = None, **val
     """The page with what the file would do; for HTMX only that."""
     template = "portal/participants/_import.html" if is_htmx() else "portal/participants/import.html"
     columns = [column for column in columns_of_study(db.session(), g.study.id) if column.is_value]
-    page = render_template(template, kind=kind, problem=problem, table=table, columns=columns, **values)
+    sites = own_sites(db.session(), g.study.id)
+    page = render_template(
+        template, kind=kind, problem=problem, table=table, columns=columns, own_sites=sites, **values
+    )
     return page, 422 if problem or (table and table.errors) else 200

@@ -26,6 +26,7 @@ from core.participants.selecting import (
 from webapp.flow_runs import REBUILD_SCHEDULES, start_run
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.wording import counted
+from webapp.portal.participants.fixed_site import is_open_to_edits
 from webapp.portal.participants.list_address import list_arguments, parse_list_address
 from webapp.portal.participants.section import participants
 from webapp.portal.participants.views import csv_file
@@ -39,7 +40,7 @@ PAGE = "portal/participants/selection.html"
 def choose_values(study_number: int) -> ResponseReturnValue:
     """Asks which value to set, says what that changes, and sets it once that was confirmed."""
     numbers = _chosen()
-    columns = [column for column in columns_of_study(db.session(), study_number) if column.is_value]
+    columns = [column for column in columns_of_study(db.session(), study_number) if is_open_to_edits(column)]
     column = next((c for c in columns if c.name == request.form.get("column")), None)
     typed = request.form.get("value", "")
     shown: dict[str, Any] = {"action": "values", "columns": columns, "column": column, "typed": typed}

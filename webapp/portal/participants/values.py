@@ -9,11 +9,12 @@ from core.access import Capability
 from core.audit import actor_of
 from core.database import db
 from core.participants.columns import Column, columns_of_study
-from core.participants.editing import edit_participant, read_date
+from core.participants.editing import FIXED_SITE, edit_participant, read_date
 from core.participants.listing import ListedParticipant, all_rows
 from core.participants.refusals import ParticipantRefused
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.pages import is_htmx
+from webapp.portal.participants.fixed_site import is_open_to_edits
 from webapp.portal.participants.section import participants
 
 PATH = "/view_study/<number:study_number>/participant/<patient_id>/values/<name>"
@@ -66,6 +67,8 @@ def _form(column: Column, row: ListedParticipant, typed: str, problem: str = "")
 def _column(name: str) -> Column:
     """The study's custom field or intervention of that name; 404 for another study's (PERM-72)."""
     found = next((c for c in columns_of_study(db.session(), g.study.id) if c.name == name and c.is_value), None)
+    if found and not is_open_to_edits(found):
+        abort(403, FIXED_SITE)
     return found or abort(404)
 
 

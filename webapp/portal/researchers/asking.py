@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from flask import abort, g, request
 
-from core.access import STORED_ROLES, Decision, Outcome, Role
+from core.access import STORED_ROLES, Decision, Outcome, Role, SiteLimit
 from core.accounts.acting import ActRefused
 from core.accounts.people import is_last_site_admin, people
-from core.accounts.roles import RoleRefused, checked_last_day
+from core.accounts.roles import RoleRefused, checked_last_day, limit_of_role
 from core.accounts.rules.acting import Act, Person, may_act, may_give, must_confirm
 from core.database import db
 from core.models import Researcher, Study
@@ -95,6 +95,23 @@ def last_day_in_form(study: Study) -> date | None:
     return checked_last_day(request.form.get("ends_on", ""), study, g.now)
 
 
+def limit_in_form(study: Study, target: Researcher | None, role: Role) -> SiteLimit | None:
+    """The limit that the form gives to the role; a form without these fields leaves the person's limit as it is.
+
+    Raises RoleRefused.
+    """
+    if "limit_field" not in request.form:
+        keeps = target is not None and role is not Role.STUDY_ADMIN
+        return limit_of_role(db.session(), study.id, target.id) if target and keeps else None
+    number = request.form["limit_field"]
+    if not number:
+        return None
+    if not (number.isascii() and number.isdecimal() and len(number) <= LONGEST_NUMBER):
+        raise RoleRefused("The study has no such custom field.")
+    values = tuple(line.strip() for line in request.form.get("limit_values", "").splitlines() if line.strip())
+    return SiteLimit(int(number), values, request.form.get("may_change_study") == "true")
+
+
 def carried_out(change: Callable[[], T]) -> T:
     """Makes a change of core and commits. Aborts with 403 or 404, and the reason, where it is refused."""
     try:
@@ -111,6 +128,7 @@ __all__ = [
     "RoleRefused",
     "carried_out",
     "last_day_in_form",
+    "limit_in_form",
     "person_in_form",
     "rights_over",
     "rights_over_all",

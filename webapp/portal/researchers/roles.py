@@ -15,6 +15,7 @@ from webapp.portal.researchers.asking import (
     Refusal,
     carried_out,
     last_day_in_form,
+    limit_in_form,
     person_in_form,
     rights_over,
     role_in_form,
@@ -78,7 +79,13 @@ def _give(target: Researcher, role: Role, at: str) -> ResponseReturnValue:
     except RoleRefused as refused:
         refusal = Refusal(at, {"ends_on": str(refused)}, request.form.to_dict())
         return team_page(refusal) if _is_from_team() else person_page(target, refusal)
-    carried_out(lambda: give_role(db.session(), g.researcher, target, g.study, role, ends_on=ends_on))
+    try:
+        limit = limit_in_form(g.study, target, role)
+        carried_out(lambda: give_role(db.session(), g.researcher, target, g.study, role, ends_on=ends_on, limit=limit))
+    except RoleRefused as refused:
+        db.session.rollback()
+        refusal = Refusal(at, {"limit": str(refused)}, request.form.to_dict())
+        return team_page(refusal) if _is_from_team() else person_page(target, refusal)
     until = f" until {ends_on.day} {ends_on:%B %Y}" if ends_on else ""
     flash(f"{target.username} is {ROLE_NAMES[role].lower()} of {g.study.name}{until}.", "good")
     return _back(target)

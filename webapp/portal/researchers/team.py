@@ -5,16 +5,18 @@ from flask.typing import ResponseReturnValue
 
 from core.access import Capability
 from core.accounts.acting import give_role
-from core.accounts.roles import RoleRefused
+from core.accounts.roles import RoleRefused, values_in_use
 from core.accounts.rules.acting import Act
 from core.accounts.team import account_named, site_admins, team_of
 from core.database import db
+from core.studies.custom_fields import fields_of
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.navigation import can
 from webapp.portal.researchers.asking import (
     Refusal,
     carried_out,
     last_day_in_form,
+    limit_in_form,
     rights_over,
     rights_over_all,
     role_in_form,
@@ -50,7 +52,12 @@ def add_by_name(study_number: int) -> ResponseReturnValue:
         ends_on = last_day_in_form(g.study)
     except RoleRefused as refused:
         return team_page(_refusal("ends_on", str(refused)))
-    carried_out(lambda: give_role(db.session(), g.researcher, found, g.study, role, ends_on=ends_on))
+    try:
+        limit = limit_in_form(g.study, found, role)
+        carried_out(lambda: give_role(db.session(), g.researcher, found, g.study, role, ends_on=ends_on, limit=limit))
+    except RoleRefused as refused:
+        db.session.rollback()
+        return team_page(_refusal("limit", str(refused)))
     flash(f"{found.username} was added.", "good")
     return redirect(url_for("researchers.team", study_number=study_number))
 
@@ -66,6 +73,8 @@ def team_page(refusal: Refusal | None = None) -> ResponseReturnValue:
         rights=rights,
         site_admins=site_admins(db.session()),
         may_change=may_change,
+        fields=fields_of(db.session(), g.study.id) if may_change else [],
+        values_in_use=values_in_use(db.session(), g.study.id) if may_change else {},
         refusal=refusal,
         Act=Act,
     )
