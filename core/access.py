@@ -316,7 +316,7 @@ STUDY_WIDE = frozenset(
         C.FIELD_EDIT,
     }
 )
-"""What concerns all participants of a study. A role that is limited to a site includes it only if it says so (PERM-95)."""
+"""What concerns all participants. A role that is limited to a site includes it only if it says so (PERM-95)."""
 
 
 @dataclass(frozen=True)
@@ -437,9 +437,7 @@ def decide(
         return Decision(Outcome.NOT_FOUND, "There is no such participant in the study.")
     limit = actor.limits.get(study.id)
     if limit and not limit.may_change_study and capability in STUDY_WIDE:
-        return Decision(
-            Outcome.FORBIDDEN, "The role of this account is limited to a site. This concerns the whole study."
-        )
+        return Decision(Outcome.FORBIDDEN, "This concerns the whole study, and this account is limited to a site.")
     return _by_role(actor, capability, roles)
 
 

@@ -55,7 +55,10 @@ def give_role(
 
 
 def elevate(session: Session, me: Researcher, target: Researcher, study: Study) -> None:
-    """Makes somebody with a role in the study its administrator, of all of it; the last day stays. Raises ActRefused."""
+    """Makes somebody with a role in the study its administrator, without a limit; the last day stays.
+
+    Raises ActRefused.
+    """
     _replace(session, me, Act.ELEVATE, target, study, Role.STUDY_ADMIN)
 
 

@@ -102,7 +102,7 @@ def _add_rows(
     batch_id: int | None,
     fields: Mapping[str, str],
 ) -> None:
-    """Adds the participants' rows with password hashes and stored keys, values of fields, and their scheduled events."""
+    """Adds the participants' rows with password hashes and keys, values of fields, and their scheduled events."""
     owned = {"study_id": study_id, "batch_id": batch_id}
     values = [{"patient_id": n.patient_id, "password_hash": hashed, **owned} for n, hashed, _ in made]
     rows = session.execute(insert(Participant).returning(Participant.id, sort_by_parameter_order=True), values)

@@ -167,6 +167,8 @@ def told_of(row: AuditRecord, names: Names) -> list[Told]:
         told.append(Told(", ".join(names.values.get(name, f"a deleted {name.partition(':')[0]}") for name in changed)))
     if last_day := detail.get("ends_on"):
         told.append(Told(f"until {last_day}"))
+    if detail.get("limited"):
+        told.append(Told("limited to a site"))
     if detail.get("external_id"):
         told.append(Told("external id"))
     if row.patient_id is None and isinstance(count := detail.get("count"), int):

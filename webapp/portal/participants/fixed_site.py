@@ -1,4 +1,4 @@
-"""Which values the signed-in person may edit: not the field by which the person's role is limited to a site (PERM-95)."""
+"""Which values the signed-in person may edit: not the field that limits the person's role to a site (PERM-95)."""
 
 from core.participants.columns import Column
 from webapp.portal.frame.navigation import site_limit
