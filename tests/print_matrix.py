@@ -13,6 +13,7 @@ SHORT = {
     "study_researcher": "res",
     "study_analyst": "analyst",
     "study_viewer": "viewer",
+    "limited_researcher": "limited",
     "researcher_elsewhere": "res elsewhere",
     "admin_elsewhere": "admin elsewhere",
     "none": "none",

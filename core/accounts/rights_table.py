@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.access import LIST_CAPABILITIES, TABLE, Capability, Role
+from core.access import LIST_CAPABILITIES, PLAIN_ROLES, STUDY_WIDE, TABLE, Capability, Role
 
 COLUMNS = (Role.STUDY_VIEWER, Role.STUDY_ANALYST, Role.STUDY_RESEARCHER, Role.STUDY_ADMIN, Role.SITE_ADMIN)
 ROLE_NAMES = {
@@ -50,13 +50,17 @@ _GROUPS = {
 
 @dataclass(frozen=True)
 class RightsRow:
-    """A capability: its name in the code, what it is in words, who has it, and what API keys of these may do."""
+    """A capability: its name in the code, what it is in words, who has it, and what API keys of these may do.
+
+    `is_study_wide`: a role that is limited to a site includes it only if it says so (PERM-95).
+    """
 
     name: str
     words: str
     roles: frozenset[Role]
     is_open_to_keys: bool
     is_for_lists: bool
+    is_study_wide: bool
 
     def has(self, role: Role) -> bool:
         """Whether that role has it."""
@@ -72,7 +76,14 @@ def rights_by_group() -> list[tuple[str, Sequence[RightsRow]]]:
     groups: dict[str, list[RightsRow]] = {group: [] for group in _GROUPS.values()}
     for capability in Capability:
         rule = TABLE[capability]
-        row = RightsRow(capability.value, rule.words, rule.roles, rule.is_open_to_keys, capability in LIST_CAPABILITIES)
+        row = RightsRow(
+            capability.value,
+            rule.words,
+            rule.roles,
+            rule.is_open_to_keys,
+            is_for_lists=capability in LIST_CAPABILITIES,
+            is_study_wide=capability in STUDY_WIDE and bool(rule.roles & set(PLAIN_ROLES)),
+        )
         groups[_GROUPS[capability.partition(".")[0]]].append(row)
     return [(group, sorted(rows, key=lambda row: -sum(map(row.has, COLUMNS)))) for group, rows in groups.items()]
 
@@ -93,6 +104,13 @@ def rights_document() -> str:
         "A role in a study can have a last day: the whole of that day in the study's zone still counts. An API key may",
         "do what its owner may do at that moment, where the last column says so; a viewer's key may do nothing. A key",
         "can be made for one study, or for lists alone, which gives no data of participants.",
+        "",
+        "The role of a researcher, analyst or viewer can be limited to a site: to participants who have certain values",
+        "of a custom field. Others do not exist for this person in the study: in lists, counts, figures, downloads and",
+        "the API. A participant without a value is seen by nobody whose role is limited. New participants get the site",
+        "of the person who adds them, and nobody changes the field that limits their own role. What concerns the whole",
+        "study, marked with *, is refused, unless the role says otherwise. A field that limits a role cannot be deleted.",
+        "That an external id is taken in the study may show.",
     ]
     for group, rows in rights_by_group():
         names = " | ".join(ROLE_NAMES[role] for role in COLUMNS)
@@ -100,7 +118,8 @@ def rights_document() -> str:
         for row in rows:
             ticks = " | ".join("yes" if row.has(role) else "–" for role in COLUMNS)
             key = "–" if not row.is_open_to_keys else "yes, also for lists" if row.is_for_lists else "yes"
-            lines.append(f"| {row.words} (`{row.name}`) | {ticks} | {key} |")
+            star = " *" if row.is_study_wide else ""
+            lines.append(f"| {row.words} (`{row.name}`){star} | {ticks} | {key} |")
     return "\n".join(lines) + "\n"
 
 

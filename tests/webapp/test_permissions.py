@@ -7,11 +7,12 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from core.access import TABLE, Capability, Role, Scope
+from core.access import TABLE, Capability, Role, Scope, SiteLimit
 from core.accounts.links import LinkKind, make_link
+from core.accounts.roles import set_role
 from core.audit import SERVER
 from core.database import db
-from core.models import Participant, ParticipantBatch, Researcher, Study
+from core.models import CustomField, FieldValue, Participant, ParticipantBatch, Researcher, Study
 from core.participants.batches import ask_for_batch
 from tests.core.test_access import LETTERS, ROWS
 from tests.support.factories import Factory
@@ -22,18 +23,22 @@ from webapp.portal.access.rules import access_rule_of
 PHONE, PUBLIC = "phone", "public"
 
 # The visitors of the matrix, and their roles in its study. `admin_elsewhere` leads another study, `none` has no role
-# anywhere, `out` is not signed in.
+# anywhere, `out` is not signed in. The role of `limited_researcher` is limited to a site, which the study's participant
+# is of (PERM-95).
 ROLES: dict[str, Role | None] = {
     "site_admin": Role.SITE_ADMIN,
     "study_admin": Role.STUDY_ADMIN,
     "study_researcher": Role.STUDY_RESEARCHER,
     "study_analyst": Role.STUDY_ANALYST,
     "study_viewer": Role.STUDY_VIEWER,
+    "limited_researcher": Role.STUDY_RESEARCHER,
     "researcher_elsewhere": None,
     "admin_elsewhere": None,
     "none": None,
 }
 ELSEWHERE = {"researcher_elsewhere": Role.STUDY_RESEARCHER, "admin_elsewhere": Role.STUDY_ADMIN}
+LIMITED = "limited_researcher"
+CONCERNS_WHOLE_STUDY = frozenset({"survey.edit", "intervention.edit", "field.edit", "alerts.manage"})
 STRANGERS = frozenset({*ELSEWHERE, "none"})
 LETTER = {Role.SITE_ADMIN: "s"} | {role: letter for letter, role in LETTERS.items()}
 WHO_BY_PERM_90 = dict(ROWS)
@@ -45,7 +50,8 @@ def who_may(capability: Capability) -> frozenset[str]:
     if letters is None:
         return frozenset(ROLES)  # one's own account
     counted = dict(ROLES) if TABLE[capability].scope is Scope.STUDY else ROLES | ELSEWHERE
-    return frozenset(who for who, role in counted.items() if role and LETTER[role] in letters)
+    lacks = {LIMITED} if capability in CONCERNS_WHOLE_STUDY else frozenset()
+    return frozenset(who for who, role in counted.items() if role and LETTER[role] in letters) - lacks
 
 
 @dataclass(frozen=True)
@@ -314,10 +320,22 @@ def world(factory: Factory, quick_passwords: None) -> World:
     # Works in both studies, so that administrators of either may see the account.
     colleague = factory.researcher("colleague", study=study)
     factory.role(colleague, other, Role.STUDY_RESEARCHER)
-    batches = [ask_for_batch(db.session(), of, 99, "a batch", actor=SERVER) for of in (study, other)]
+    site = CustomField(study_id=study.id, name="Site")
+    db.session.add(site)
+    db.session.flush()
+    rows = [{"external_id": None, "values": {f"field:{site.id}": "Here"}}] * 99
+    batches = [
+        ask_for_batch(db.session(), study, 99, "a batch", rows=rows, actor=SERVER),
+        ask_for_batch(db.session(), other, 99, "a batch", actor=SERVER),
+    ]
+    limited, limit = visitors[LIMITED], SiteLimit(site.id, ("Here",))
+    assert limited
+    set_role(db.session(), study, limited, Role.STUDY_RESEARCHER, limit=limit, actor=SERVER)
     token = make_link(db.session(), factory.researcher("invited"), LinkKind.RESET, datetime.now(UTC), actor=SERVER)
     db.session.commit()
     people = factory.participant(study), factory.participant(other)
+    db.session.add(FieldValue(participant_id=people[0].id, field_id=site.id, value="Here"))
+    db.session.commit()
     return World(study, hidden, *people, *batches, colleague, token, visitors)
 
 

@@ -72,9 +72,21 @@ class TeamPage:
         form.get_by_label("Role").select_option(label=role)
         form.get_by_role("button", name="Add to the team").click()
 
-    def changes(self, name: str, role: str, ends_on: str = "") -> None:
+    def opens_change(self, name: str) -> Locator:
         line = self.line(name)
-        line.locator("summary").click()
+        line.locator("summary").first.click()
+        return line
+
+    def limits(self, name: str, field: str, *values: str) -> None:
+        line = self.opens_change(name)
+        limit = line.locator("summary").nth(1)
+        limit.press("Enter")
+        line.get_by_label("Custom field", exact=True).select_option(label=field)
+        line.get_by_label("Values, one a line").fill("\n".join(values))
+        line.get_by_role("button", name="Save the role").click()
+
+    def changes(self, name: str, role: str, ends_on: str = "") -> None:
+        line = self.opens_change(name)
         line.get_by_label("Role").select_option(label=role)
         line.get_by_label("Last day").fill(ends_on)
         line.get_by_role("button", name="Save the role").click()

@@ -8,7 +8,8 @@ from flask import Flask
 from playwright.sync_api import Browser, expect
 
 from core.access import Role
-from core.models import Study
+from core.database import db
+from core.models import CustomField, Study
 from tests.browser.navigator import Portal
 from tests.browser.researchers.navigator import LinkPage, ResearchersPage, TeamPage
 from tests.support.factories import RESEARCHER_PASSWORD, Factory
@@ -168,3 +169,37 @@ def test_the_table_of_rights_is_reached_from_the_menu(leader: Portal):
     leader.sees_heading("Who may do what")
     row = leader.page.get_by_role("row", name=re.compile("Download participants' data"))
     expect(row.get_by_text("yes")).to_have_count(5)
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_a_role_is_limited_to_a_site(leader: Portal, factory: Factory, study: Study, width: int):
+    """PERM-95: given on the team page; the person then sees what the role covers, and enrols into it."""
+    field = CustomField(study_id=study.id, name="Clinic")
+    db.session.add(field)
+    db.session.commit()
+    factory.researcher("some.one", study=study)
+    team, page = TeamPage(leader), leader.page
+    leader.opens(f"/view_study/{study.id}/team")
+    page.set_viewport_size({"width": width, "height": 900})
+    team.limits("some.one", "Clinic")
+    expect(page.get_by_text("Name at least one value of the field.")).to_be_visible()
+    leader.has_no_axe_violation()
+    page.get_by_label("Values, one a line").first.fill("North\nSouth")
+    page.get_by_role("button", name="Save the role").first.click()
+    expect(team.line("some.one")).to_contain_text("limited to Clinic North, South")
+    team.opens_change("some.one")
+    leader.has_no_axe_violation()
+    leader.has_no_sideways_scroll()
+    leader.signs_out()
+    leader.signs_in("some.one")
+    leader.sees_heading(study.name)
+    leader.opens(f"/view_study/{study.id}/add_participants")
+    expect(page.get_by_text("Your role in this study is limited to North, South")).to_be_visible()
+    leader.has_no_axe_violation()
+    leader.has_no_sideways_scroll()
+    one = page.get_by_role("region", name="One participant")
+    one.get_by_label("Clinic").select_option("South")
+    one.get_by_role("button", name="Add a participant").click()
+    expect(one.get_by_text("The password is not shown again")).to_be_visible()
+    leader.has_no_axe_violation()
+    leader.console_said("422")

@@ -112,6 +112,29 @@ def test_a_role_is_given_changed_and_taken(run, app: Flask, factory: Factory):
     run("study", "grant", study.object_id, "--username", "anna", "--role", "owner", fails=True)
 
 
+def test_a_role_is_limited_to_a_site(run, app: Flask, factory: Factory):
+    """PERM-95."""
+    study, anna = factory.study(), factory.researcher("anna")
+    db.session.add(CustomField(study_id=study.id, name="Clinic"))
+    db.session.commit()
+    grant = ("study", "grant", study.object_id, "--username", "anna", "--role")
+    run(*grant, "study_viewer", "--field", "clinic", "--value", "North", "--value", "South")
+    db.session.rollback()
+    (limit,) = requester_of(db.session(), anna).limits.values()
+    assert (limit.values, limit.may_change_study) == (("North", "South"), False)
+    run(*grant, "study_researcher", "--field", "Clinic", "--value", "North", "--may-change-study")
+    db.session.rollback()
+    (limit,) = requester_of(db.session(), anna).limits.values()
+    assert (limit.values, limit.may_change_study) == (("North",), True)
+    run(*grant, "study_admin", "--field", "Clinic", "--value", "North", fails=True)
+    run(*grant, "study_viewer", "--field", "Clinic", fails=True)
+    run(*grant, "study_viewer", "--value", "North", fails=True)
+    run(*grant, "study_viewer", "--field", "Nothing", "--value", "North", fails=True)
+    run(*grant, "study_viewer")
+    db.session.rollback()
+    assert requester_of(db.session(), anna).limits == {}
+
+
 def test_participants_are_made_and_changed(run, app: Flask, factory: Factory):
     """PHONE-30."""
     study = factory.study()

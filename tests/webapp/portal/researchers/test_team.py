@@ -9,7 +9,8 @@ from core.access import TABLE, Role
 from core.accounts.rights_table import COLUMNS, ROLE_NAMES, rights_by_group, rights_document
 from core.config import REPOSITORY
 from core.database import db
-from core.models import Researcher, Study, StudyRole
+from core.models import CustomField, Researcher, Study, StudyRole
+from core.models.researcher import requester_of
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
 
@@ -96,3 +97,39 @@ def test_every_capability_says_in_plain_words_what_it_is():
     words = [rule.words for rule in TABLE.values()]
     assert len(set(words)) == len(words)
     assert all(text[0].isupper() and not text.endswith(".") and len(text) < 80 for text in words)
+
+
+def test_a_role_is_limited_on_the_team_page(app: Flask, factory: Factory, study: Study, leader: Visitor):
+    """PERM-95: given, shown, refused for administrators, kept by forms that do not ask for it, and taken away."""
+    field = CustomField(study_id=study.id, name="Clinic")
+    db.session.add(field)
+    db.session.commit()
+    person, path = factory.researcher("some.one"), f"/view_study/{study.id}/team"
+    limit = {"limit_field": str(field.id), "limit_values": "North\r\n\r\n South "}
+    form = {"researcher_id": str(person.id), "study_id": str(study.id)}
+
+    def limits() -> list[tuple[str, ...]]:
+        db.session.rollback()
+        return [one.values for one in requester_of(db.session(), person).limits.values()]
+
+    assert leader.post(path, username="some.one", role="study_viewer", **limit).location == path
+    assert limits() == [("North", "South")]
+    page = leader.get(path).text
+    assert "limited to Clinic North, South" in page and ">North\nSouth</textarea>" in page
+    # The page of the person has no such fields.
+    assert leader.post("/set_researcher_role", role="study_analyst", **form).status_code == 302
+    assert limits() == [("North", "South")]
+    for wrong in ({"limit_values": ""}, {"limit_field": "99999"}, {"limit_field": "x"}, {"role": "study_admin"}):
+        fields = {"role": "study_viewer", "from": "team", **form, **limit, **wrong}
+        answer = leader.post("/set_researcher_role", **fields)
+        assert answer.status_code == 422 and 'id="limit-' in answer.text, wrong
+        assert limits() == [("North", "South")]
+    assert leader.post(path, username="nobody.yet", role="study_viewer", **limit).status_code == 422
+    wider = limit | {"limit_values": "North", "may_change_study": "true"}
+    leader.post("/set_researcher_role", role="study_viewer", **form, **wider)
+    assert "may change the study" in leader.get(path).text
+    leader.post("/set_researcher_role", role="study_viewer", limit_field="", limit_values="North", **form)
+    assert limits() == []
+    leader.post("/set_researcher_role", role="study_viewer", **form, **limit)
+    leader.post("/elevate_researcher", **form)
+    assert limits() == []

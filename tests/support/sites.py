@@ -1,0 +1,159 @@
+"""A study of two sites, whose other site is recognisable in every answer (PERM-95)."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.access import Role, SiteLimit
+from core.accounts.roles import set_role
+from core.audit import SERVER, actor_of, record
+from core.audit.access_log import record_access
+from core.database import db
+from core.models import (
+    AccessKind,
+    AppVersion,
+    BulkEdit,
+    BulkEditRow,
+    Chunk,
+    ConsentSent,
+    ConsentVersion,
+    CustomField,
+    Departure,
+    DepartureKind,
+    EventKind,
+    FieldValue,
+    Intervention,
+    Note,
+    Participant,
+    ParticipantActivity,
+    ParticipantBatch,
+    ParticipantEvent,
+    Pause,
+    ProblemUpload,
+    ProcessedHour,
+    QueuedUpload,
+    RefusedUpload,
+    Researcher,
+    Study,
+    UploadRecord,
+)
+from core.models.audit_record import Action
+from core.streams import SPECS, DataStream
+from core.streams.paths import registered_path
+from tests.support.factories import Factory
+
+NORTH, SOUTH = "Northern clinic", "Zsouthern clinic"
+OTHERS = 13
+SIZE = 77_777_713
+SECRET = re.compile(r"zs[a-z0-9]{6}|zsouth|77[.,]?777|77\.8 ?MB|74\.2", re.IGNORECASE)
+"""What names a participant of the other site, its texts, or the size of its files."""
+
+
+class TwoSites:
+    """A study with three participants in the north, and thirteen elsewhere once `fill_the_others` was called."""
+
+    def __init__(self, factory: Factory) -> None:
+        self.factory = factory
+        self.study: Study = factory.study("Two sites")
+        self.site = CustomField(study_id=self.study.id, name="Clinic")
+        self.group = CustomField(study_id=self.study.id, name="Group")
+        db.session.add_all([self.site, self.group])
+        db.session.commit()
+        self.baseline: Intervention = factory.intervention(self.study)
+        self.admin = factory.researcher("theadmin", study=self.study, role=Role.STUDY_ADMIN)
+        self.north = [self._person(f"north{n}11", NORTH, "northern", 1_013) for n in (1, 2, 3)]
+        self.south: list[Participant] = []
+
+    def limited(self, role: Role, *values: str, **more: Any) -> Researcher:
+        """A new researcher whose role is limited to the values, the north by default."""
+        person = self.factory.researcher()
+        self.limit(person, role, *values, **more)
+        return person
+
+    def limit(self, person: Researcher, role: Role, *values: str, may_change_study: bool = False) -> None:
+        limit = SiteLimit(self.site.id, values or (NORTH,), may_change_study)
+        set_role(db.session(), self.study, person, role, limit=limit, actor=SERVER)
+        db.session.commit()
+
+    def fill_the_others(self, authors: Sequence[Researcher] = ()) -> None:
+        """Adds twelve participants of the south and one without a site, with data of every kind."""
+        for n in range(OTHERS - 1):
+            self.south.append(self._person(f"zs{'abcdefghijklm'[n]}outh1", SOUTH, "zsouthern", SIZE))
+        self.south.append(self._person("zsnobod1", None, "zsouthern", SIZE))
+        batch = self._batch()
+        for author in authors:
+            edit = BulkEdit(
+                study_id=self.study.id, author_id=author.id, author_name=author.username, summary="zsouthern edit"
+            )
+            db.session.add(edit)
+            db.session.flush()
+            row = {"participant_id": self.south[0].id, "before": {f"field:{self.group.id}": None}}
+            db.session.add(BulkEditRow(bulk_edit_id=edit.id, after={f"field:{self.group.id}": "zsouthern"}, **row))
+        hour = {"files": 777, "size_bytes": SIZE, "rows_kept": 77_777, "last_at": datetime.now(UTC)}
+        now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        db.session.add(ProcessedHour(study_id=self.study.id, hour=now, **hour))
+        ids = [person.patient_id for person in self.south]
+        record_access(db.session(), SERVER, AccessKind.DATA, self.study, participants=OTHERS, patient_ids=ids)
+        record(db.session(), actor_of(self.admin), Action.PARTICIPANT_BULK_RETIRE, study=self.study, count=OTHERS)
+        db.session.commit()
+        self.batch_id = batch.id
+
+    def _batch(self) -> ParticipantBatch:
+        batch = ParticipantBatch(study_id=self.study.id, name="zsouthern batch", wanted=7, made=7, state="done")
+        db.session.add(batch)
+        db.session.flush()
+        for person in self.south[:7]:
+            person.batch_id = batch.id
+        return batch
+
+    def _person(self, patient_id: str, site: str | None, word: str, size: int) -> Participant:
+        study, now = self.study, datetime.now(UTC)
+        person = self.factory.participant(study, patient_id, external_id=f"{word}-{patient_id}")
+        if site:
+            db.session.add(FieldValue(participant_id=person.id, field_id=self.site.id, value=site))
+        db.session.add(FieldValue(participant_id=person.id, field_id=self.group.id, value=f"{word} group"))
+        self.factory.intervention_date(person, self.baseline, date(2026, 1, 2))
+        lately, hour = now - timedelta(hours=3), datetime(2026, 3, 1, 5, tzinfo=UTC)
+        db.session.execute(
+            sa.update(ParticipantActivity)
+            .filter_by(participant_id=person.id)
+            .values(last_upload_at=lately, first_registered_at=lately, last_version_name=f"{word}-app")
+        )
+        number, acceleration = (SPECS[s].number for s in (DataStream.SURVEY_ANSWERS, DataStream.ACCELEROMETER))
+        of = {"participant_id": person.id}
+        path = registered_path(study.object_id, patient_id, None, DataStream.ACCELEROMETER, hour, None)
+        self.factory.store(study).create(path, f"{word} rows".encode())
+        version = db.session.scalars(sa.select(ConsentVersion).filter_by(study_id=study.id)).first()
+        assert version is not None
+        common = {"size_bytes": size, "received_at": lately}
+        waiting = {"study_id": study.id, "next_try_at": now + timedelta(days=9), **of, **common}
+        db.session.add_all(
+            [
+                UploadRecord(path=f"{patient_id}/a", stream=number, **of, **common),
+                UploadRecord(path=f"{patient_id}/b", stream=1, **of, **common),
+                Chunk(study_id=study.id, stream=acceleration, time_bin=hour, size_bytes=size, md5=b"m" * 16, **of),
+                ProblemUpload(received_name=f"{word}.csv", object_path=f"p/{patient_id}", reason=word, **of, **common),
+                QueuedUpload(path=f"{patient_id}/waits", **waiting),
+                QueuedUpload(path=f"{patient_id}/failed", state="failed", reason=f"{word} failed", **waiting),
+                RefusedUpload(file_name=f"{word}.csv", reason="too large", status=413, size_bytes=size, **of),
+                Note(author_name="theadmin", text=f"{word} note", **of),
+                Pause(starts_at=lately, made_by="theadmin", **of),
+                Departure(
+                    kind=DepartureKind.COMPLETED.value,
+                    left_on=now.date(),
+                    ends_at=now + timedelta(days=1),
+                    retire_at=now + timedelta(days=9),
+                    recorded_by="theadmin",
+                    **of,
+                ),
+                ConsentSent(consent_version_id=version.id, sent_at=lately, **of),
+                AppVersion(at=lately, os_type="ANDROID", version_name=f"{word}-app", **of),
+                ParticipantEvent(at=lately, kind=next(iter(EventKind)).value, detail={}, **of),
+            ]
+        )
+        record(db.session(), actor_of(self.admin), Action.PARTICIPANT_FIELDS, study=study, participant=person)
+        db.session.commit()
+        return person
