@@ -10,7 +10,8 @@ from flask import Flask
 
 from core.crypto.passwords import verify_password
 from core.database import db
-from core.models import ApiKey, Participant, Researcher, Study, StudyRole
+from core.models import ApiKey, CustomField, Participant, Researcher, Study, StudyRole
+from core.models.researcher import requester_of
 from tests.core.processing.test_batch import HEADER, queue
 from tests.support.factories import Factory
 
