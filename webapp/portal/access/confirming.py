@@ -3,7 +3,7 @@
 from flask import g, request
 
 from core.accounts.failed_sign_ins import forget_failures, is_locked, note_failure
-from core.accounts.second_factor import tidied_code
+from core.accounts.second_factor import check_code, tidied_code
 from core.crypto.passwords import verify_password
 from core.database import db
 from webapp.portal.access.second_factor import has_second_factor, shown_factor
@@ -33,6 +33,21 @@ def identity_problem(password: str, *, with_factor: bool = False) -> str:
     else:
         forget_failures(db.session(), name, SOURCE)
     return problem
+
+
+def is_code_right(code: str) -> bool | None:
+    """Whether this code of the signed-in person's app or list is right, without using it up; None during a lock.
+
+    Wrong codes count like wrong answers of `identity_problem`; else a stolen session could guess the next right code.
+    """
+    name = g.researcher.username
+    if is_locked(db.session(), name, SOURCE, g.now):
+        return None
+    if check_code(db.session(), g.researcher, code, g.now) is not None:
+        return True
+    note_failure(db.session(), name, SOURCE, g.now)
+    db.session.commit()
+    return False
 
 
 def _problem(password: str, *, with_factor: bool) -> str:
