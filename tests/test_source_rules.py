@@ -40,7 +40,9 @@ def test_no_code_that_runs_texts():
 def test_no_script_writes_html():
     """Scripts set text; only HTMX swaps in what the server escaped."""
     for file in SCRIPTS:
-        assert not re.search(r"\.(inner|outer)HTML\s*\+?=|insertAdjacentHTML|document\.write", file.read_text()), file.name
+        assert not re.search(r"\.(inner|outer)HTML\s*\+?=|insertAdjacentHTML|document\.write", file.read_text()), (
+            file.name
+        )
 
 
 def test_no_script_stops_pasting():
@@ -67,7 +69,12 @@ def test_sql_is_made_of_constants():
     constants = {"MOST_MS", "PATIENCE", "_DELETE", "which"}
     for path, module in sources():
         for name, call in calls(module):
-            if name.endswith("text") and name.startswith("sa.") and call.args and isinstance(call.args[0], ast.JoinedStr):
+            if (
+                name.endswith("text")
+                and name.startswith("sa.")
+                and call.args
+                and isinstance(call.args[0], ast.JoinedStr)
+            ):
                 parts = [part for part in call.args[0].values if isinstance(part, ast.FormattedValue)]
                 assert {ast.unparse(part.value) for part in parts} <= constants, path
 

@@ -41,9 +41,9 @@ TRANSPORT_HEADERS = dict(Secure(hsts=StrictTransportSecurity().max_age(A_YEAR).i
 
 
 def set_security_headers(response: Response) -> Response:
-    """Sets security headers, forbids caching of everything but static files, and makes the data API's answers attachments.
+    """Sets security headers, and forbids caching of everything but static files.
 
-    A browser that is led to an answer of the data API then stores it, instead of showing what it may take for a page.
+    Answers of the data API are attachments: a browser that is led to one stores it, and shows no page.
     """
     response.headers.update(HEADERS)
     if request.endpoint != "static":

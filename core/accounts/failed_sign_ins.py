@@ -2,7 +2,8 @@
 
 Failures are counted per user name and source. A browser in which the researcher has signed in before is
 a source of its own, so that strangers at the same address cannot lock it. Any other browser counts by its
-address; of IPv6 by the network of 64 bits, since one customer has all addresses of it. Ten failures in a row lock the name for that source alone, for ten minutes.
+address; of IPv6 by the network of 64 bits, since one customer has all addresses of it. Ten failures in a
+row lock the name for that source alone, for ten minutes.
 """
 
 import hashlib

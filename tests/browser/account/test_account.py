@@ -120,7 +120,9 @@ def test_a_passkey_is_added_used_and_removed(account: AccountPage):
     account.opens()
     account.unfolds("Remove work laptop")
     page.locator("[id^=passkey-][id$=own-password]").fill(RESEARCHER_PASSWORD)
-    page.get_by_role("button", name="Remove it").click()
+    page.locator("form", has=page.get_by_role("button", name="Remove it")).get_by_role(
+        "button", name="Use a passkey instead"
+    ).click()
     expect(page.get_by_text("The passkey was removed.")).to_be_visible()
 
 

@@ -235,6 +235,22 @@ def test_over_https_cookies_are_of_this_host_alone(settings: Settings, factory: 
         assert "Secure" in line and "HttpOnly" in line and "Path=/" in line and "Domain" not in line
 
 
+def test_over_https_cookies_are_secure_in_development_too(app: Flask, researcher: Researcher):
+    """CLAR-6: over plain HTTP they have plain names, so that a trial in a local network can sign in."""
+    for base, names in (
+        ("https://localhost", {"__Host-session", "__Host-known"}),
+        ("http://localhost", {"session", "known"}),
+    ):
+        client = app.test_client()
+        fields = {"username": "mlopez", "password": RESEARCHER_PASSWORD}
+        with app.app_context():
+            answer = client.post("/validate_login", data=fields, base_url=base)
+        cookies = {line.partition("=")[0]: line for line in answer.headers.getlist("Set-Cookie")}
+        assert set(cookies) == names
+        assert all(("Secure" in line) == (base == "https://localhost") for line in cookies.values())
+        assert client.get("/manage_credentials", base_url=base).status_code == 200
+
+
 def test_sign_in_leads_to_the_page_last_visited_while_it_may_be_opened(
     app: Flask, factory: Factory, researcher: Researcher, study: Study
 ):
