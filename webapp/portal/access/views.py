@@ -22,6 +22,7 @@ from webapp.portal.access.known_browsers import remember_browser, source_of
 from webapp.portal.access.return_pages import return_page
 from webapp.portal.access.rules import public
 from webapp.portal.access.second_factor import (
+    Purpose,
     has_second_factor,
     passkey_site,
     remember_new_challenge,
@@ -107,7 +108,7 @@ def passkey_challenge() -> ResponseReturnValue:
     """What the browser needs to show a passkey, as JSON; it names no account."""
     if is_from_elsewhere():
         abort(403)
-    options = options_to_prove(passkey_site(), remember_new_challenge())
+    options = options_to_prove(passkey_site(), remember_new_challenge(Purpose.PROVE))
     return Response(options, content_type="application/json")
 
 

@@ -25,7 +25,7 @@ from core.audit import actor_of
 from core.database import db
 from webapp.portal.access.confirming import LOCKED, identity_problem, is_code_right
 from webapp.portal.access.rules import requires
-from webapp.portal.access.second_factor import passkey_site, remember_new_challenge, take_challenge
+from webapp.portal.access.second_factor import Purpose, passkey_site, remember_new_challenge, take_challenge
 from webapp.portal.access.sessions import begin_session
 from webapp.portal.account.section import account
 from webapp.portal.account.views import account_page
@@ -116,7 +116,7 @@ def passkey_options() -> ResponseReturnValue:
         checked_name(request.form.get("name", ""))
         if problem := identity_problem(request.form.get("password", ""), with_factor=True):
             return Response(problem, 422, content_type="text/plain; charset=utf-8")
-        options = options_to_add(db.session(), g.researcher, passkey_site(), remember_new_challenge())
+        options = options_to_add(db.session(), g.researcher, passkey_site(), remember_new_challenge(Purpose.ADD))
     except PasskeyRefused as refused:
         return Response(str(refused), 422, content_type="text/plain; charset=utf-8")
     db.session.commit()
@@ -127,7 +127,7 @@ def passkey_options() -> ResponseReturnValue:
 @requires(Capability.OWN_MFA, is_open_to_forced=True)
 def add() -> ResponseReturnValue:
     """Adds the passkey that the browser made for the challenge; the first factor brings recovery codes."""
-    challenge, form = take_challenge(), request.form
+    challenge, form = take_challenge(Purpose.ADD), request.form
     if challenge is None:
         return account_page(problems={"passkey": "Five minutes have passed. Start again."}), 422
     try:
