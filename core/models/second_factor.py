@@ -11,8 +11,8 @@ from core.models.columns import At, CreatedAt, Digest, Id
 class RecoveryCode(Model):
     """A code for one sign-in without the phone (PORTAL-54).
 
-    `code_hash` is a salt of 16 bytes, and the SHA-256 over it, the account's number and the code. Rows of before have no
-    salt.
+    `code_hash` is a salt of 16 bytes, and the SHA-256 over it, the account's number and the code. Older rows
+    have no salt.
     """
 
     __tablename__ = "recovery_codes"

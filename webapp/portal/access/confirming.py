@@ -9,8 +9,8 @@ from core.database import db
 from webapp.portal.access.second_factor import has_second_factor, shown_factor
 
 SOURCE, FACTOR_SOURCE = "signed in", "signed in: second factor"
-"""Failures of a signed-in person are counted by themselves, so that strangers cannot cause a lock (CLAR-11). Those of the
-second factor are counted apart: else each right password would allow ten more guesses of a code.
+"""Failures of a signed-in person are counted by themselves, so that strangers cannot cause a lock (CLAR-11). Those of
+the second factor are counted apart: else each right password would allow ten more guesses of a code.
 """
 
 NOT_YOURS = "This is not your current password."

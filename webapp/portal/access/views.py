@@ -173,9 +173,12 @@ def _page_after(researcher: Researcher, asked_for: str | None = None) -> str:
 def researcher_with(username: str, password: str) -> Researcher | None:
     """The account of that name if the password is right and it is not disabled. Renews old hashes (PORTAL-21)."""
     researcher = researcher_by_username(db.session(), username)
-    is_right = verify_password(password, researcher.password_hash if researcher else NO_ACCOUNT)
+    stored = researcher.password_hash if researcher else NO_ACCOUNT
+    is_right, is_old = verify_password(password, stored), stored.split("$")[:2] != NO_ACCOUNT.split("$")[:2]
+    if is_old and not is_right:
+        verify_password(password, NO_ACCOUNT)  # an old hash is quick: without this, the time would tell of the name
     if researcher is None or not is_right or researcher.is_disabled:
         return None
-    if researcher.password_hash.split("$")[:2] != NO_ACCOUNT.split("$")[:2]:
+    if is_old:
         researcher.password_hash = hash_password(password)
     return researcher

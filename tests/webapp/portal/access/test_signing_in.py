@@ -72,6 +72,21 @@ def test_a_password_is_hashed_for_an_unknown_name_too(app: Flask, researcher: Re
     assert known == unknown
 
 
+def test_an_old_hash_takes_as_long_as_an_unknown_name(app: Flask, researcher: Researcher, monkeypatch):
+    """PORTAL-23: an imported hash of few rounds would tell by the time that the name exists."""
+    researcher.password_hash = hash_password(RESEARCHER_PASSWORD, ("sha1", 1_000))
+    db.session.commit()
+    rounds: list[int] = []
+
+    def verify(password: str, stored: str) -> bool:
+        rounds.append(int(stored.split("$")[1]))
+        return False
+
+    monkeypatch.setattr(views, "verify_password", verify)
+    Visitor(app).sign_in("mlopez", "wrong")
+    assert max(rounds) == int(views.NO_ACCOUNT.split("$")[1])
+
+
 def test_an_old_hash_is_renewed_by_signing_in(app: Flask, researcher: Researcher):
     """PORTAL-21."""
     researcher.password_hash = hash_password(RESEARCHER_PASSWORD, ("sha1", 1_000))
