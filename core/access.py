@@ -25,8 +25,11 @@ class Role(StrEnum):
     """Reads pages alone: no downloads, no API (PERM-94)."""
 
 
-STORED_ROLES = (Role.STUDY_ADMIN, Role.STUDY_RESEARCHER)
-"""Roles in a study that can be given today. The narrow ones come with the page that gives them."""
+STORED_ROLES = (Role.STUDY_ADMIN, Role.STUDY_RESEARCHER, Role.STUDY_ANALYST, Role.STUDY_VIEWER)
+"""Roles in a study that can be given, from the widest to the narrowest."""
+
+PLAIN_ROLES = (Role.STUDY_RESEARCHER, Role.STUDY_ANALYST, Role.STUDY_VIEWER)
+"""Roles in a study without any right over its other researchers."""
 
 
 class Scope(Enum):
@@ -122,13 +125,18 @@ class Capability(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """One row of the table: who may do it, and whether an API key of such a person may do it too."""
+    """One row of the table.
+
+    Says who may do it, what it is in plain words, and whether an API key of such a person may do it too.
+    """
 
     scope: Scope
     roles: frozenset[Role]
+    words: str
     is_open_to_keys: bool = False
 
 
+_EVERYBODY = frozenset({Role.RESEARCHER})
 _SITE = frozenset({Role.SITE_ADMIN})
 _ADMINS = _SITE | {Role.STUDY_ADMIN}
 _STAFF = _ADMINS | {Role.STUDY_RESEARCHER}
@@ -137,44 +145,155 @@ _READERS = _ANALYSTS | {Role.STUDY_VIEWER}
 
 
 def _rows(
-    scope: Scope, roles: frozenset[Role], *capabilities: Capability, is_open_to_keys: bool = False
+    scope: Scope, roles: frozenset[Role], rows: dict[Capability, str], *, is_open_to_keys: bool = False
 ) -> dict[Capability, Rule]:
-    return dict.fromkeys(capabilities, Rule(scope, roles, is_open_to_keys))
+    return {capability: Rule(scope, roles, words, is_open_to_keys) for capability, words in rows.items()}
 
 
 C = Capability
 TABLE: dict[Capability, Rule] = {
-    **_rows(Scope.OWN, frozenset({Role.RESEARCHER}), C.OWN_STUDIES, is_open_to_keys=True),
-    **_rows(Scope.OWN, frozenset({Role.RESEARCHER}), C.OWN_PASSWORD, C.OWN_MFA, C.OWN_KEYS, C.OWN_SESSIONS),
+    **_rows(Scope.OWN, _EVERYBODY, {C.OWN_STUDIES: "List one's own studies"}, is_open_to_keys=True),
+    **_rows(
+        Scope.OWN,
+        _EVERYBODY,
+        {
+            C.OWN_PASSWORD: "Change one's own password",
+            C.OWN_MFA: "Set up one's own second factor",
+            C.OWN_KEYS: "Make and disable one's own API keys",
+            C.OWN_SESSIONS: "See and end one's own sessions",
+        },
+    ),
     # Everybody with a role in the study.
-    **_rows(Scope.STUDY, _READERS, C.STUDY_VIEW, is_open_to_keys=True),
-    **_rows(Scope.STUDY, _READERS, C.PARTICIPANT_VIEW, C.ANSWERS_READ, C.FOREST_LOG),
-    **_rows(Scope.STUDY, _ANALYSTS, C.DATA_DOWNLOAD, C.DATA_HISTORIES, C.STATISTICS_READ, is_open_to_keys=True),
-    **_rows(Scope.STUDY, _ANALYSTS, C.EXPORT_CREATE),
-    **_rows(Scope.STUDY, _STAFF, C.STUDY_EXPORT, C.SURVEY_EDIT, C.INTERVENTION_EDIT, C.FIELD_EDIT),
-    **_rows(Scope.STUDY, _STAFF, C.RECORDINGS_PLAY, C.NOTES_EDIT, C.ALERTS_MANAGE),
-    **_rows(Scope.STUDY, _STAFF, C.PARTICIPANT_CREATE, C.PARTICIPANT_FIELDS, C.PARTICIPANT_PUSH),
-    **_rows(Scope.STUDY, _STAFF, C.PARTICIPANT_RESET_PASSWORD, C.PARTICIPANT_RESET_DEVICE),
-    **_rows(Scope.STUDY, _STAFF, C.PARTICIPANT_EASY_ENROLLMENT, C.PARTICIPANT_RETIRE, C.PARTICIPANT_WITHDRAW),
-    **_rows(Scope.STUDY, _STAFF, C.PARTICIPANT_PAUSE, C.PARTICIPANT_TEST, C.PARTICIPANT_NEW_PHONE),
+    **_rows(
+        Scope.STUDY,
+        _READERS,
+        {C.STUDY_VIEW: "See the study: participants, figures, app settings, team"},
+        is_open_to_keys=True,
+    ),
+    **_rows(
+        Scope.STUDY,
+        _READERS,
+        {
+            C.PARTICIPANT_VIEW: "See a participant's page and history",
+            C.ANSWERS_READ: "Read answers to surveys",
+            C.FOREST_LOG: "See which Forest analyses ran",
+        },
+    ),
+    **_rows(
+        Scope.STUDY,
+        _ANALYSTS,
+        {
+            C.DATA_DOWNLOAD: "Download participants' data",
+            C.DATA_HISTORIES: "Download histories of participants' phones",
+            C.STATISTICS_READ: "Download daily statistics",
+        },
+        is_open_to_keys=True,
+    ),
+    **_rows(Scope.STUDY, _ANALYSTS, {C.EXPORT_CREATE: "Make exports of a study"}),
+    **_rows(
+        Scope.STUDY,
+        _STAFF,
+        {
+            C.STUDY_EXPORT: "Download the participants' table and the settings file",
+            C.SURVEY_EDIT: "Create, change and delete surveys",
+            C.INTERVENTION_EDIT: "Add, rename and delete interventions",
+            C.FIELD_EDIT: "Add, rename and delete custom fields",
+            C.RECORDINGS_PLAY: "Play participants' audio recordings",
+            C.NOTES_EDIT: "Write notes on participants",
+            C.ALERTS_MANAGE: "Manage alerts",
+            C.PARTICIPANT_CREATE: "Add participants",
+            C.PARTICIPANT_FIELDS: "Edit participants' fields, dates and external ids",
+            C.PARTICIPANT_PUSH: "Send a survey to a participant by hand",
+            C.PARTICIPANT_RESET_PASSWORD: "Make a new password for a participant",
+            C.PARTICIPANT_RESET_DEVICE: "Let a participant register another phone",
+            C.PARTICIPANT_EASY_ENROLLMENT: "Let a participant register with any password",
+            C.PARTICIPANT_RETIRE: "Retire participants, and undo it",
+            C.PARTICIPANT_WITHDRAW: "Record a withdrawal or completion",
+            C.PARTICIPANT_PAUSE: "Pause participants",
+            C.PARTICIPANT_TEST: "Mark participants as test participants",
+            C.PARTICIPANT_NEW_PHONE: "Prepare a new phone for a participant",
+        },
+    ),
     # Study administrators.
-    **_rows(Scope.STUDY, _ADMINS, C.STUDY_APP_SETTINGS, C.STUDY_IMPORT, C.STUDY_RENAME, C.STUDY_TIMEZONE),
-    **_rows(Scope.STUDY, _ADMINS, C.STUDY_SECURITY, C.STUDY_EASY_ENROLLMENT, C.STUDY_STATUS, C.AUDIT_STUDY),
-    **_rows(Scope.STUDY, _ADMINS, C.WEBHOOK_MANAGE, C.LOCATION_VIEW, C.PROCESSING_RETRY),
-    **_rows(Scope.STUDY, _ADMINS | {Role.STUDY_ANALYST}, C.FOREST_DOWNLOAD),
-    # To which researchers they may do it is limited further by the pages that act on researchers.
-    **_rows(Scope.STUDY, _ADMINS, C.RELATION_ADD, C.RELATION_REMOVE, C.RELATION_ELEVATE),
-    **_rows(Scope.SITE, _ADMINS, C.RESEARCHER_LIST, C.RESEARCHER_CREATE),
-    **_rows(Scope.SITE, _ADMINS, C.RESEARCHER_SET_PASSWORD, C.RESEARCHER_RESET_MFA),
+    **_rows(
+        Scope.STUDY,
+        _ADMINS,
+        {
+            C.STUDY_APP_SETTINGS: "Change app settings",
+            C.STUDY_IMPORT: "Import a settings file",
+            C.STUDY_RENAME: "Rename the study",
+            C.STUDY_TIMEZONE: "Change the study's time zone",
+            C.STUDY_SECURITY: "Change the rules for researchers' passwords",
+            C.STUDY_EASY_ENROLLMENT: "Let all phones register with any password",
+            C.STUDY_STATUS: "See how uploads are processed",
+            C.AUDIT_STUDY: "Read who changed what in the study",
+            C.WEBHOOK_MANAGE: "Manage webhooks",
+            C.LOCATION_VIEW: "See places on a map",
+            C.PROCESSING_RETRY: "Try failed uploads and processing again",
+        },
+    ),
+    **_rows(
+        Scope.STUDY,
+        _ADMINS | {Role.STUDY_ANALYST},
+        {C.FOREST_DOWNLOAD: "Download inputs and results of Forest analyses"},
+    ),
+    # On which researchers they may do it: `core/accounts/rules/acting.py` (PERM-60).
+    **_rows(
+        Scope.STUDY,
+        _ADMINS,
+        {
+            C.RELATION_ADD: "Give people a role in the study",
+            C.RELATION_REMOVE: "Change or remove the role of researchers, analysts and viewers",
+            C.RELATION_ELEVATE: "Make researchers administrators of the study",
+        },
+    ),
+    **_rows(
+        Scope.SITE,
+        _ADMINS,
+        {
+            C.RESEARCHER_LIST: "See accounts: their own studies' people; site administrators: all",
+            C.RESEARCHER_CREATE: "Invite people",
+            C.RESEARCHER_SET_PASSWORD: "Make a one-time password or reset link for others",
+            C.RESEARCHER_RESET_MFA: "Remove the second factor of others",
+        },
+    ),
     # DATA_DELETION_USERTYPE may narrow it to administrators (PERM-73).
-    **_rows(Scope.STUDY, _STAFF, C.PARTICIPANT_PURGE),
+    **_rows(Scope.STUDY, _STAFF, {C.PARTICIPANT_PURGE: "Delete all data of a participant"}),
     # Site administrators alone.
-    **_rows(Scope.STUDY, _SITE, C.STUDY_HIDE, C.STUDY_UNHIDE, C.STUDY_STOP, C.STUDY_END_DATE),
-    **_rows(Scope.STUDY, _SITE, C.STUDY_FOREST_SWITCH, C.FOREST_RUN, C.FOREST_NIGHTLY),
-    **_rows(Scope.STUDY, _SITE, C.PARTICIPANT_UNRETIRE, C.PARTICIPANT_EXPERIMENTS, C.RELATION_DEMOTE),
-    **_rows(Scope.SITE, _SITE, C.STUDY_CREATE, C.PUSH_CREDENTIALS, C.SYSTEM_STATUS, C.DOWNTIME, C.AUDIT_ALL),
-    **_rows(Scope.SITE, _SITE, C.RESEARCHER_DELETE, C.RESEARCHER_DEACTIVATE, C.RESEARCHER_SITE_ADMIN),
+    **_rows(
+        Scope.STUDY,
+        _SITE,
+        {
+            C.STUDY_HIDE: "Hide the study",
+            C.STUDY_UNHIDE: "Bring a hidden study back",
+            C.STUDY_STOP: "Stop and reopen the study",
+            C.STUDY_END_DATE: "Set the study's last day",
+            C.STUDY_FOREST_SWITCH: "Switch Forest on and off",
+            C.FOREST_RUN: "Start and cancel Forest analyses",
+            C.FOREST_NIGHTLY: "Switch nightly Forest analyses on and off",
+            C.PARTICIPANT_UNRETIRE: "Bring retired participants back later",
+            C.PARTICIPANT_EXPERIMENTS: "Switch experiments of a participant",
+            C.RELATION_DEMOTE: "Take the administrator role in the study from somebody",
+        },
+    ),
+    **_rows(
+        Scope.SITE,
+        _SITE,
+        {
+            C.STUDY_CREATE: "Create studies",
+            C.PUSH_CREDENTIALS: "Store credentials for push notifications",
+            C.SYSTEM_STATUS: "See the state of the system",
+            C.DOWNTIME: "Switch downtime on and off",
+            C.AUDIT_ALL: "Read who changed what on the whole site",
+            C.RESEARCHER_DELETE: "Delete deactivated accounts",
+            C.RESEARCHER_DEACTIVATE: "Deactivate and activate accounts",
+            C.RESEARCHER_SITE_ADMIN: "Make and unmake site administrators",
+        },
+    ),
 }
+
+LIST_CAPABILITIES = frozenset({C.OWN_STUDIES, C.STUDY_VIEW})
+"""What a key for lists alone may do: no data of participants (PERM-96)."""
 
 
 PURGE_ROLES = {"study_researcher": _STAFF, "study_admin": _ADMINS, "site_admin": _SITE}
@@ -185,18 +304,27 @@ PURGE_ROLES = {"study_researcher": _STAFF, "study_admin": _ADMINS, "site_admin":
 class Requester:
     """Who asks: a researcher, or a program with a researcher's API key.
 
-    `study_roles` maps the number of a study to the role in it, of studies that are not hidden. `may_purge` are the
-    roles that may purge participants by the server's setting (PERM-73).
+    `study_roles` maps the number of a study to the role in it, of studies that are not hidden and roles that have not
+    ended. `key_study` is the only study that the key is for, None for all of its owner's; `key_is_for_lists`: it gives
+    no data of participants (PERM-96). `may_purge` are the roles that may purge participants by the server's setting
+    (PERM-73).
     """
 
     is_site_admin: bool = False
     study_roles: Mapping[int, Role] = field(default_factory=dict)
     uses_key: bool = False
     may_purge: frozenset[Role] = _STAFF
+    key_study: int | None = None
+    key_is_for_lists: bool = False
 
     def roles_in(self, study_id: int | None) -> frozenset[Role]:
         """The roles that count in a study; without one, those on the site and in any study."""
-        roles = {role for number, role in self.study_roles.items() if study_id in (number, None)}
+        if self.key_study is not None and study_id not in (self.key_study, None):
+            return frozenset({Role.RESEARCHER})
+        if study_id is None:
+            roles = set(self.study_roles.values())
+        else:
+            roles = {self.study_roles[study_id]} if study_id in self.study_roles else set()
         roles.add(Role.RESEARCHER)
         if self.is_site_admin:
             roles.add(Role.SITE_ADMIN)
@@ -285,6 +413,8 @@ def _by_role(actor: Requester, capability: Capability, roles: frozenset[Role]) -
     rule = TABLE[capability]
     if actor.uses_key and (not rule.is_open_to_keys or roles == {Role.RESEARCHER, Role.STUDY_VIEWER}):
         return Decision(Outcome.FORBIDDEN, "An API key of this account cannot do this.")
+    if actor.key_is_for_lists and capability not in LIST_CAPABILITIES:
+        return Decision(Outcome.FORBIDDEN, "This API key is for lists alone.")
     allowed = rule.roles & actor.may_purge if capability is Capability.PARTICIPANT_PURGE else rule.roles
     if not roles & allowed:
         return Decision(Outcome.FORBIDDEN, "The role of this account does not include this.")

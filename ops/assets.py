@@ -51,6 +51,7 @@ ICONS = (
     "printer",
     "scroll-text",
     "search",
+    "shield-check",
     "sliders-horizontal",
     "smartphone",
     "star",

@@ -2,27 +2,55 @@
 
 import secrets
 import string
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
 from core.crypto.passwords import hash_password
-from core.models import ApiKey, Researcher
+from core.models import ApiKey, Researcher, Study
 from core.models.audit_record import Action
+from core.models.researcher import studies_of
 
 API_KEY_CHARACTERS = string.ascii_letters + string.digits + "+/"
 API_KEY_LENGTH = 64
 LONGEST_NAME = 200
 
 
-def create_api_key(session: Session, researcher: Researcher, name: str, *, actor: Actor) -> tuple[str, str]:
-    """Adds an API key; returns the access key and the secret, which is not stored (DATA-4). The caller commits."""
+def create_api_key(
+    session: Session,
+    researcher: Researcher,
+    name: str,
+    *,
+    only_study: Study | None = None,
+    is_for_lists: bool = False,
+    actor: Actor,
+) -> tuple[str, str]:
+    """Adds an API key; returns the access key and the secret, which is not stored (DATA-4). The caller commits.
+
+    With `only_study` it is for that study alone, with `is_for_lists` it gives no data of participants (PERM-96). It may
+    never do more than its owner may at the time of a request. Raises ValueError for a study that the owner cannot see.
+    """
+    if only_study is not None and only_study.id not in {study.id for study in studies_of(session, researcher)}:
+        raise ValueError("a key is for a study in which its owner has a role")
     access_key, secret_key = (
         "".join(secrets.choice(API_KEY_CHARACTERS) for _ in range(API_KEY_LENGTH)) for _ in range(2)
     )
-    session.add(ApiKey(access_key=access_key, secret_hash=hash_password(secret_key), name=name, researcher=researcher))
-    record(session, actor, Action.API_KEY_CREATE, username=researcher.username, access_key=access_key)
+    session.add(
+        ApiKey(
+            access_key=access_key,
+            secret_hash=hash_password(secret_key),
+            name=name,
+            researcher=researcher,
+            only_study_id=only_study.id if only_study else None,
+            is_for_lists=is_for_lists,
+        )
+    )
+    narrower: dict[str, Any] = {"lists": True} if is_for_lists else {}
+    if only_study is not None:
+        narrower["only_study"] = only_study.object_id
+    record(session, actor, Action.API_KEY_CREATE, username=researcher.username, access_key=access_key, **narrower)
     return access_key, secret_key
 
 

@@ -1,13 +1,10 @@
 """Changes to accounts of researchers: one function per change. The caller commits."""
 
-from sqlalchemy import delete
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core.access import Role
 from core.accounts.creating import new_password
 from core.audit import Actor, record
-from core.models import Researcher, Study, StudyRole
+from core.models import Researcher
 from core.models.audit_record import Action
 
 
@@ -36,15 +33,3 @@ def set_site_admin(session: Session, researcher: Researcher, is_site_admin: bool
     """Makes a person a site administrator, or removes that role (PERM-1)."""
     researcher.is_site_admin = is_site_admin
     record(session, actor, Action.RESEARCHER_SITE_ADMIN, username=researcher.username, after=is_site_admin)
-
-
-def set_role(session: Session, study: Study, researcher: Researcher, role: Role | None, *, actor: Actor) -> None:
-    """Replaces a person's role in a study; None removes it (PERM-1)."""
-    pair = {"study_id": study.id, "researcher_id": researcher.id}
-    if role is None:
-        session.execute(delete(StudyRole).filter_by(**pair))
-    else:
-        row = insert(StudyRole).values(role=role.value, **pair)
-        session.execute(row.on_conflict_do_update(index_elements=list(pair), set_={"role": role.value}))
-    after = role.value if role else None
-    record(session, actor, Action.STUDY_GRANT, study=study, username=researcher.username, after=after)

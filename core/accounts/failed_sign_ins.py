@@ -95,10 +95,15 @@ def note_success(session: Session, username: str, source: str) -> int:
     return int(untold)
 
 
-def forget_failures(session: Session, username: str, source: str) -> None:
-    """Resets one source's failures, without any message to the researcher. The caller commits."""
-    row = (SignInFailures.name_hash == _hashed(username), SignInFailures.source == source)
-    session.execute(sa.delete(SignInFailures).where(*row))
+def forget_failures(session: Session, username: str, source: str | None = None) -> None:
+    """Resets one source's failures, without any message to the researcher. The caller commits.
+
+    Without a source, those of all: an administrator who resets the password lifts every lock (PORTAL-193).
+    """
+    is_meant = SignInFailures.name_hash == _hashed(username)
+    if source is not None:
+        is_meant = sa.and_(is_meant, SignInFailures.source == source)
+    session.execute(sa.delete(SignInFailures).where(is_meant))
 
 
 def _prune(session: Session, now: datetime) -> None:

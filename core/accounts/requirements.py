@@ -50,7 +50,7 @@ def account_rule(
         )
         .select_from(StudyRole)
         .join(Study, StudyRole.study_id == Study.id)
-        .where(StudyRole.researcher_id == researcher.id, Study.hidden_at.is_(None))
+        .where(StudyRole.researcher_id == researcher.id, StudyRole.is_current(), Study.hidden_at.is_(None))
     ).one()
     return replace(
         _rule(researcher, longest, youngest),
@@ -108,7 +108,7 @@ def interrupted_by(
 
     Gives those whose password would be too short, and those whose password would be too old. Two queries.
     """
-    members = sa.select(StudyRole.researcher_id).where(StudyRole.study_id == study.id)
+    members = sa.select(StudyRole.researcher_id).where(StudyRole.study_id == study.id, StudyRole.is_current())
     people = session.scalars(
         sa.select(Researcher).where(Researcher.id.in_(members), Researcher.is_disabled.is_(False))
     ).all()
@@ -119,7 +119,7 @@ def interrupted_by(
             sa.func.min(Study.password_max_age_days),
         )
         .join(Study, Study.id == StudyRole.study_id)
-        .where(StudyRole.researcher_id.in_(members), Study.hidden_at.is_(None))
+        .where(StudyRole.researcher_id.in_(members), StudyRole.is_current(), Study.hidden_at.is_(None))
         .group_by(StudyRole.researcher_id)
     )
     too_short = too_old = 0
@@ -147,6 +147,7 @@ def without_second_factor(session: Session, study: Study, who: SecondFactorFor) 
         .join(Researcher, Researcher.id == StudyRole.researcher_id)
         .where(
             StudyRole.study_id == study.id,
+            StudyRole.is_current(),
             Researcher.is_disabled.is_(False),
             Researcher.totp_enabled_at.is_(None),
             ~sa.exists().where(Passkey.researcher_id == Researcher.id),

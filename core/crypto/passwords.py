@@ -10,6 +10,8 @@ ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz123456789"
 DIGEST_BYTES = {"sha1": 32, "sha256": 32, "sha512": 64}
 RESEARCHER_SCHEME = ("sha256", 310_000)
 PARTICIPANT_SCHEME = ("sha1", 1_000)
+# Matches no password. Comparing with it takes as long as with a real hash, so that answers do not tell (PORTAL-23).
+NO_PASSWORD = "$".join((RESEARCHER_SCHEME[0], str(RESEARCHER_SCHEME[1]), "A" * 43 + "=", "A" * 22 + "=="))
 
 
 def device_hash(password: str) -> str:

@@ -1,5 +1,6 @@
 """The tables, one file per aggregate. Queries stand beside the model they read, named as the question they answer."""
 
+from core.models.account_link import AccountLink
 from core.models.app_settings import AppSettings
 from core.models.audit_record import AuditRecord
 from core.models.bulk_edit import BulkEdit, BulkEditRow
@@ -55,6 +56,7 @@ from core.models.upload import (
 
 __all__ = [
     "AccessKind",
+    "AccountLink",
     "ApiKey",
     "AppSettings",
     "AppSettingsVersion",

@@ -1,6 +1,7 @@
 """Researchers, their roles in studies, and their API keys."""
 
 import secrets
+from datetime import date
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.access import PURGE_ROLES, STORED_ROLES, Requester, Role
-from core.crypto.passwords import hash_password
+from core.crypto.passwords import NO_PASSWORD, hash_password
 from core.database import Model, SealedText
 from core.models.columns import At, CreatedAt, Id, one_of
 from core.models.study import Study
@@ -59,6 +60,11 @@ class Researcher(Model):
         one_of("appearance", Appearance),
     )
 
+    @property
+    def has_password(self) -> bool:
+        """Whether the person has set a password, or somebody has; not before an invitation is accepted."""
+        return self.password_hash != NO_PASSWORD
+
     def set_password(self, password: str, *, must_change: bool) -> None:
         """Stores a new password hash and ends every session of this person."""
         self.password_hash, self.password_length = hash_password(password), len(password)
@@ -72,7 +78,11 @@ class Researcher(Model):
 
 
 class StudyRole(Model):
-    """A researcher's role in one study; at most one per pair (PERM-1)."""
+    """A researcher's role in one study; at most one per pair (PERM-1).
+
+    `ends_on` is its last day in the study's zone, and `ends_at` the end of that day (PERM-96). Both are written
+    together, and `ends_at` again when the study's zone changes. A role that has ended gives no right.
+    """
 
     __tablename__ = "study_roles"
 
@@ -81,17 +91,28 @@ class StudyRole(Model):
         sa.ForeignKey("researchers.id", ondelete="CASCADE"), primary_key=True, index=True
     )
     role: Mapped[str] = mapped_column(sa.Text)
+    ends_on: Mapped[date | None]
+    ends_at: Mapped[At | None]
 
     researcher: Mapped[Researcher] = relationship(back_populates="roles")
     study: Mapped[Study] = relationship()
 
-    __table_args__ = (one_of("role", STORED_ROLES),)
+    __table_args__ = (
+        one_of("role", STORED_ROLES),
+        sa.CheckConstraint("(ends_on IS NULL) = (ends_at IS NULL)", name="ends"),
+    )
+
+    @classmethod
+    def is_current(cls) -> "sa.ColumnElement[bool]":
+        """Whether the role has not ended; part of each query that asks for rights (PERM-96)."""
+        return sa.or_(cls.ends_at.is_(None), cls.ends_at > sa.func.now())
 
 
 class ApiKey(Model):
     """Credentials of a researcher's program (DATA-1, DATA-4). Only the secret's hash is kept.
 
-    `last_used_for` is the name of the last request, such as `get-data`, at `last_used_at` (PORTAL-63).
+    A key may be narrower than its owner: for `only_study_id` alone, or, with `is_for_lists`, without participants' data
+    (PERM-96). `last_used_for` is the name of the last request, such as `get-data`, at `last_used_at` (PORTAL-63).
     """
 
     __tablename__ = "api_keys"
@@ -102,6 +123,8 @@ class ApiKey(Model):
     name: Mapped[str] = mapped_column(sa.Text, server_default="")
     is_active: Mapped[bool] = mapped_column(server_default=sa.true())
     researcher_id: Mapped[int | None] = mapped_column(sa.ForeignKey("researchers.id", ondelete="SET NULL"), index=True)
+    only_study_id: Mapped[int | None] = mapped_column(sa.ForeignKey("studies.id", ondelete="CASCADE"))
+    is_for_lists: Mapped[bool] = mapped_column(server_default=sa.false())
     last_used_at: Mapped[At | None]
     last_used_for: Mapped[str | None] = mapped_column(sa.Text)
     created_at: Mapped[CreatedAt]
@@ -122,21 +145,27 @@ def requester_of(
     session: "sa.orm.Session",
     researcher: Researcher,
     *,
-    uses_key: bool = False,
+    key: ApiKey | None = None,
     least_purge_role: str = "study_researcher",
 ) -> Requester:
     """The researcher, or the program with the researcher's key, as `decide` knows them; one query.
 
     `least_purge_role` is the setting DATA_DELETION_USERTYPE. Roles are looked up
-    at each request, so that a change of them works at once (PERM-2).
+    at each request, so that a change of them works at once (PERM-2), and so does the end of one (PERM-96).
     """
     rows = session.execute(
         sa.select(StudyRole.study_id, StudyRole.role)
         .join(Study, Study.id == StudyRole.study_id)
-        .where(StudyRole.researcher_id == researcher.id, Study.hidden_at.is_(None))
+        .where(StudyRole.researcher_id == researcher.id, StudyRole.is_current(), Study.hidden_at.is_(None))
     )
-    study_roles = {study_id: Role(role) for study_id, role in rows}
-    return Requester(researcher.is_site_admin, study_roles, uses_key, PURGE_ROLES[least_purge_role])
+    return Requester(
+        researcher.is_site_admin,
+        {study_id: Role(role) for study_id, role in rows},
+        uses_key=key is not None,
+        may_purge=PURGE_ROLES[least_purge_role],
+        key_study=key.only_study_id if key else None,
+        key_is_for_lists=key is not None and key.is_for_lists,
+    )
 
 
 class NamedStudy(NamedTuple):
@@ -157,8 +186,23 @@ def studies_of(session: "sa.orm.Session", researcher: Researcher) -> list[Study]
     return list(session.scalars(_visible(sa.select(Study), researcher)))
 
 
+def studies_of_key(session: "sa.orm.Session", key: ApiKey, researcher: Researcher) -> list[Study]:
+    """Studies that a program with this key of the researcher may ask for (PERM-94, PERM-96).
+
+    Those in which the owner is a viewer are left out, and all but one where the key is for one study.
+    """
+    query = _visible(sa.select(Study), researcher)
+    if not researcher.is_site_admin:
+        query = query.where(StudyRole.role != Role.STUDY_VIEWER.value)
+    if key.only_study_id is not None:
+        query = query.where(Study.id == key.only_study_id)
+    return list(session.scalars(query))
+
+
 def _visible(query: "sa.Select[Any]", researcher: Researcher) -> "sa.Select[Any]":
     query = query.where(Study.hidden_at.is_(None)).order_by(sa.func.lower(Study.name), Study.id)
     if not researcher.is_site_admin:
-        query = query.join(StudyRole, StudyRole.study_id == Study.id).where(StudyRole.researcher_id == researcher.id)
+        query = query.join(StudyRole, StudyRole.study_id == Study.id).where(
+            StudyRole.researcher_id == researcher.id, StudyRole.is_current()
+        )
     return query

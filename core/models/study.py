@@ -93,10 +93,12 @@ class Study(Model):
 
     def is_over(self, now: datetime) -> bool:
         """Whether the end date has passed in the study's zone; the end date itself still counts (PHONE-66)."""
-        if self.end_on is None:
-            return False
-        day_after = self.end_on + timedelta(days=1)
-        return now >= datetime(day_after.year, day_after.month, day_after.day, tzinfo=self.zone)
+        return self.end_on is not None and now >= self.end_of(self.end_on)
+
+    def end_of(self, day: date) -> datetime:
+        """The moment at which that day is over in the study's zone."""
+        day_after = day + timedelta(days=1)
+        return datetime(day_after.year, day_after.month, day_after.day, tzinfo=self.zone)
 
 
 def study_by_object_id(session: Session, object_id: str) -> Study | None:

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from core.accounts.roles import move_ends_of_roles
 from core.audit import Actor, record
 from core.models import Study
 from core.models.audit_record import Action
@@ -83,6 +84,7 @@ def set_timezone(session: Session, study: Study, timezone_name: str, now: dateti
     _lock(session, study)
     record(session, actor, Action.STUDY_TIMEZONE, study=study, before=study.timezone_name, after=timezone_name)
     study.timezone_name = timezone_name
+    move_ends_of_roles(session, study)
     return update_events_of_study(session, study, now)
 
 

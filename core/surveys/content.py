@@ -87,8 +87,42 @@ def _as_text(value: Any) -> Any:
 
 
 def questions_to_store(content: Iterable[Any]) -> list[Any]:
-    """The content as it is stored: also without keys that belong to another type of question (SURVEY-15)."""
-    return [_own_keys(q) if isinstance(q, dict) else q for q in questions_for_phones(content)]
+    """The content as it is stored: also without keys that belong to another type of question (SURVEY-15), and with
+    numbers in comparisons that were given as texts (SURVEY-22).
+    """
+    return [_with_numbers(_own_keys(q)) if isinstance(q, dict) else q for q in questions_for_phones(content)]
+
+
+def _with_numbers(question: dict[str, Any]) -> dict[str, Any]:
+    logic = question.get("display_if")
+    return question | {"display_if": _numbers_in(logic)} if isinstance(logic, dict) else question
+
+
+def _numbers_in(logic: Any) -> Any:
+    """The logic with a number in each comparison whose value is a text that reads as one; the rest as it is."""
+    if isinstance(logic, list):
+        return [_numbers_in(part) for part in logic]
+    if not isinstance(logic, dict):
+        return logic
+    return {
+        name: [operand[0], _number_of(operand[1])] if _is_comparison(operand) else _numbers_in(operand)
+        for name, operand in logic.items()
+    }
+
+
+def _is_comparison(operand: Any) -> bool:
+    return isinstance(operand, list) and len(operand) == 2 and all(isinstance(part, str) for part in operand)
+
+
+def _number_of(text: str) -> Any:
+    """The number that the text stands for, a whole one as an integer; the text where it is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    if not math.isfinite(number) or "_" in text:
+        return text
+    return int(number) if number == int(number) else number
 
 
 def _own_keys(question: dict[str, Any]) -> dict[str, Any]:

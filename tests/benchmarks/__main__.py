@@ -16,6 +16,7 @@ NAMES = (
     "portal",
     "audit",
     "sign_in",
+    "rights",
 )
 MOST_SECONDS = 600
 

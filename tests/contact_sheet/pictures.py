@@ -9,9 +9,19 @@ import pytest
 from flask import Flask
 
 from core.access import Role
+from core.accounts.acting import invite
 from core.audit import SERVER, actor_of
 from core.database import db
-from core.models import Chunk, CustomField, Participant, ParticipantEvent, ProblemUpload, Study, UploadRecord
+from core.models import (
+    Chunk,
+    CustomField,
+    Participant,
+    ParticipantEvent,
+    ProblemUpload,
+    Researcher,
+    Study,
+    UploadRecord,
+)
 from core.participants.batches import ask_for_batch
 from core.participants.departures import end_participation
 from core.participants.editing import edit_many
@@ -106,19 +116,30 @@ def _data_of(person: Participant, chance: random.Random) -> None:
     db.session.add(ParticipantEvent(participant_id=person.id, at=NOW, kind="registered", detail=detail))
 
 
+def colleague_and_link() -> dict[str, str]:
+    """Somebody who was invited, with the link."""
+    study = db.session.scalars(db.select(Study)).one()
+    me = db.session.scalars(db.select(Researcher).filter_by(username="mlopez")).one()
+    for name, role, days in (("a.osei", Role.STUDY_RESEARCHER, None), ("j.weber", Role.STUDY_ANALYST, 30)):
+        ends_on = date.today() + timedelta(days=days) if days else None
+        invited, token = invite(db.session(), me, name, NOW, study=study, role=role, ends_on=ends_on)
+    db.session.commit()
+    return {"colleague": str(invited.id), "token": token}
+
+
 def test_pictures(portal: Portal, study: Study) -> None:
     """One picture for each page, width and scheme; nothing scrolls sideways, and the console says nothing."""
     first = db.session.scalars(db.select(Participant).filter_by(study_id=study.id).order_by(Participant.id)).first()
     batch = db.session.scalar(db.text("SELECT min(id) FROM participant_batches"))
     assert first is not None
-    db.session.rollback()
+    people = colleague_and_link()
     portal.signs_in("mlopez")
     portal.sees_heading(study.name)
     taken: list[str] = []
     for name, page in SHOWN.items():
         if page.passed != 200 or name == "access.sign_in" or WORD not in name:
             continue
-        path = page.path.format(study=study.id, participant=first.patient_id, batch=batch)
+        path = page.path.format(study=study.id, participant=first.patient_id, batch=batch, **people)
         if path.endswith(".csv") or name in ("studies.export_file", "account.left"):  # downloads, and JSON
             continue
         for width in WIDTHS:

@@ -6,6 +6,7 @@ from typing import Any
 
 from core.access import Role
 from core.accounts import create_api_key, create_researcher
+from core.accounts.roles import set_role
 from core.audit import SERVER
 from core.crypto.passwords import device_hash, hash_participant_password
 from core.database import db
@@ -129,9 +130,14 @@ class Factory:
         db.session.commit()
         return researcher
 
-    def api_key(self, researcher: Researcher) -> dict[str, str]:
+    def role(self, researcher: Researcher, study: Study, role: Role | None, ends_on: date | None = None) -> None:
+        """Gives, changes or removes a role."""
+        set_role(db.session(), study, researcher, role, ends_on=ends_on, actor=SERVER)
+        db.session.commit()
+
+    def api_key(self, researcher: Researcher, **narrower: Any) -> dict[str, str]:
         """Form fields of a new key."""
-        access_key, secret_key = create_api_key(db.session(), researcher, "", actor=SERVER)
+        access_key, secret_key = create_api_key(db.session(), researcher, "", **narrower, actor=SERVER)
         db.session.commit()
         return {"access_key": access_key, "secret_key": secret_key}
 

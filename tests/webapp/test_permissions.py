@@ -1,70 +1,51 @@
 """The permission matrix (PERM-4, PERM-10 to PERM-19, PERM-30). The first test fails for a route that is not in it."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
 from core.access import TABLE, Capability, Role, Scope
+from core.accounts.links import LinkKind, make_link
 from core.audit import SERVER
 from core.database import db
 from core.models import Participant, ParticipantBatch, Researcher, Study
 from core.participants.batches import ask_for_batch
+from tests.core.test_access import LETTERS, ROWS
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
 from webapp.portal import SECTIONS
 from webapp.portal.access.rules import access_rule_of
 
 PHONE, PUBLIC = "phone", "public"
-EVERYBODY = frozenset({"none", "study_researcher", "study_admin", "site_admin"})
-STUDY_STAFF = frozenset({"study_researcher", "study_admin", "site_admin"})
-STUDY_ADMINS = frozenset({"study_admin", "site_admin"})
-SITE_ADMINS = frozenset({"site_admin"})
 
-# For each capability that a route needs: who of the visitors has it (section 8 of the permissions).
-WHO_MAY: dict[Capability, frozenset[str]] = {
-    Capability.OWN_STUDIES: EVERYBODY,
-    Capability.OWN_PASSWORD: EVERYBODY,
-    Capability.OWN_MFA: EVERYBODY,
-    Capability.OWN_KEYS: EVERYBODY,
-    Capability.OWN_SESSIONS: EVERYBODY,
-    Capability.DOWNTIME: SITE_ADMINS,
-    Capability.STUDY_VIEW: STUDY_STAFF,
-    Capability.PARTICIPANT_VIEW: STUDY_STAFF,
-    Capability.PARTICIPANT_CREATE: STUDY_STAFF,
-    Capability.PARTICIPANT_FIELDS: STUDY_STAFF,
-    Capability.PARTICIPANT_RESET_DEVICE: STUDY_STAFF,
-    Capability.PARTICIPANT_RETIRE: STUDY_STAFF,
-    Capability.STUDY_EXPORT: STUDY_STAFF,
-    Capability.PARTICIPANT_WITHDRAW: STUDY_STAFF,
-    Capability.PARTICIPANT_PAUSE: STUDY_STAFF,
-    Capability.PARTICIPANT_TEST: STUDY_STAFF,
-    Capability.PARTICIPANT_NEW_PHONE: STUDY_STAFF,
-    Capability.PARTICIPANT_RESET_PASSWORD: STUDY_STAFF,
-    Capability.PARTICIPANT_EASY_ENROLLMENT: STUDY_STAFF,
-    Capability.PARTICIPANT_PURGE: STUDY_STAFF,
-    Capability.NOTES_EDIT: STUDY_STAFF,
-    Capability.INTERVENTION_EDIT: STUDY_STAFF,
-    Capability.FIELD_EDIT: STUDY_STAFF,
-    Capability.STUDY_STATUS: STUDY_ADMINS,
-    Capability.PROCESSING_RETRY: STUDY_ADMINS,
-    Capability.RESEARCHER_LIST: STUDY_ADMINS,
-    Capability.STUDY_UNHIDE: SITE_ADMINS,
-    Capability.STUDY_CREATE: SITE_ADMINS,
-    Capability.STUDY_RENAME: STUDY_ADMINS,
-    Capability.STUDY_TIMEZONE: STUDY_ADMINS,
-    Capability.STUDY_END_DATE: SITE_ADMINS,
-    Capability.STUDY_STOP: SITE_ADMINS,
-    Capability.STUDY_HIDE: SITE_ADMINS,
-    Capability.STUDY_EASY_ENROLLMENT: STUDY_ADMINS,
-    Capability.STUDY_SECURITY: STUDY_ADMINS,
-    Capability.STUDY_IMPORT: STUDY_ADMINS,
-    Capability.DATA_DOWNLOAD: STUDY_STAFF,
-    Capability.STUDY_APP_SETTINGS: STUDY_ADMINS,
-    Capability.AUDIT_STUDY: STUDY_ADMINS,
-    Capability.AUDIT_ALL: SITE_ADMINS,
+# The visitors of the matrix, and their roles in its study. `admin_elsewhere` leads another study, `none` has no role
+# anywhere, `out` is not signed in.
+ROLES: dict[str, Role | None] = {
+    "site_admin": Role.SITE_ADMIN,
+    "study_admin": Role.STUDY_ADMIN,
+    "study_researcher": Role.STUDY_RESEARCHER,
+    "study_analyst": Role.STUDY_ANALYST,
+    "study_viewer": Role.STUDY_VIEWER,
+    "researcher_elsewhere": None,
+    "admin_elsewhere": None,
+    "none": None,
 }
+ELSEWHERE = {"researcher_elsewhere": Role.STUDY_RESEARCHER, "admin_elsewhere": Role.STUDY_ADMIN}
+STRANGERS = frozenset({*ELSEWHERE, "none"})
+LETTER = {Role.SITE_ADMIN: "s"} | {role: letter for letter, role in LETTERS.items()}
+WHO_BY_PERM_90 = dict(ROWS)
+
+
+def who_may(capability: Capability) -> frozenset[str]:
+    """The visitors who have a capability, by the table of permissions.md, section 8, and not by our code."""
+    letters = WHO_BY_PERM_90.get(capability)
+    if letters is None:
+        return frozenset(ROLES)  # one's own account
+    counted = dict(ROLES) if TABLE[capability].scope is Scope.STUDY else ROLES | ELSEWHERE
+    return frozenset(who for who, role in counted.items() if role and LETTER[role] in letters)
 
 
 @dataclass(frozen=True)
@@ -244,6 +225,39 @@ MATRIX: dict[str, str | Page | Key] = {
     "participants.batch_progress": Page(ADD, f"{BATCH}/progress", passed=302),
     "participants.batch_passwords": Page(ADD, f"{BATCH}/passwords", "POST", passed=302),
     "participants.create_many": Page(ADD, "/create_many_patients/{study}", "POST", passed=422),
+    "researchers.list": Page(Capability.RESEARCHER_LIST, "/manage_researchers", is_return_page=True),
+    "researchers.edit": Page(Capability.RESEARCHER_LIST, "/edit_researcher/{colleague}", is_return_page=True),
+    "researchers.create": Page(Capability.RESEARCHER_CREATE, "/create_new_researcher"),
+    "researchers.invite": Page(Capability.RESEARCHER_CREATE, "/create_new_researcher", "POST", passed=422),
+    "researchers.add_to_study": Page(Capability.RELATION_ADD, "/add_researcher_to_study", "POST", passed=400),
+    "researchers.change_role": Page(Capability.RELATION_REMOVE, "/set_researcher_role", "POST", passed=400),
+    "researchers.elevate": Page(Capability.RELATION_ELEVATE, "/elevate_researcher", "POST", passed=400),
+    "researchers.demote": Page(Capability.RELATION_DEMOTE, "/demote_researcher", "POST", passed=400),
+    "researchers.remove_from_study": Page(
+        Capability.RELATION_REMOVE, "/remove_researcher_from_study", "POST", passed=400
+    ),
+    "researchers.set_password": Page(
+        Capability.RESEARCHER_SET_PASSWORD, "/set_researcher_password", "POST", passed=400
+    ),
+    "researchers.reset_mfa": Page(
+        Capability.RESEARCHER_RESET_MFA, "/reset_researcher_mfa/{colleague}", "POST", passed=302
+    ),
+    "researchers.withdraw_link": Page(
+        Capability.RESEARCHER_SET_PASSWORD, "/withdraw_researcher_link/{colleague}", "POST", passed=302
+    ),
+    "researchers.change_active": Page(
+        Capability.RESEARCHER_DEACTIVATE, "/set_researcher_active/{colleague}", "POST", passed=400
+    ),
+    "researchers.change_site_admin": Page(
+        Capability.RESEARCHER_SITE_ADMIN, "/set_site_administrator/{colleague}", "POST", passed=400
+    ),
+    "researchers.delete": Page(Capability.RESEARCHER_DELETE, "/delete_researcher/{colleague}", "POST", passed=403),
+    "researchers.open_link": Page(None, "/invitation/{token}"),
+    "researchers.accept": Page(None, "/invitation/{token}", "POST", passed=422),
+    "researchers.switch": Page(None, "/invitation/{token}/switch", "POST", passed=302),
+    "researchers.team": Page(LIST, "/view_study/{study}/team", is_return_page=True),
+    "researchers.add_to_team": Page(Capability.RELATION_ADD, "/view_study/{study}/team", "POST", passed=422),
+    "researchers.rights": Page(Capability.OWN_STUDIES, "/who_may_do_what"),
     "downloads.choose": Page(Capability.OWN_STUDIES, "/data_access_web_form", is_return_page=True),
     "downloads.page": Page(Capability.DATA_DOWNLOAD, DOWNLOADS, is_return_page=True),
     "downloads.size": Page(Capability.DATA_DOWNLOAD, f"{DOWNLOADS}/size", "POST"),
@@ -281,6 +295,8 @@ class World:
     stranger: Participant
     batch: ParticipantBatch
     strange_batch: ParticipantBatch
+    colleague: Researcher
+    token: str
     visitors: dict[str, Researcher | None]
 
 
@@ -289,17 +305,20 @@ def world(factory: Factory, quick_passwords: None) -> World:
     study, hidden, other = factory.study(), factory.study(), factory.study()
     hidden.hidden_at = db.func.now()
     visitors: dict[str, Researcher | None] = {"out": None}
-    for name, role, is_site_admin in (
-        ("none", None, False),
-        ("study_researcher", Role.STUDY_RESEARCHER, False),
-        ("study_admin", Role.STUDY_ADMIN, False),
-        ("site_admin", None, True),
-    ):
-        in_study = {"study": study, "role": role} if role else {}
+    for name, role in ROLES.items():
+        is_site_admin = role is Role.SITE_ADMIN
+        in_study = {"study": study, "role": role} if role and not is_site_admin else {}
+        if name in ELSEWHERE:
+            in_study = {"study": other, "role": ELSEWHERE[name]}
         visitors[name] = factory.researcher(is_site_admin=is_site_admin, **in_study)
+    # Works in both studies, so that administrators of either may see the account.
+    colleague = factory.researcher("colleague", study=study)
+    factory.role(colleague, other, Role.STUDY_RESEARCHER)
     batches = [ask_for_batch(db.session(), of, 99, "a batch", actor=SERVER) for of in (study, other)]
+    token = make_link(db.session(), factory.researcher("invited"), LinkKind.RESET, datetime.now(UTC), actor=SERVER)
     db.session.commit()
-    return World(study, hidden, factory.participant(study), factory.participant(other), *batches, visitors)
+    people = factory.participant(study), factory.participant(other)
+    return World(study, hidden, *people, *batches, colleague, token, visitors)
 
 
 def ask(
@@ -330,6 +349,8 @@ def path_of(
         study=study or world.study.id,
         participant=participant or world.participant.patient_id,
         batch=batch or world.batch.id,
+        colleague=world.colleague.id,
+        token=world.token,
     )
 
 
@@ -354,11 +375,9 @@ def test_each_page_asks_for_the_capability_of_its_row(app: Flask):
         rule = access_rule_of(endpoint)
         assert rule is not None
         assert (rule.capability, rule.is_return_page) == (page.capability, page.is_return_page), endpoint
-    asked_for = {row.capability for row in MATRIX.values() if isinstance(row, (Page, Key))}
-    assert asked_for - {None} == set(WHO_MAY)
 
 
-@pytest.mark.parametrize("who", sorted(EVERYBODY))
+@pytest.mark.parametrize("who", ROLES)
 def test_a_key_gets_what_its_owner_may_do(app: Flask, world: World, factory: Factory, who: str):
     """PERM-35, PERM-37."""
     owner = world.visitors[who]
@@ -367,7 +386,8 @@ def test_a_key_gets_what_its_owner_may_do(app: Flask, world: World, factory: Fac
     for row in MATRIX.values():
         if isinstance(row, Key):
             answer = app.test_client().post(row.path, data=key | {"study_id": world.study.object_id})
-            is_allowed = row.capability is None or who in WHO_MAY[row.capability]
+            is_viewers = row.capability is not None and who == "study_viewer"  # PERM-94
+            is_allowed = row.capability is None or (who in who_may(row.capability) and not is_viewers)
             assert answer.status_code == (200 if is_allowed else 403), (who, row)
             if row.capability:
                 hidden = app.test_client().post(row.path, data=key | {"study_id": world.hidden.object_id})
@@ -379,28 +399,48 @@ def test_nobody_enters_without_signing_in(app: Flask, world: World):
     for page in PORTAL.values():
         answer = ask(app, world, page, "out")
         if page.capability is None:
-            assert answer.status_code in (200, 302)
+            assert answer.status_code in (200, 302, page.passed)
             continue
         path = path_of(world, page)
         assert answer.status_code == 302, page
         assert answer.location == (f"/?page={path}" if page.is_return_page else "/")
 
 
-@pytest.mark.parametrize("who", ["none", "study_researcher", "study_admin", "site_admin"])
+def expected(page: Page, who: str) -> int:
+    """The status that the matrix says for this visitor: that of the page, or the refusal."""
+    if page.capability and who not in who_may(page.capability):
+        return 403
+    has_one_study = ROLES[who] not in (None, Role.SITE_ADMIN) or who in ELSEWHERE
+    has_download = has_one_study and ROLES[who] is not Role.STUDY_VIEWER
+    if page.path == "/" or (page.path == "/choose_study" and has_one_study):
+        return 302
+    if page.path == "/data_access_web_form" and has_download:
+        return 302
+    if page.path == "/invitation/{token}" and page.method == "POST":
+        return 200  # says that the link is for somebody else
+    if page.path == "/create_new_researcher" and page.method == "POST" and who == "admin_elsewhere":
+        return 403  # the form names a study of others
+    return page.passed
+
+
+@pytest.mark.parametrize("who", ROLES)
 def test_every_kind_of_researcher_gets_what_its_role_allows(app: Flask, world: World, who: str):
-    """PERM-12, PERM-34."""
+    """PERM-12, PERM-34, PERM-60, PERM-94."""
     for page in PORTAL.values():
-        expected = page.passed
-        if page.capability and who not in WHO_MAY[page.capability]:
-            expected = 403
-        elif (
-            page.path in ("/", "/choose_study", "/data_access_web_form") and who in ("study_researcher", "study_admin")
-        ) or page.path == "/":
-            expected = 302
-        assert ask(app, world, page, who).status_code == expected, (who, page)
+        assert ask(app, world, page, who).status_code == expected(page, who), (who, page)
 
 
-@pytest.mark.parametrize("who", ["none", "study_researcher", "site_admin"])
+@pytest.mark.parametrize("who", ROLES)
+def test_stopping_a_study_changes_no_right(app: Flask, world: World, who: str):
+    """PERM-51."""
+    world.study.is_stopped_by_hand = True
+    db.session.commit()
+    for page in PORTAL.values():
+        if page.is_about_study and page.path not in ("/toggle_end_study/{study}", "/hide_study/{study}"):
+            assert ask(app, world, page, who).status_code == expected(page, who), (who, page)
+
+
+@pytest.mark.parametrize("who", ROLES)
 def test_hidden_and_unknown_studies_are_not_there_for_anybody(app: Flask, world: World, who: str):
     """PERM-12, PERM-19: 404 comes before 403."""
     for page in PORTAL.values():
@@ -463,7 +503,7 @@ def test_what_changes_something_is_not_reached_by_get(app: Flask, world: World):
 def test_a_change_without_a_token_is_refused(app: Flask, world: World):
     """PERM-30, PORTAL-6."""
     for page in PORTAL.values():
-        if page.method == "POST" and page.path != "/validate_login":
+        if page.method == "POST" and page.path not in ("/validate_login", "/invitation/{token}"):
             visitor = Visitor(app, world.visitors["site_admin"])
             path = path_of(world, page)
             answer = visitor.post(path, has_token=False, study_id=str(world.study.id), number_of_new_patients="1")

@@ -9,7 +9,7 @@ import click
 from sqlalchemy.exc import IntegrityError
 
 from core.access import STORED_ROLES, Role
-from core.accounts.changing import set_role
+from core.accounts.roles import RoleRefused, checked_last_day, set_role
 from core.audit import COMMAND_LINE
 from core.database import db
 from core.models import Study
@@ -107,13 +107,19 @@ def update(
 @click.argument("object_id")
 @click.option("--username", required=True)
 @click.option("--role", required=True, type=click.Choice([*(role.value for role in STORED_ROLES), NO_ROLE]))
+@click.option("--ends-on", default="", help="YYYY-MM-DD, the last day of the role in the study's zone.")
 @as_json
-def grant(object_id: str, username: str, role: str, is_json: bool) -> None:
+def grant(object_id: str, username: str, role: str, ends_on: str, is_json: bool) -> None:
     """Give a researcher a role in a study; `none` removes it."""
     study, researcher = the_study(object_id), researcher_by_username(db.session(), username)
     if researcher is None:
         fail(f"there is no account named {username}")
-    set_role(db.session(), study, researcher, None if role == NO_ROLE else Role(role), actor=COMMAND_LINE)
+    try:
+        last_day = checked_last_day(ends_on, study, datetime.now(UTC))
+    except RoleRefused as refused:
+        fail(f"--ends-on: {refused}")
+    given = None if role == NO_ROLE else Role(role)
+    set_role(db.session(), study, researcher, given, ends_on=last_day, actor=COMMAND_LINE)
     db.session.commit()
     show({"object_id": object_id, "username": username, "role": role}, is_json=is_json)
 

@@ -5,6 +5,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
 
@@ -88,13 +89,16 @@ class CheckedSecrets:
 checked_secrets = CheckedSecrets()
 
 
-def researcher_of(form: Mapping[str, str]) -> Researcher:
-    """The owner of the API key in the form. Raises ApiRefused, as `key_of` does."""
-    return key_of(form)[0]
+@dataclass(frozen=True)
+class Program:
+    """A program with an API key, and the researcher for whom it acts."""
+
+    key: ApiKey
+    researcher: Researcher
 
 
-def key_of(form: Mapping[str, str]) -> tuple[Researcher, ApiKey]:
-    """The owner of the API key in the form, and the key. Stores the time of use and commits.
+def program_of(form: Mapping[str, str]) -> Program:
+    """The API key in the form, with its owner. Stores the time of use and commits.
 
     Raises ApiRefused: 400 for missing or malformed credentials, 403 for an unknown or disabled key or a wrong secret,
     429 after too many wrong secrets. Sets `g.researcher`, for the log.
@@ -105,7 +109,7 @@ def key_of(form: Mapping[str, str]) -> tuple[Researcher, ApiKey]:
     g.researcher = key.researcher
     key.last_used_at, key.last_used_for = datetime.now(UTC), request.path.strip("/").partition("/")[0]
     db.session.commit()
-    return key.researcher, key
+    return Program(key, key.researcher)
 
 
 def are_credentials_right(form: Mapping[str, str]) -> bool:
@@ -143,10 +147,10 @@ def _refusal_of(access_key: str) -> ApiRefused:
     return ApiRefused(429, "these credentials were not valid many times; wait a minute before other ones are tried")
 
 
-def study_for(researcher: Researcher, form: Mapping[str, str], capability: Capability) -> Study:
-    """The study the form names, if the researcher may do this in it. Raises ApiRefused: 400, 404, 403 (DATA-2)."""
+def study_for(program: Program, form: Mapping[str, str], capability: Capability) -> Study:
+    """The study the form names, if the program may do this in it. Raises ApiRefused: 400, 404, 403 (DATA-2)."""
     study = _named_study(db.session(), form)
-    decision = decide(requester_of(db.session(), researcher, uses_key=True), capability, study)
+    decision = decide(requester_of(db.session(), program.researcher, key=program.key), capability, study)
     if decision.outcome is Outcome.NOT_FOUND or study is None:
         raise ApiRefused(404, "there is no such study")
     if not decision.is_allowed:

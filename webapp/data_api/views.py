@@ -14,9 +14,9 @@ from core.downloads.members import participants_asked_for
 from core.downloads.query import BadQuery, UnknownName, parse_query
 from core.downloads.recording import record_download
 from core.models import AccessKind, Participant
-from core.models.researcher import studies_of
+from core.models.researcher import studies_of_key
 from webapp.bodies import not_taken
-from webapp.data_api.credentials import ApiRefused, key_of, require_well_formed_study, researcher_of, study_for
+from webapp.data_api.credentials import ApiRefused, program_of, require_well_formed_study, study_for
 from webapp.data_api.zip_stream import ZipDownload
 from webapp.security import refuse_nul
 from webapp.serving.arriving import NotTaken
@@ -40,15 +40,19 @@ def refuse_early() -> None:
 
 @api_route("/check-my-credentials/v1")
 def check_my_credentials() -> Response:
-    researcher_of(request.form.to_dict())
+    program_of(request.form.to_dict())
     return Response("The provided credentials are valid", content_type="text/plain; charset=utf-8")
 
 
 @api_route("/get-studies/v1")
 def get_studies() -> Response:
-    """A JSON object of study id to name. Site administrators get all studies that are not hidden, others their own."""
-    researcher = researcher_of(request.form.to_dict())
-    return _json({study.object_id: study.name for study in studies_of(db.session(), researcher)})
+    """A JSON object of study id to name. Site administrators get all studies that are not hidden, others their own.
+
+    Studies that the key cannot be used for are left out (PERM-94, PERM-96).
+    """
+    program = program_of(request.form.to_dict())
+    found = studies_of_key(db.session(), program.key, program.researcher)
+    return _json({study.object_id: study.name for study in found})
 
 
 @api_route("/get-participant-ids/v1")
@@ -57,12 +61,12 @@ def get_participant_ids() -> Response:
     """A JSON list of the patient ids of a study's participants, sorted."""
     form = request.form.to_dict()
     require_well_formed_study(form)
-    researcher, key = key_of(form)
-    study = study_for(researcher, form, Capability.STUDY_VIEW)
+    program = program_of(form)
+    study = study_for(program, form, Capability.STUDY_VIEW)
     query = db.select(Participant.patient_id).where(Participant.study_id == study.id)
     ids = list(db.session.scalars(query.order_by(Participant.patient_id)))
     answer = _json(ids)
-    actor, kind = actor_with_key(researcher, key), AccessKind.PARTICIPANT_IDS
+    actor, kind = actor_with_key(program.researcher, program.key), AccessKind.PARTICIPANT_IDS
     access = record_access(db.session(), actor, kind, study, participants=len(ids), streams=[])
     end_access(db.session(), access, len(answer.data))
     db.session.commit()
@@ -74,12 +78,13 @@ def get_data() -> Response:
     """A streamed zip of chunks and a registry (DATA-20 to DATA-26)."""
     form = request.form.to_dict()
     require_well_formed_study(form)
-    researcher, key = key_of(form)
-    study = study_for(researcher, form, Capability.DATA_DOWNLOAD)
+    program = program_of(form)
+    study = study_for(program, form, Capability.DATA_DOWNLOAD)
     fields = request.form.to_dict(flat=False)
     query = parse_query(fields)
     participants = participants_asked_for(db.session(), study, query)
-    record = record_download(db.session(), actor_with_key(researcher, key), study, query, participants, fields)
+    actor = actor_with_key(program.researcher, program.key)
+    record = record_download(db.session(), actor, study, query, participants, fields)
     db.session.commit()
     is_web_form = "web_form" in form
     download = ZipDownload(db.engine, object_store(), settings(), study, participants, query, record, not is_web_form)

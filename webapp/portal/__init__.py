@@ -33,6 +33,15 @@ from webapp.portal.participants import (  # noqa: F401  their views
     views,
 )
 from webapp.portal.participants.section import participants
+from webapp.portal.researchers import (  # noqa: F401  their views
+    accounts,
+    links,
+    rights,
+    roles,
+    team,
+)
+from webapp.portal.researchers import views as researcher_views  # noqa: F401
+from webapp.portal.researchers.section import researchers
 from webapp.portal.settings import history  # noqa: F401  their views
 from webapp.portal.settings import views as settings_views  # noqa: F401
 from webapp.portal.settings.section import settings_section
@@ -47,7 +56,18 @@ from webapp.portal.studies import (  # noqa: F401  their views
 from webapp.portal.studies import views as study_views  # noqa: F401
 from webapp.portal.studies.section import studies
 
-SECTIONS = (access, account, studies, settings_section, participants, interventions, downloads, audit, site)
+SECTIONS = (
+    access,
+    account,
+    studies,
+    settings_section,
+    participants,
+    interventions,
+    researchers,
+    downloads,
+    audit,
+    site,
+)
 
 
 class NumberConverter(BaseConverter):

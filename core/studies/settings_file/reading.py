@@ -12,7 +12,7 @@ from core.studies.names import NameRefused, checked_label
 from core.studies.settings_file.storable import not_storable, readable
 from core.surveys.content import ContentRefused, decoded_content, decoded_settings
 from core.surveys.rules.checking import check_questions
-from core.surveys.rules.ios_crashes import ios_crashes
+from core.surveys.rules.warnings import warnings_of
 from core.surveys.schedules import Relative, ScheduleKind, Timing
 from core.surveys.timing_lists import TimingRefused, read_timings
 from core.zones import known_zones
@@ -222,7 +222,7 @@ def _read_content(file: StudyFile, survey: SurveyInFile, value: dict[str, Any]) 
         findings = check_questions(survey.content)
         for finding in findings:
             file.refuse(f"{survey.place}.content, question {finding.question_id}", finding.message)
-        for warning in () if findings else ios_crashes(survey.content):
+        for warning in () if findings else warnings_of(survey.content, survey.settings):
             file.warn(f"{survey.place}.content, question {warning.question_id}", warning.message)
     elif survey.survey_type is SurveyType.AUDIO:
         prompts = [p for p in survey.content if isinstance(p, dict) and isinstance(p.get("prompt"), str)]

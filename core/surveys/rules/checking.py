@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from core.surveys.content import KEYS_OF_TYPES
@@ -19,13 +20,21 @@ NUMBER_TEXT = re.compile(
 MOST_LAYERS = 50
 
 
+class Level(StrEnum):
+    """Whether a finding forbids to publish."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
 @dataclass(frozen=True)
 class Finding:
-    """An error in the content: at which question (its id, `#n` where it has none, empty for the whole), and why."""
+    """What is wrong with a survey, and where: a question's id, `#n` if it has none, empty for the survey as a whole."""
 
     question_id: str
     kind: str
     message: str
+    level: Level = Level.ERROR
 
 
 class _Wrong(Exception):

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask
 
 from core.access import Role
-from core.accounts.changing import set_role
+from core.accounts.roles import set_role
 from core.audit import COMMAND_LINE, actor_of
 from core.database import db
 from core.models import AuditRecord

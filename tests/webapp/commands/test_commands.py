@@ -100,9 +100,12 @@ def test_a_role_is_given_changed_and_taken(run, app: Flask, factory: Factory):
     """PERM-1: at most one role for a pair; PERM-2: at once."""
     study = factory.study()
     factory.researcher("anna")
-    for role in ("study_researcher", "study_admin"):
+    for role in ("study_researcher", "study_analyst", "study_viewer", "study_admin"):
         run("study", "grant", study.object_id, "--username", "anna", "--role", role)
         assert db.session.scalars(db.select(StudyRole.role)).all() == [role]
+    run("study", "grant", study.object_id, "--username", "anna", "--role", role, "--ends-on", "2030-01-31")
+    assert str(db.session.scalar(db.select(StudyRole.ends_on))) == "2030-01-31"
+    run("study", "grant", study.object_id, "--username", "anna", "--role", role, "--ends-on", "2001-01-31", fails=True)
     run("study", "grant", study.object_id, "--username", "anna", "--role", "none")
     assert db.session.scalars(db.select(StudyRole.role)).all() == []
     run("study", "grant", study.object_id, "--username", "nobody", "--role", "none", fails=True)

@@ -13,6 +13,7 @@ from tests.support.paths import DEVICE_FILES, REPOSITORY, VECTORS
 from webapp.commands import COMMANDS
 from webapp.commands.chunks import chunks_commands
 from webapp.commands.device import device_commands
+from webapp.commands.surveys import surveys_commands
 
 PRIVATE_KEY = str(DEVICE_FILES / "test_private_key.pem")
 
@@ -21,6 +22,7 @@ def run(*args: str) -> Result:
     app = Flask("commands_alone")
     app.cli.add_command(device_commands)
     app.cli.add_command(chunks_commands)
+    app.cli.add_command(surveys_commands)
     return app.test_cli_runner().invoke(args=args)
 
 
@@ -100,3 +102,48 @@ def test_an_argument_that_is_a_commands_name_changes_nothing():
     code = "import sys; sys.argv = ['a program', 'schedules']; from webapp import create_app; app = create_app();"
     code += "assert 'phone.upload' in app.view_functions"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=REPOSITORY)
+
+
+def survey_file(tmp_path: Path, content: object) -> str:
+    path = tmp_path / "survey.json"
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+SCALE = {"question_id": "a", "question_type": "slider", "question_text": "?", "min": "0", "max": "10"}
+AUDIO = {"content": [{"prompt": "Speak"}], "survey_type": "audio_survey"}
+
+
+@pytest.mark.parametrize(
+    ("given", "kinds", "status"),
+    [
+        ([SCALE], [], 0),
+        ([SCALE, SCALE], ["duplicate_question_id"], 1),
+        ([SCALE, SCALE | {"question_id": "b", "display_if": {"!=": ["a", 1]}}], ["crashes_ios"], 0),
+        ({"content": [SCALE], "settings": {"randomize": "yes"}}, ["bad_settings"], 1),
+        ({"content": "[]", "settings": {"number_of_random_questions": -1}}, ["bad_settings"], 1),
+        (
+            {"content": [{"prompt": "Speak"}], "survey_type": "audio_survey", "settings": {"bit_rate": 1}},
+            ["bad_settings"],
+            1,
+        ),
+        ({"content": [{}], "survey_type": "audio_survey"}, ["malformed"], 1),
+        ({"content": [], "survey_type": "image_survey"}, ["malformed"], 1),
+        ("nonsense", ["malformed"], 1),
+        ({"content": [], "settings": 5}, ["bad_settings"], 1),
+    ],
+)
+def test_a_survey_is_checked_without_a_database(tmp_path: Path, given: object, kinds: list[str], status: int) -> None:
+    """SURVEY-20, SURVEY-55, SURVEY-10."""
+    result = run("surveys", "check", survey_file(tmp_path, given), "--json")
+    found = json.loads(result.stdout)
+    assert ([finding["kind"] for finding in found], result.exit_code) == (kinds, status)
+    assert all(finding["message"] and finding["level"] in ("error", "warning") for finding in found)
+
+
+def test_a_file_that_is_no_survey_is_one_line(tmp_path: Path) -> None:
+    """SURVEY-55."""
+    (tmp_path / "x").write_text("{")
+    for path in (tmp_path / "x", tmp_path / "missing"):
+        result = run("surveys", "check", str(path))
+        assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)

@@ -87,6 +87,8 @@ def _check_capability(actor: Requester, capability: Capability, rule: AccessRule
     if not rule.is_about_study:
         _refuse_unless_allowed(decide(actor, capability))
         return
+    if not (request.view_args or {}).get("study_number") and "study_id" not in request.form:
+        abort(400, "The form says of no study: `study_id` is missing.")
     study = _study_asked_for()
     if rule.shows_hidden and study and study.hidden_at:
         capability = Capability.STUDY_UNHIDE

@@ -12,7 +12,7 @@ from core.accounts.failed_sign_ins import is_known_browser, is_locked, note_fail
 from core.accounts.passkeys import options_to_prove
 from core.accounts.second_factor import tidied_code
 from core.audit.sign_ins import record_sign_in
-from core.crypto.passwords import RESEARCHER_SCHEME, hash_password, verify_password
+from core.crypto.passwords import NO_PASSWORD, hash_password, verify_password
 from core.database import db
 from core.models import Researcher, SignInOutcome
 from core.models.researcher import requester_of, researcher_by_username
@@ -34,9 +34,8 @@ from webapp.portal.frame.section import Section
 from webapp.portal.frame.wording import counted
 from webapp.stores import settings
 
-# A hash that matches no password. It is verified if the account does not exist, so that both cases take the same time
-# (PORTAL-23).
-NO_ACCOUNT = "$".join((RESEARCHER_SCHEME[0], str(RESEARCHER_SCHEME[1]), "A" * 43 + "=", "A" * 22 + "=="))
+# Verified if the account does not exist, so that both cases take the same time (PORTAL-23).
+NO_ACCOUNT = NO_PASSWORD
 
 TYPED, MOST_TYPED = "typed_username", 64
 

@@ -66,6 +66,11 @@ WORDS = {
     Action.RESEARCHER_ENABLE: "enabled the account",
     Action.RESEARCHER_DISABLE: "disabled the account",
     Action.RESEARCHER_SITE_ADMIN: "changed whether an account is a site administrator:",
+    Action.RESEARCHER_INVITE: "invited",
+    Action.RESEARCHER_LINK: "made a one-time link for",
+    Action.RESEARCHER_LINK_WITHDRAW: "withdrew the one-time link of",
+    Action.RESEARCHER_LINK_USE: "set a password by a one-time link:",
+    Action.RESEARCHER_DELETE: "deleted the account",
     Action.RESEARCHER_SECOND_FACTOR: "changed the second factor of",
     Action.RESEARCHER_RECOVERY_CODES: "made recovery codes of",
     Action.RESEARCHER_RESET_MFA: "reset the second factor of",
@@ -160,6 +165,8 @@ def told_of(row: AuditRecord, names: Names) -> list[Told]:
         told.append(Told(names.surveys.get(survey) or f"survey {survey}"))
     if changed := detail.get("changed"):
         told.append(Told(", ".join(names.values.get(name, f"a deleted {name.partition(':')[0]}") for name in changed)))
+    if last_day := detail.get("ends_on"):
+        told.append(Told(f"until {last_day}"))
     if detail.get("external_id"):
         told.append(Told("external id"))
     if row.patient_id is None and isinstance(count := detail.get("count"), int):

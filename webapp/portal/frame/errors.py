@@ -47,6 +47,8 @@ def error_page(error: HTTPException, explanation: str | None = None) -> Response
     db.session.rollback()
     status = error.code or 500
     title, default = SENTENCES[status]
+    if status == 403 and error.description != Forbidden.description:
+        default = error.description or default  # the reason of a refusal (PERM-17)
     is_in_downtime = status == 503 and is_down()
     if is_in_downtime:
         default = DOWN

@@ -34,6 +34,7 @@ STUDY_NAVIGATION = (
     NavigationItem("processing", "studies.processing", "Processing", "cpu", Capability.STUDY_STATUS),
     NavigationItem("data", "downloads.page", "Data", "download", Capability.DATA_DOWNLOAD),
     NavigationItem("settings", "settings.page", "App settings", "sliders-horizontal", Capability.STUDY_VIEW),
+    NavigationItem("team", "researchers.team", "Team", "shield-check", Capability.STUDY_VIEW),
     NavigationItem("study", "studies.edit", "Study", "folder-cog", Capability.STUDY_RENAME),
     NavigationItem("audit", "audit.study_changes", "Audit trail", "scroll-text", Capability.AUDIT_STUDY),
 )
@@ -41,6 +42,8 @@ ACCOUNT_NAVIGATION = (
     NavigationItem("account", "account.page", "Account", "key-round", Capability.OWN_PASSWORD),
     NavigationItem("studies", "studies.choose", "Studies", "folder-open", Capability.OWN_STUDIES),
     NavigationItem("manage", "studies.manage", "Manage studies", "folder-cog", Capability.RESEARCHER_LIST),
+    NavigationItem("researchers", "researchers.list", "Researchers", "users", Capability.RESEARCHER_LIST),
+    NavigationItem("rights", "researchers.rights", "Who may do what", "shield-check", Capability.OWN_STUDIES),
     NavigationItem("audit", "audit.site_changes", "Audit trail", "scroll-text", Capability.AUDIT_ALL),
     NavigationItem("downtime", "site.downtime", "Downtime", "power", Capability.DOWNTIME),
 )

@@ -133,6 +133,16 @@ def test_a_keys_secret_is_in_one_answer_only(visitor: Visitor, app: Flask, facto
     assert secret not in str(detail)
 
 
+def test_a_key_may_be_narrower_than_its_owner(visitor: Visitor, researcher: Researcher, factory: Factory):
+    """PERM-96: for one study of one's own, or for lists only."""
+    own, foreign = researcher.roles[0].study, factory.study()
+    assert visitor.post("/generate_api_key", only_study=str(foreign.id)).status_code == 422
+    assert visitor.post("/generate_api_key", only_study=str(own.id), is_for_lists="true").status_code == 200
+    key = db.session.scalars(db.select(ApiKey)).one()
+    assert (key.only_study_id, key.is_for_lists) == (own.id, True)
+    assert f"only {own.name}, lists only" in visitor.get("/manage_credentials").text
+
+
 def test_only_ones_own_keys_are_disabled(visitor: Visitor, app: Flask, factory: Factory):
     """PORTAL-60."""
     visitor.post("/generate_api_key", readable_name="mine")

@@ -12,6 +12,7 @@ TEMPLATES = [path.read_text() for path in (REPOSITORY / "templates" / "portal").
 
 def test_the_sprite_holds_the_icons_in_use_and_no_others():
     used = {name for text in TEMPLATES for call in re.findall(r"icon\(([^)]*)\)", text) for name in quoted(call)}
+    used |= {name for text in TEMPLATES for name in re.findall(r"icons\.svg'\) }}#([a-z0-9-]+)", text)}
     used |= {item.icon for item in (*STUDY_NAVIGATION, *ACCOUNT_NAVIGATION)}
     assert used == set(ICONS)
 
