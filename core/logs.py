@@ -14,8 +14,8 @@ from typing import Any, TextIO
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id of the web request that is being answered."""
-EXTRAS = ("study", "participant", "method", "endpoint", "status", "duration_ms")
-"""What a caller may add by `extra`; study and participant are ids."""
+EXTRAS = ("account", "study", "participant", "method", "endpoint", "status", "address", "duration_ms")
+"""What a caller may add by `extra`; account is a researcher's number, study and participant are ids."""
 OURS = ("core", "webapp", "ops")
 MOST_MESSAGE_CHARACTERS = 500
 MOST_CAUSES = 5

@@ -55,12 +55,12 @@ def tell(text: str) -> None:
         return
     try:
         answer = urllib3.request(
-            "POST", address.get_secret_value(), json={"text": text}, timeout=ALERT_SECONDS, retries=2
+            "POST", address.get_secret_value(), json={"text": text}, timeout=ALERT_SECONDS, retries=2, redirect=False
         )
     except urllib3.exceptions.HTTPError as error:
         get_run_logger().warning("nobody was told: %s", type(error).__name__)
         return
-    if answer.status >= 400:
+    if answer.status >= 300:  # also redirects, which could lead anywhere
         get_run_logger().warning("nobody was told: the alert's address answered %s", answer.status)
 
 

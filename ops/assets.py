@@ -29,6 +29,7 @@ ICONS = (
     "chevrons-up-down",
     "circle-alert",
     "circle-user-round",
+    "clipboard-list",
     "clock",
     "columns-3",
     "copy",

@@ -16,3 +16,12 @@ def test_the_tests_that_the_document_names_are_there():
             file = path or file
             source = (PROJECT / "tests" / file).read_text()
             assert f"def {test or 'test_'}" in source, f"row {number}: {name}"
+
+
+def test_the_tests_of_the_second_list_are_there():
+    """Faults that an attacker's look found."""
+    text = (PROJECT / "docs" / "security.md").read_text().partition("## Faults that an attacker's look found")[2]
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", text)
+    assert len(named) == 9
+    for path, test in named:
+        assert f"def {test}" in (PROJECT / "tests" / path).read_text(), test

@@ -16,6 +16,7 @@ from webapp.stores import settings
 log = logging.getLogger(__name__)
 HEADER = "X-Request-ID"
 TAKEN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+REFUSALS = (401, 403, 429)
 
 
 def init_request_log(app: Flask) -> None:
@@ -42,7 +43,8 @@ def end_request(response: Response) -> Response:
     response.headers[HEADER] = g.request_id
     if settings().is_production:
         duration_ms = round((time.perf_counter() - g.started) * 1000, 1)
-        log.info("request", extra=_request() | {"status": response.status_code, "duration_ms": duration_ms})
+        told = {"status": response.status_code, "address": _address(response.status_code), "duration_ms": duration_ms}
+        log.info("request", extra=_request() | told)
     response.call_on_close(forget_request)  # a streamed answer still logs under its id
     return response
 
@@ -60,9 +62,15 @@ def log_failure(
     log.error("request failed", exc_info=exc_info, extra=_request())
 
 
+def _address(status: int) -> str | None:
+    """The client's address where access was refused, for investigations; never a phone's."""
+    return request.remote_addr if status in REFUSALS and request.blueprint != "phone" else None
+
+
 def _request() -> dict[str, Any]:
     """Fields for the log line. Reads no column from the database, which may be what failed."""
     return {
+        "account": vars(g.researcher).get("id") if g.get("researcher") else None,
         "method": request.method,
         "endpoint": request.endpoint,
         "study": vars(g.study).get("object_id") if g.get("study") else None,

@@ -35,15 +35,21 @@ _PAGES = Secure(
     xfo=XFrameOptions().deny(),
 )
 HEADERS = dict(_PAGES.headers)
+ATTACHMENTS = {"application/json": "json", "text/plain": "txt"}
 A_YEAR = 365 * 24 * 3600
 TRANSPORT_HEADERS = dict(Secure(hsts=StrictTransportSecurity().max_age(A_YEAR).include_subdomains()).headers)
 
 
 def set_security_headers(response: Response) -> Response:
-    """Sets security headers, and forbids caching of everything but static files."""
+    """Sets security headers, and forbids caching of everything but static files.
+
+    Answers of the data API are attachments: a browser that is led to one stores it, and shows no page.
+    """
     response.headers.update(HEADERS)
     if request.endpoint != "static":
         response.headers.setdefault("Cache-Control", "no-store")
+    if request.blueprint == "data_api" and (ending := ATTACHMENTS.get(response.mimetype or "")):
+        response.headers.setdefault("Content-Disposition", f'attachment; filename="api.{ending}"')
     return response
 
 

@@ -2,11 +2,13 @@
 
 Failures are counted per user name and source. A browser in which the researcher has signed in before is
 a source of its own, so that strangers at the same address cannot lock it. Any other browser counts by its
-address. Ten failures in a row lock the name for that source alone, for ten minutes.
+address; of IPv6 by the network of 64 bits, since one customer has all addresses of it. Ten failures in a
+row lock the name for that source alone, for ten minutes.
 """
 
 import hashlib
 from datetime import datetime, timedelta
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -18,12 +20,21 @@ MOST_IN_A_ROW = 10
 LOCK = timedelta(minutes=10)
 KEPT = timedelta(days=7)
 LONGEST_DELAY_S = 2.0
+NETWORK_BITS = 64
 _PRUNED_AT_ONCE = 100
 
 
 def address_source(address: str | None) -> str:
-    """The source of a browser without an earlier sign-in: its address."""
-    return f"address:{address or 'none'}"
+    """The source of a browser without an earlier sign-in: its address, or the /64 network of an IPv6 address."""
+    try:
+        known = ip_address(address or "")
+    except ValueError:
+        return f"address:{address or 'none'}"
+    if not isinstance(known, IPv6Address):
+        return f"address:{known}"
+    if known.ipv4_mapped:
+        return f"address:{known.ipv4_mapped}"
+    return f"address:{IPv6Network((int(known), NETWORK_BITS), strict=False)}"
 
 
 def browser_source(browser: str) -> str:

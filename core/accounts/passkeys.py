@@ -200,7 +200,10 @@ def _parsed(answer: str) -> dict[str, Any]:
     """The answer's JSON object. Raises ValueError."""
     if len(answer) > MOST_JSON_CHARACTERS:
         raise ValueError("too long")
-    parsed = json.loads(answer)
+    try:
+        parsed = json.loads(answer)
+    except RecursionError:
+        raise ValueError("too deeply nested") from None
     if not isinstance(parsed, dict):
         raise ValueError("not an object")
     return parsed

@@ -109,8 +109,8 @@ def rights_document() -> str:
         "of a custom field. Others do not exist for this person in the study: in lists, counts, figures, downloads and",
         "the API. A participant without a value is seen by nobody whose role is limited. New participants get the site",
         "of the person who adds them, and nobody changes the field that limits their own role. What concerns the whole",
-        "study, marked with *, is refused, unless the role says otherwise. A field that limits a role cannot be deleted.",
-        "That an external id is taken in the study may show.",
+        "study, marked with *, is refused, unless the role says otherwise. A field that limits a role cannot be",
+        "deleted. That an external id is taken in the study may show.",
     ]
     for group, rows in rights_by_group():
         names = " | ".join(ROLE_NAMES[role] for role in COLUMNS)

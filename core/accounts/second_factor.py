@@ -23,6 +23,7 @@ STEP_S = 30
 TOLERATED_STEPS = 1
 SECRET_CHARACTERS = 52
 RECOVERY_CODES = 10
+SALT_BYTES = 16
 RECOVERY_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # without characters that look alike
 PENDING_FOR = timedelta(minutes=10)
 _APP_CODE = re.compile(r"[0-9]{6}")
@@ -77,14 +78,10 @@ def check_code(session: Session, researcher: Researcher, typed: str, now: dateti
     if code is None:
         return None
     if not _APP_CODE.fullmatch(code):
-        row = session.scalar(
-            sa.select(RecoveryCode).where(
-                RecoveryCode.researcher_id == researcher.id,
-                RecoveryCode.code_hash == _hashed(researcher.id, code),
-                RecoveryCode.used_at.is_(None),
-            )
-        )
-        return _RecoveryCode(row.id) if row else None
+        unused = (RecoveryCode.researcher_id == researcher.id, RecoveryCode.used_at.is_(None))
+        rows = session.scalars(sa.select(RecoveryCode).where(*unused)).all()
+        fits = [row.id for row in rows if _is_hash_of(row.code_hash, researcher.id, code)]
+        return _RecoveryCode(fits[0]) if fits else None
     if researcher.totp_enabled_at is None or researcher.totp_secret is None:
         return None
     step = matching_step(researcher.totp_secret, code, now, after=researcher.totp_last_step)
@@ -146,7 +143,9 @@ def renew_recovery_codes(session: Session, researcher: Researcher, *, actor: Act
     """Replaces the recovery codes; returns ten new ones, which are not stored in plain. The caller commits."""
     session.execute(sa.delete(RecoveryCode).where(RecoveryCode.researcher_id == researcher.id))
     codes = ["".join(secrets.choice(RECOVERY_ALPHABET) for _ in range(12)) for _ in range(RECOVERY_CODES)]
-    session.add_all(RecoveryCode(researcher_id=researcher.id, code_hash=_hashed(researcher.id, code)) for code in codes)
+    for code in codes:
+        salted = _hashed(secrets.token_bytes(SALT_BYTES), researcher.id, code)
+        session.add(RecoveryCode(researcher_id=researcher.id, code_hash=salted))
     record(session, actor, Action.RESEARCHER_RECOVERY_CODES, username=researcher.username)
     return [f"{code[:4]}-{code[4:8]}-{code[8:]}" for code in codes]
 
@@ -171,5 +170,12 @@ def _forget_totp(researcher: Researcher) -> None:
     researcher.pending_totp_secret = researcher.pending_totp_at = None
 
 
-def _hashed(researcher_id: int, code: str) -> bytes:
-    return hashlib.sha256(f"{researcher_id}:{code}".encode()).digest()
+def _hashed(salt: bytes, researcher_id: int, code: str) -> bytes:
+    """The salt, and the SHA-256 over it, the account's number and the code."""
+    return salt + hashlib.sha256(salt + f"{researcher_id}:{code}".encode()).digest()
+
+
+def _is_hash_of(stored: bytes, researcher_id: int, code: str) -> bool:
+    """Whether the stored hash is of this code. Codes that were made earlier have no salt."""
+    salt = stored[: -hashlib.sha256().digest_size]
+    return hmac.compare_digest(_hashed(salt, researcher_id, code), stored)

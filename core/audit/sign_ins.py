@@ -10,6 +10,7 @@ from core.audit.browsers import browser_in_words
 from core.audit.origin import current_origin
 from core.models import SignInOutcome, SignInRecord
 from core.models.researcher import researcher_by_username
+from core.operations.tallies import Counted, add_tallies
 
 ONCE_IN = timedelta(minutes=1)
 # Anybody may cause these, as often as they like and without the work of a hash.
@@ -27,7 +28,8 @@ def record_sign_in(session: Session, typed_name: str, outcome: SignInOutcome) ->
 
     Address, browser and request id are those of the current request. A name that no account has is not stored:
     people type passwords into that field. For a wrong password the row says what is true: the account is disabled, or
-    there is none. Refusals of unknown and locked names are recorded once a minute for each name and address.
+    there is none. Refusals of unknown and locked names are recorded once a minute for each name and address; for
+    `/metrics` each attempt counts.
     """
     account = researcher_by_username(session, typed_name)
     if outcome is SignInOutcome.WRONG_PASSWORD:
@@ -35,6 +37,7 @@ def record_sign_in(session: Session, typed_name: str, outcome: SignInOutcome) ->
             outcome = SignInOutcome.UNKNOWN_NAME
         elif account.is_disabled:
             outcome = SignInOutcome.DISABLED
+    add_tallies(session, {Counted.SIGN_INS: {outcome.value: 1}})
     origin = current_origin()
     row = SignInRecord(
         username=typed_name if account else None,

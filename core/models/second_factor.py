@@ -9,7 +9,11 @@ from core.models.columns import At, CreatedAt, Digest, Id
 
 
 class RecoveryCode(Model):
-    """A code for one sign-in without the phone. Only the SHA-256 of it and the account's number is kept (PORTAL-54)."""
+    """A code for one sign-in without the phone (PORTAL-54).
+
+    `code_hash` is a salt of 16 bytes, and the SHA-256 over it, the account's number and the code. Older rows
+    have no salt.
+    """
 
     __tablename__ = "recovery_codes"
 

@@ -28,6 +28,8 @@ class Counted(StrEnum):
     """By outcome."""
     INTEGRITY_FAILURES = "integrity_failures"
     """By `Integrity`."""
+    SIGN_INS = "sign_ins"
+    """By outcome, a value of `SignInOutcome`."""
 
 
 class Integrity(StrEnum):

@@ -25,7 +25,7 @@ from core.models import (
 )
 from core.models.audit_record import Action
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 HARMLESS = "'"
 LAST_TIMES = {
     "Last Registration": "last_registered_at",
@@ -51,7 +51,8 @@ ACTIVE = (
 def participants_file(session: Session, study: Study, numbers: Sequence[int], now: datetime, *, actor: Actor) -> str:
     """The table of DATA-44 for these participants, by patient id, with CRLF lines; the caller commits.
 
-    Dates and times are in the study's zone. Five queries, whatever the number of participants.
+    Dates and times are in the study's zone. No cell is a formula, also none that a phone reported (PORTAL-115). Five
+    queries, whatever the number of participants.
     """
     interventions = _named(session, Intervention, study.id)
     fields = _named(session, CustomField, study.id)
@@ -68,13 +69,13 @@ def participants_file(session: Session, study: Study, numbers: Sequence[int], no
                 old_status(row, now),
                 row.os_type or "",
                 *(str(dates.get((row.id, number), "")) for number in interventions),
-                *(harmless(values.get((row.id, number), "")) for number in fields),
+                *(values.get((row.id, number), "") for number in fields),
                 first,
                 *(_shown(getattr(row, column), study.zone) for column in LAST_TIMES.values()),
             ]
         )
     record(session, actor, Action.PARTICIPANT_EXPORT, study=study, count=len(lines) - 1)
-    file = csv_text([[harmless(heading) for heading in lines[0]], *lines[1:]])
+    file = csv_text([harmless(cell) for cell in line] for line in lines)
     _record_access(session, study, [line[1] for line in lines[1:]], len(file.encode()), actor)
     return file
 

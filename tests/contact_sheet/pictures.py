@@ -1,8 +1,9 @@
 """Takes the pictures: a study with believable data, each page of the permission matrix that is reached by GET."""
 
+import json
 import os
 import random
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from core.models import (
     ProblemUpload,
     Researcher,
     Study,
+    Survey,
+    SurveyType,
     UploadRecord,
 )
 from core.participants.batches import ask_for_batch
@@ -28,8 +31,11 @@ from core.participants.editing import edit_many
 from core.participants.notes import add_note
 from core.participants.pausing import pause_participant
 from core.streams import SPECS, Platform
+from core.surveys.saving import SurveyChanges, add_survey, save_survey
+from core.surveys.schedules import ScheduleKind, Weekly
 from tests.browser.navigator import Portal
 from tests.support.factories import Factory
+from tests.support.paths import VECTORS
 from tests.webapp.test_permissions import PORTAL
 
 FOLDER = Path(os.environ.get("PICTURES", "var/pictures"))
@@ -69,6 +75,19 @@ def study(app: Flask, factory: Factory) -> Study:
     ask_for_batch(db.session(), study, 120, "second wave", actor=SERVER)
     db.session.commit()
     return study
+
+
+def _survey_with_versions(study: Study) -> Survey:
+    """The survey of the golden settings file that has most questions, once changed since, with schedules."""
+    file = json.loads((VECTORS / "surveys" / "export_current.json").read_text())
+    content = max((survey["content"] for survey in file["surveys"]), key=len)
+    weekly = {ScheduleKind.WEEKLY: [Weekly(day, time(20)) for day in (1, 3, 5)]}
+    session, changes = db.session(), SurveyChanges(name="Evening check", content=content[:-1], timings=weekly)
+    survey = add_survey(session, study, SurveyType.TRACKING, changes, NOW - timedelta(days=9), actor=SERVER)
+    later = SurveyChanges(content=content, settings={"always_available": True})
+    save_survey(session, survey, later, NOW - timedelta(days=2), actor=SERVER)
+    session.commit()
+    return survey
 
 
 def _person(factory: Factory, study: Study, number: int, chance: random.Random) -> Participant:
@@ -135,11 +154,15 @@ def test_pictures(portal: Portal, study: Study) -> None:
     people = colleague_and_link()
     portal.signs_in("mlopez")
     portal.sees_heading(study.name)
+    survey_number = _survey_with_versions(study).id
+    db.session.rollback()
     taken: list[str] = []
     for name, page in SHOWN.items():
         if page.passed != 200 or name == "access.sign_in" or WORD not in name:
             continue
-        path = page.path.format(study=study.id, participant=first.patient_id, batch=batch, **people)
+        path = page.path.format(
+            study=study.id, participant=first.patient_id, batch=batch, survey=survey_number, **people
+        )
         if path.endswith(".csv") or name in ("studies.export_file", "account.left"):  # downloads, and JSON
             continue
         for width in WIDTHS:

@@ -12,8 +12,9 @@ from core.accounts.links import LinkKind, make_link
 from core.accounts.roles import set_role
 from core.audit import SERVER
 from core.database import db
-from core.models import CustomField, FieldValue, Participant, ParticipantBatch, Researcher, Study
+from core.models import CustomField, FieldValue, Participant, ParticipantBatch, Researcher, Study, Survey, SurveyType
 from core.participants.batches import ask_for_batch
+from core.surveys.saving import create_survey, delete_survey
 from tests.core.test_access import LETTERS, ROWS
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
@@ -87,6 +88,7 @@ OWN = "/view_study/{study}/participant/{participant}"
 PEOPLE = "/view_study/{study}/participants"
 DOWNLOADS = "/data_access_web_form/{study}"
 SETTINGS = "/device_settings/{study}"
+EDIT_SURVEY = Capability.SURVEY_EDIT
 AUDIT = "/view_study/{study}/audit"
 BATCH = "/view_study/{study}/batches/{batch}"
 MATRIX: dict[str, str | Page | Key] = {
@@ -164,6 +166,14 @@ MATRIX: dict[str, str | Page | Key] = {
     "studies.retry_processing": Page(
         Capability.PROCESSING_RETRY, "/view_study/{study}/processing/try_again", "POST", passed=302
     ),
+    "surveys.list": Page(LIST, "/view_study/{study}/surveys", is_return_page=True),
+    "surveys.page": Page(LIST, "/edit_survey/{study}/{survey}", is_return_page=True),
+    "surveys.versions": Page(LIST, "/edit_survey/{study}/{survey}/versions"),
+    "surveys.create": Page(EDIT_SURVEY, "/create_survey/{study}/tracking_survey", "POST", passed=302),
+    "surveys.rename": Page(EDIT_SURVEY, "/rename_survey/{study}/{survey}", "POST", passed=400),
+    "surveys.update": Page(EDIT_SURVEY, "/update_survey/{study}/{survey}", "POST", passed=201),
+    "surveys.delete": Page(EDIT_SURVEY, "/delete_survey/{study}/{survey}", "POST", passed=302),
+    "surveys.restore": Page(EDIT_SURVEY, "/restore_survey/{study}/{survey}", "POST", passed=302),
     "interventions.list": Page(LIST, "/interventions/{study}", is_return_page=True),
     "interventions.add": Page(Capability.INTERVENTION_EDIT, "/interventions/{study}", "POST", passed=422),
     "interventions.rename": Page(Capability.INTERVENTION_EDIT, "/edit_intervention/{study}", "POST", passed=400),
@@ -360,10 +370,21 @@ def ask(
     return visitor.post(path, **fields)
 
 
+def a_survey(study: Study, *, is_deleted: bool = False) -> Survey:
+    """A new survey, because a route of the matrix may delete it."""
+    survey = create_survey(db.session(), study, SurveyType.TRACKING, datetime.now(UTC), actor=SERVER)
+    if is_deleted:
+        delete_survey(db.session(), survey, datetime.now(UTC), actor=SERVER)
+    db.session.commit()
+    return survey
+
+
 def path_of(
     world: World, page: Page, *, study: int | None = None, participant: str | None = None, batch: int | None = None
 ) -> str:
+    survey = a_survey(world.study, is_deleted="restore" in page.path).id if "{survey}" in page.path else None
     return page.path.format(
+        survey=survey,
         study=study or world.study.id,
         participant=participant or world.participant.patient_id,
         batch=batch or world.batch.id,
@@ -419,7 +440,7 @@ def test_nobody_enters_without_signing_in(app: Flask, world: World):
         if page.capability is None:
             assert answer.status_code in (200, 302, page.passed)
             continue
-        path = path_of(world, page)
+        path = answer.request.path
         assert answer.status_code == 302, page
         assert answer.location == (f"/?page={path}" if page.is_return_page else "/")
 
@@ -484,6 +505,22 @@ def test_a_batch_of_another_study_is_not_there(app: Flask, world: World):
         if "{batch}" in page.path:
             for batch in (world.strange_batch.id, 99_999):
                 assert ask(app, world, page, "site_admin", batch=batch).status_code == 404, page
+
+
+def test_a_survey_of_another_study_is_not_there(app: Flask, world: World):
+    """PORTAL-210, PERM-19, PERM-72; nor is a deleted one, but for restoring it."""
+    other = db.session.get_one(Study, world.stranger.study_id)
+    for page in PORTAL.values():
+        if "{survey}" in page.path:
+            is_restoring = "restore" in page.path
+            for survey in (
+                a_survey(other, is_deleted=is_restoring),
+                a_survey(world.study, is_deleted=not is_restoring),
+            ):
+                path = page.path.format(study=world.study.id, survey=survey.id)
+                visitor = Visitor(app, world.visitors["site_admin"])
+                answer = visitor.get(path) if page.method == "GET" else visitor.post(path)
+                assert answer.status_code == 404, (page, survey.study_id)
 
 
 def test_nothing_is_inline(app: Flask, world: World):

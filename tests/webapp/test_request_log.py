@@ -10,7 +10,10 @@ import pytest
 from flask import Flask
 from pydantic import SecretStr
 
+from core.accounts.api_keys import create_api_key
+from core.audit import SERVER
 from core.config import Settings
+from core.database import db
 from core.logs import REQUEST_ID, JsonLines, ReadableLines, exception_text
 from tests.support.factories import Factory, phone_fields
 from tests.support.portal_visitor import Visitor
@@ -110,7 +113,6 @@ def test_a_request_of_a_study_is_logged_with_its_ids(
     study = factory.study("A study's name")
     participant = factory.participant(study)
     production = create_app(settings.model_copy(update={"environment": "production", "trusted_proxy_hops": 1}))
-    production.config["SESSION_COOKIE_SECURE"] = False
     visitor = Visitor(production, factory.researcher(study=study))
     for path in (f"/view_study/{study.id}", f"/view_study/{study.id}/participant/{participant.patient_id}"):
         assert visitor.get(path, headers={"X-Forwarded-Proto": "https"}).status_code == 200
@@ -119,6 +121,27 @@ def test_a_request_of_a_study_is_logged_with_its_ids(
     assert of_study["study"] == study.object_id and "participant" not in of_study
     assert of_participant["participant"] == participant.patient_id
     assert study.name not in printed
+
+
+def test_a_refusal_names_the_account_and_the_route(
+    app: Flask, factory: Factory, settings: Settings, capsys: pytest.CaptureFixture[str]
+):
+    """OPS-33: with the address, for investigations; the address of a phone is never logged."""
+    study, person = factory.study(), factory.researcher("mlopez")
+    access_key, _ = create_api_key(db.session(), person, "x", actor=SERVER)
+    db.session.commit()
+    production = create_app(settings.model_copy(update={"environment": "production", "trusted_proxy_hops": 1}))
+    behind = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "198.51.100.7"}
+    visitor = Visitor(production, person)
+    assert visitor.get(f"/view_study/{study.id}", headers=behind).status_code == 403
+    keys = {"access_key": access_key, "secret_key": "wrong"}
+    assert visitor.open("/get-studies/v1", method="POST", data=keys, headers=behind).status_code == 403
+    assert visitor.open("/upload", method="POST", data={"patient_id": "x"}, headers=behind).status_code == 403
+    page, api, phone = lines(capsys)
+    assert (page["account"], page["endpoint"], page["status"]) == (person.id, "studies.overview", 403)
+    assert page["address"] == api["address"] == "198.51.100.7"
+    assert api["endpoint"] == "data_api.get_studies" and phone["status"] == 403 and "address" not in phone
+    assert "mlopez" not in str((page, api)) and access_key not in str(api)
 
 
 def test_an_upload_leaves_no_password_key_or_body_in_the_log(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from threading import Lock
 
 from cachetools import LRUCache, TTLCache
-from flask import request
+from flask import g, request
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
@@ -102,11 +102,12 @@ def program_of(form: Mapping[str, str]) -> Program:
     """The API key in the form, with its owner. Stores the time of use and commits.
 
     Raises ApiRefused: 400 for missing or malformed credentials, 403 for an unknown or disabled key or a wrong secret,
-    429 after too many wrong secrets.
+    429 after too many wrong secrets. Sets `g.researcher`, for the log.
     """
     key = _well_formed_key(form)
     if key is None or key.researcher is None or not _is_right(key, form):
         raise _refusal_of(form["access_key"])
+    g.researcher = key.researcher
     key.last_used_at, key.last_used_for = datetime.now(UTC), request.path.strip("/").partition("/")[0]
     db.session.commit()
     return Program(key, key.researcher)

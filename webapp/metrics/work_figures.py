@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.database import db
-from core.models import ProcessingStatus, QueuedUpload, QueueState
+from core.models import ProcessingStatus, QueuedUpload, QueueState, SignInOutcome
 from core.operations.tallies import Counted, Integrity, all_tallies
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,12 @@ SHOWN = {
         "Objects that were missing or damaged when they were needed.",
         ("kind",),
         always=tuple(Integrity),
+    ),
+    Counted.SIGN_INS: Shown(
+        "beiwe_sign_ins",
+        "Attempts to sign in to the portal, and sign-outs.",
+        ("outcome",),
+        always=tuple(outcome.value for outcome in SignInOutcome),
     ),
 }
 

@@ -55,6 +55,9 @@ from webapp.portal.studies import (  # noqa: F401  their views
 )
 from webapp.portal.studies import views as study_views  # noqa: F401
 from webapp.portal.studies.section import studies
+from webapp.portal.surveys import editing as survey_editing  # noqa: F401  its views
+from webapp.portal.surveys import views as survey_views  # noqa: F401
+from webapp.portal.surveys.section import surveys
 
 SECTIONS = (
     access,
@@ -62,6 +65,7 @@ SECTIONS = (
     studies,
     settings_section,
     participants,
+    surveys,
     interventions,
     researchers,
     downloads,
@@ -83,8 +87,6 @@ class NumberConverter(BaseConverter):
 def init_portal(app: Flask) -> None:
     """Adds the portal's pages and sign-in. Raises RuntimeError where a page names no access rule."""
     app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None)
-    if app.config["SESSION_COOKIE_SECURE"]:
-        app.config["SESSION_COOKIE_NAME"] = "__Host-session"  # browsers take it from this very host alone (CLAR-6)
     app.session_interface = PortalSessions()
     login_manager.init_app(app)
     csrf.init_app(app)

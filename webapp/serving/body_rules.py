@@ -71,7 +71,8 @@ class BodyRules:
     def _is_signed_in(self, request: Request) -> bool:
         """Whether the request has the cookie of a session that lasts."""
         cookie = next((value for name, value in request.headers if name == "COOKIE"), "")
-        with self._app.test_request_context(headers={"Cookie": cookie}):
+        scheme = "https" if "__Host-" in cookie else "http"  # the cookie's name depends on it (CLAR-6)
+        with self._app.test_request_context(base_url=f"{scheme}://localhost", headers={"Cookie": cookie}):
             return bool(current_user.is_authenticated)
 
     def delay_seconds(self, request: Request, first: bytes, client: Any) -> float:

@@ -37,8 +37,9 @@ CROWDED = 0.9
 YOUNG_SECONDS = 1.0
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BUSY = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Type: text/plain\r\nContent-Length: 19\r\n"
-    b"Connection: close\r\n\r\nThe server is busy."
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nContent-Length: 19\r\nConnection: close\r\n\r\n"
+    b"The server is busy."
 )
 
 

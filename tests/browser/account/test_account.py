@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from core.access import Role
 from core.database import db
-from core.models import Passkey, PortalSession, Researcher, Study
+from core.models import Intervention, Passkey, PortalSession, Researcher, Study
 from tests.browser.navigator import Portal
 from tests.support.factories import RESEARCHER_PASSWORD, Factory
 
@@ -120,7 +120,9 @@ def test_a_passkey_is_added_used_and_removed(account: AccountPage):
     account.opens()
     account.unfolds("Remove work laptop")
     page.locator("[id^=passkey-][id$=own-password]").fill(RESEARCHER_PASSWORD)
-    page.get_by_role("button", name="Remove it").click()
+    page.locator("form", has=page.get_by_role("button", name="Remove it")).get_by_role(
+        "button", name="Use a passkey instead"
+    ).click()
     expect(page.get_by_text("The passkey was removed.")).to_be_visible()
 
 
@@ -209,6 +211,35 @@ def test_a_kept_form_is_for_the_same_person_only(
     portal.opens(f"/edit_study/{study.id}")
     expect(page.locator("#new_study_name")).to_have_value("Mood and movement")
     assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_a_kept_form_goes_to_its_own_row(portal: Portal, study: Study, researcher: Researcher):
+    """CLAR-24: forms of a list share an address; what was typed never lands in another row's form."""
+    for name in ("Discharge", "Visit"):
+        db.session.add(Intervention(study_id=study.id, name=name))
+    db.session.commit()
+    page = portal.page
+    portal.signs_in("mlopez")
+
+    def is_interrupted() -> None:
+        portal.opens(f"/interventions/{study.id}")
+        page.get_by_label("Name of Visit").fill("Second visit")
+        end_sessions()
+        page.locator("form", has=page.get_by_label("Name of Visit")).get_by_role("button", name="Rename").click()
+        portal.sees_heading("Sign in")
+
+    is_interrupted()
+    portal.signs_in("mlopez")
+    expect(page.get_by_text("What you typed is in the form again")).to_be_visible()
+    expect(page.get_by_label("Name of Visit")).to_have_value("Second visit")
+    expect(page.get_by_label("Name of Discharge")).to_have_value("Discharge")
+
+    is_interrupted()
+    db.session.execute(db.delete(Intervention).where(Intervention.name == "Visit"))
+    db.session.commit()
+    portal.signs_in("mlopez")
+    expect(page.get_by_text("edit_intervention: Second visit")).to_be_visible()
+    expect(page.get_by_label("Name of Discharge")).to_have_value("Discharge")
 
 
 def test_a_page_warns_before_the_session_ends(portal: Portal, study: Study, researcher: Researcher):

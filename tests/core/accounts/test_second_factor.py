@@ -1,9 +1,11 @@
 """Codes of an authenticator app, and recovery codes (PORTAL-50 to PORTAL-54, MODEL-64)."""
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 
 import pyotp
 import pytest
+from flask import Flask
 from sqlalchemy.orm import Session
 
 from core.accounts.second_factor import (
@@ -20,7 +22,7 @@ from core.accounts.second_factor import (
 )
 from core.audit import SERVER
 from core.database import db
-from core.models import AuditRecord, Researcher
+from core.models import AuditRecord, RecoveryCode, Researcher
 from tests.support.factories import Factory
 
 NOW = datetime(2030, 1, 1, 12, 0, 15, tzinfo=UTC)
@@ -109,6 +111,24 @@ def test_each_recovery_code_opens_once(session: Session, researcher: Researcher,
     assert check_code(session, researcher, codes[0], NOW) is None and recovery_codes_left(session, researcher) == 9
     renew_recovery_codes(session, researcher, actor=SERVER)
     assert check_code(session, researcher, codes[1], NOW) is None, "new codes void the old ones"
+
+
+def test_recovery_codes_are_salted_and_older_ones_still_open(app: Flask, factory: Factory):
+    """PORTAL-54: a copy of the table cannot be compared with hashes that were computed beforehand."""
+    person = factory.researcher()
+    codes = renew_recovery_codes(db.session(), person, actor=SERVER)
+    old = "abcdefgh2345"
+    plain = hashlib.sha256(f"{person.id}:{old}".encode()).digest()
+    db.session.add(RecoveryCode(researcher_id=person.id, code_hash=plain))
+    db.session.commit()
+    stored = [bytes(row) for row in db.session.scalars(db.select(RecoveryCode.code_hash))]
+    salts = {row[:16] for row in stored if len(row) == 48}
+    assert len(salts) == 10
+    now = datetime.now(UTC)
+    for code in (codes[0], codes[-1], old):
+        proof = check_code(db.session(), person, code, now)
+        assert proof is not None and proof.use(db.session(), now)
+        assert check_code(db.session(), person, code, now) is None
 
 
 def test_a_recovery_code_is_good_for_its_own_account_only(session: Session, factory: Factory, researcher: Researcher):

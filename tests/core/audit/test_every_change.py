@@ -63,6 +63,7 @@ SILENT_COMMANDS = {
     "build": "works on files alone",
     "decrypt": "works on files alone",
     "expand": "works on files alone",
+    "check": "works on files alone",
     "show_state": "reads",
     "export": "reads",
     "find": "reads",

@@ -74,3 +74,12 @@ def test_ids_and_temporary_passwords_have_eight_characters_without_zero():
     assert {len(i) for i in ids} == {8}
     assert set("".join(ids)) <= set(ID_ALPHABET)
     assert "0" not in ID_ALPHABET
+
+
+def test_a_password_counts_whole():
+    """MODEL-60: no part of a long password is ignored, and blanks count."""
+    long = "a" * 127
+    stored = hash_password(f"{long}b")
+    assert verify_password(f"{long}b", stored)
+    assert not verify_password(long, stored) and not verify_password(f"{long}c", stored)
+    assert not verify_password("two  blanks", hash_password("two blanks"))

@@ -173,3 +173,12 @@ def test_the_database_keeps_kinds_within_their_set_and_the_migration_goes_both_w
     assert "push_credentials" not in sa.inspect(db.engine).get_table_names()
     upgrade()
     assert uploaded_credentials(db.session()) == {}
+
+
+@pytest.mark.parametrize("entity", ['<!ENTITY a "x">', '<!ENTITY a SYSTEM "file:///etc/passwd">'])
+def test_entities_in_a_property_list_are_refused(entity: str):
+    """NOTIF-33: neither files of the server nor texts that grow without end."""
+    contents = "<plist><dict><key>API_KEY</key><string>&a;</string></dict></plist>"
+    text = f'<?xml version="1.0"?><!DOCTYPE plist [{entity}]>{contents}'
+    with pytest.raises(CredentialRefused):
+        checked_contents(IOS, text.encode())

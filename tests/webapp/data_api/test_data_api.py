@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from core.access import Role
 from core.crypto.seal import seal_legacy
 from core.database import db
-from core.models import Chunk, DataAccessRecord, Participant, StoredObject, Study
+from core.models import Chunk, DataAccessRecord, Participant, Researcher, StoredObject, Study
 from core.operations.tallies import all_tallies
 from tests.core.processing.test_batch import HEADER, process, queue
 from tests.support.factories import Factory
@@ -78,6 +78,18 @@ def test_a_key_that_is_disabled_between_two_requests_stops_at_once(app: Flask, f
     assert [ask(app, "/get-studies/v1", key).status_code for _ in range(2)] == [200, 200]
     factory.disable(key["access_key"])
     assert ask(app, "/get-studies/v1", key).status_code == 403
+
+
+def test_keys_end_with_their_owners_account(app: Flask, key: dict[str, str]):
+    """DATA-1, PERM-2: also a key whose secret was found to be right before."""
+    client = app.test_client()
+    assert client.post("/get-studies/v1", data=key).status_code == 200
+    db.session.execute(db.update(Researcher).values(is_disabled=True))
+    db.session.commit()
+    assert client.post("/get-studies/v1", data=key).status_code == 403
+    db.session.execute(db.update(Researcher).values(is_disabled=False))
+    db.session.commit()
+    assert client.post("/get-studies/v1", data=key).status_code == 200
 
 
 def test_studies_are_ones_own_and_all_for_site_administrators(app: Flask, factory: Factory, study: Study, key):

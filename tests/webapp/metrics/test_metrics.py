@@ -235,6 +235,7 @@ def test_no_label_is_a_persons_id(measured: Flask, factory: Factory):
         "reason",
         "flow",
         "kind",
+        "outcome",
     }
 
 
@@ -336,3 +337,13 @@ def test_files_of_ended_processes_become_one(tmp_path: Path):
     with pytest.raises(OSError):
         shared_counts.add_up_ended(folder, 13)
     assert (folder / "counter_13.db").exists()
+
+
+def test_sign_ins_are_counted_by_outcome(measured: Flask):
+    """OPS-32: an alarm sees guessing, also of names that no account has."""
+    before = read(measured)
+    for _ in range(3):
+        measured.test_client().post("/validate_login", data={"username": "nobody", "password": "x"})
+    name = 'beiwe_sign_ins_total{outcome="unknown_name"}'
+    assert read(measured)[name] - before[name] == 3
+    assert before['beiwe_sign_ins_total{outcome="locked"}'] == 0

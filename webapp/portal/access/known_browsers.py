@@ -8,9 +8,11 @@ from itsdangerous import BadSignature, URLSafeSerializer
 
 from core.accounts.failed_sign_ins import address_source, browser_source
 from core.models import Researcher
+from webapp.portal.access.sessions import cookie_name, is_cookie_secure
 
 A_YEAR_S = 365 * 24 * 3600
 MOST_PEOPLE = 5
+NAME = "known"
 
 
 def source_of(username: str) -> str:
@@ -37,10 +39,10 @@ def set_cookie(response: Response) -> Response:
     """Sets the cookie if `remember_browser` changed it, and returns the response."""
     if known := g.get("known_browser"):
         response.set_cookie(
-            _cookie_name(),
+            cookie_name(NAME),
             _serializer().dumps(known),
             max_age=A_YEAR_S,
-            secure=_is_secure(),
+            secure=is_cookie_secure(),
             httponly=True,
             samesite="Lax",
         )
@@ -49,19 +51,10 @@ def set_cookie(response: Response) -> Response:
 
 def _read() -> dict[str, Any]:
     try:
-        known = _serializer().loads(request.cookies.get(_cookie_name(), ""))
+        known = _serializer().loads(request.cookies.get(cookie_name(NAME), ""))
     except BadSignature:
         return {}
     return known if isinstance(known, dict) else {}
-
-
-def _is_secure() -> bool:
-    return bool(current_app.config["SESSION_COOKIE_SECURE"])
-
-
-def _cookie_name() -> str:
-    """The cookie's name. Browsers accept the prefix `__Host-` only over HTTPS and only from this host (CLAR-6)."""
-    return "__Host-known" if _is_secure() else "known"
 
 
 def _serializer() -> URLSafeSerializer:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from flask import Flask, g, request, session
+from flask import Flask, current_app, g, request, session
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_login import LoginManager, UserMixin, login_user, logout_user
 
@@ -37,8 +37,27 @@ class SignedIn(UserMixin):
         return {"idle": max(0, int(min(idle, most).total_seconds())), "most": max(0, int(most.total_seconds()))}
 
 
+HOST_PREFIX = "__Host-"
+
+
+def is_cookie_secure() -> bool:
+    """Whether this request's cookies are for HTTPS and this host alone: over HTTPS and in production (CLAR-6)."""
+    return bool(current_app.config["SESSION_COOKIE_SECURE"]) or request.is_secure
+
+
+def cookie_name(name: str) -> str:
+    """The name as this request's cookie has it. Browsers accept `__Host-` only over HTTPS and only from this host."""
+    return f"{HOST_PREFIX}{name}" if is_cookie_secure() else name
+
+
 class PortalSessions(SecureCookieSessionInterface):
     """Renews the cookie's idle time with each page of the portal, except polled fragments."""
+
+    def get_cookie_name(self, app: Flask) -> str:
+        return cookie_name(super().get_cookie_name(app))
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        return is_cookie_secure()
 
     def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
         rule = g.get("access_rule")

@@ -22,6 +22,7 @@ from webapp.portal.access.known_browsers import remember_browser, source_of
 from webapp.portal.access.return_pages import return_page
 from webapp.portal.access.rules import public
 from webapp.portal.access.second_factor import (
+    Purpose,
     has_second_factor,
     passkey_site,
     remember_new_challenge,
@@ -106,7 +107,7 @@ def passkey_challenge() -> ResponseReturnValue:
     """What the browser needs to show a passkey, as JSON; it names no account."""
     if is_from_elsewhere():
         abort(403)
-    options = options_to_prove(passkey_site(), remember_new_challenge())
+    options = options_to_prove(passkey_site(), remember_new_challenge(Purpose.PROVE))
     return Response(options, content_type="application/json")
 
 
@@ -171,9 +172,12 @@ def _page_after(researcher: Researcher, asked_for: str | None = None) -> str:
 def researcher_with(username: str, password: str) -> Researcher | None:
     """The account of that name if the password is right and it is not disabled. Renews old hashes (PORTAL-21)."""
     researcher = researcher_by_username(db.session(), username)
-    is_right = verify_password(password, researcher.password_hash if researcher else NO_ACCOUNT)
+    stored = researcher.password_hash if researcher else NO_ACCOUNT
+    is_right, is_old = verify_password(password, stored), stored.split("$")[:2] != NO_ACCOUNT.split("$")[:2]
+    if is_old and not is_right:
+        verify_password(password, NO_ACCOUNT)  # an old hash is quick: without this, the time would tell of the name
     if researcher is None or not is_right or researcher.is_disabled:
         return None
-    if researcher.password_hash.split("$")[:2] != NO_ACCOUNT.split("$")[:2]:
+    if is_old:
         researcher.password_hash = hash_password(password)
     return researcher

@@ -7,6 +7,7 @@ from core.access import Capability
 from core.accounts.api_keys import LONGEST_NAME, create_api_key, disable_own_key
 from core.audit import actor_of
 from core.database import db
+from core.models.researcher import studies_of
 from webapp.portal.access.rules import requires
 from webapp.portal.account.section import account
 from webapp.portal.account.views import account_page
@@ -16,10 +17,21 @@ from webapp.portal.account.views import account_page
 @requires(Capability.OWN_KEYS)
 def generate_api_key() -> ResponseReturnValue:
     """Creates a key; this answer alone shows its secret."""
-    name = " ".join(request.form.get("readable_name", "").split())
+    form = request.form
+    name, chosen, is_for_lists = (
+        " ".join(form.get("readable_name", "").split()),
+        form.get("only_study", ""),
+        form.get("is_for_lists") == "true",
+    )
+    typed = {"key_name": name, "key_study": chosen, "key_lists": is_for_lists}
     if len(name) > LONGEST_NAME:
-        return account_page(problems={"key": f"A name has up to {LONGEST_NAME} characters."}, key_name=name), 422
-    access_key, secret_key = create_api_key(db.session(), g.researcher, name, actor=actor_of(g.researcher))
+        return account_page(problems={"key": f"A name has up to {LONGEST_NAME} characters."}, typed=typed), 422
+    study = next((study for study in studies_of(db.session(), g.researcher) if str(study.id) == chosen), None)
+    if chosen and study is None:
+        return account_page(problems={"key_study": "Choose one of your studies, or all."}, typed=typed), 422
+    access_key, secret_key = create_api_key(
+        db.session(), g.researcher, name, only_study=study, is_for_lists=is_for_lists, actor=actor_of(g.researcher)
+    )
     db.session.commit()
     return render_template("portal/account/new_key.html", name=name, access_key=access_key, secret_key=secret_key)
 

@@ -15,7 +15,6 @@ from core.accounts.passkeys import (
 )
 from core.accounts.second_factor import (
     begin_totp,
-    check_code,
     confirm_totp,
     pending_secret,
     remove_totp,
@@ -24,9 +23,9 @@ from core.accounts.second_factor import (
 from core.accounts.sessions import end_sessions_of
 from core.audit import actor_of
 from core.database import db
-from webapp.portal.access.confirming import identity_problem
+from webapp.portal.access.confirming import LOCKED, identity_problem, is_code_right
 from webapp.portal.access.rules import requires
-from webapp.portal.access.second_factor import passkey_site, remember_new_challenge, take_challenge
+from webapp.portal.access.second_factor import Purpose, passkey_site, remember_new_challenge, take_challenge
 from webapp.portal.access.sessions import begin_session
 from webapp.portal.account.section import account
 from webapp.portal.account.views import account_page
@@ -37,13 +36,16 @@ REQUIRED = "Your account must have a second factor. Set up another one first."
 @account.post("/self_reset_mfa")
 @requires(Capability.OWN_MFA, is_open_to_forced=True)
 def self_reset_mfa() -> ResponseReturnValue:
-    """Sets the app up in two steps, the password and then its first code; with `disable`, removes it (PORTAL-54)."""
+    """Sets the app up in two steps, the password and then its first code; with `disable`, removes it (PORTAL-54).
+
+    Accounts with a second factor show it too: whoever knows the password alone must not put their own app in its place.
+    """
     form = request.form
     if "disable" in form:
         return _remove_app()
     if "mfa_code" in form and "mfa_password" not in form:
         return _confirm_app(form["mfa_code"])
-    if problem := identity_problem(form.get("mfa_password", "")):
+    if problem := identity_problem(form.get("mfa_password", ""), with_factor=True):
         return account_page(problems={"app": problem}), 422
     secret = begin_totp(g.researcher, g.now)
     db.session.commit()
@@ -75,7 +77,7 @@ def _remove_app() -> ResponseReturnValue:
 @account.post("/test_mfa")
 @requires(Capability.OWN_MFA)
 def test_mfa() -> ResponseReturnValue:
-    """Says whether a code of the app is right now, without using it up (PORTAL-55)."""
+    """Says whether a code of the app is right now, without using it up (PORTAL-55). Wrong ones are counted."""
     code = request.form.get("mfa_code", "").strip()
     if g.researcher.totp_enabled_at is None:
         told = "No authenticator app is set up."
@@ -85,7 +87,9 @@ def test_mfa() -> ResponseReturnValue:
         told = "A code has digits only."
     elif len(code) != 6:
         told = "A code has six digits."
-    elif check_code(db.session(), g.researcher, code, g.now) is None:
+    elif (is_right := is_code_right(code)) is None:
+        told = LOCKED
+    elif not is_right:
         told = "This code is wrong, or was used already."
     else:
         flash("This code is right.", "good")
@@ -107,12 +111,12 @@ def new_recovery_codes() -> ResponseReturnValue:
 @account.post("/passkey_options")
 @requires(Capability.OWN_MFA, is_open_to_forced=True)
 def passkey_options() -> ResponseReturnValue:
-    """What the browser needs to make a passkey, as JSON, once the password was typed; else the error, as text."""
+    """What the browser needs to make a passkey, as JSON, once the person was confirmed; else the error, as text."""
     try:
         checked_name(request.form.get("name", ""))
-        if problem := identity_problem(request.form.get("password", "")):
+        if problem := identity_problem(request.form.get("password", ""), with_factor=True):
             return Response(problem, 422, content_type="text/plain; charset=utf-8")
-        options = options_to_add(db.session(), g.researcher, passkey_site(), remember_new_challenge())
+        options = options_to_add(db.session(), g.researcher, passkey_site(), remember_new_challenge(Purpose.ADD))
     except PasskeyRefused as refused:
         return Response(str(refused), 422, content_type="text/plain; charset=utf-8")
     db.session.commit()
@@ -123,7 +127,7 @@ def passkey_options() -> ResponseReturnValue:
 @requires(Capability.OWN_MFA, is_open_to_forced=True)
 def add() -> ResponseReturnValue:
     """Adds the passkey that the browser made for the challenge; the first factor brings recovery codes."""
-    challenge, form = take_challenge(), request.form
+    challenge, form = take_challenge(Purpose.ADD), request.form
     if challenge is None:
         return account_page(problems={"passkey": "Five minutes have passed. Start again."}), 422
     try:
@@ -148,12 +152,12 @@ def add() -> ResponseReturnValue:
 @account.post("/remove_passkey", endpoint="remove_passkey")
 @requires(Capability.OWN_MFA)
 def remove() -> ResponseReturnValue:
-    """Removes a passkey once the password was typed; not the last factor of somebody who must have one."""
+    """Removes a passkey once password and second factor were shown; not the last factor that somebody must have."""
     number = request.form.get("passkey_id", "")
     is_last = g.researcher.totp_enabled_at is None and len(passkeys_of(db.session(), g.researcher)) == 1
     if is_last and g.account_rule.needs_second_factor:
         return account_page(problems={"passkey": REQUIRED}), 422
-    if problem := identity_problem(request.form.get("password", "")):
+    if problem := identity_problem(request.form.get("password", ""), with_factor=True):
         return account_page(problems={"passkey": problem}), 422
     is_number = number.isascii() and number.isdecimal() and len(number) < 19
     if not is_number or not remove_passkey(db.session(), g.researcher, int(number), actor=actor_of(g.researcher)):

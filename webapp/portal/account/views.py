@@ -1,5 +1,6 @@
 """The page of a researcher's own account (PORTAL-60 to PORTAL-63)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import segno
@@ -63,11 +64,12 @@ def account_page(
     problems: dict[str, str] | None = None,
     shown_secret: str | None = None,
     new_secret: str | None = None,
-    **typed: Any,
+    typed: Mapping[str, Any] | None = None,
 ) -> str:
     """The page with what is to be shown in it: errors by form, and secrets that no later page shows.
 
-    `shown_secret` is the app's secret in use, `new_secret` one that waits for its first code (both base32).
+    `shown_secret` is the app's secret in use, `new_secret` one that waits for its first code (both base32). `typed`
+    holds what was typed into the form of a new key.
     """
     due = g.due[0] if g.due else None
     values: dict[str, Any] = {}
@@ -77,8 +79,10 @@ def account_page(
             "codes_left": recovery_codes_left(db.session(), g.researcher),
         }
     if due is None:
+        studies = studies_of(db.session(), g.researcher)
         values |= {
-            "studies": studies_of(db.session(), g.researcher),
+            "studies": studies,
+            "study_names": {study.id: study.name for study in studies},
             "keys": active_keys_of(db.session(), g.researcher),
             "sessions": sessions_of(db.session(), g.researcher, g.now, session_limits()),
             "this_session": current_user.kept.id if current_user.kept else None,
@@ -95,7 +99,7 @@ def account_page(
         new_code=_qr_code(new_secret) if new_secret else None,
         shown_secret=shown_secret,
         shown_code=_qr_code(shown_secret) if shown_secret else None,
-        typed=typed,
+        typed=typed or {},
         **values,
     )
 

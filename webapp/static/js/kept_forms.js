@@ -17,10 +17,19 @@ const fieldsOf = (form) =>
       return [field.name, field.value, true];
     });
 
+// Hidden fields are not kept as fields, but tell forms of one address apart, such as those of a list's rows: what was
+// typed goes into the form of the same row only.
+const marksOf = (form) =>
+  JSON.stringify(
+    [...form.elements]
+      .filter(({ type, name }) => type === "hidden" && name && !/csrf|passkey|password/.test(name))
+      .map(({ name, value }) => [name, value]),
+  );
+
 const pathOf = (form) => new URL(form.action, location.href).pathname;
 const isKept = (form) => form.method === "post" && !form.closest("[data-not-kept]") && fieldsOf(form).length > 0;
 const keep = (form) => {
-  const kept = { who, page: document.body.dataset.page, path: pathOf(form), fields: fieldsOf(form) };
+  const kept = { who, page: document.body.dataset.page, path: pathOf(form), marks: marksOf(form), fields: fieldsOf(form) };
   sessionStorage.setItem(KEY, JSON.stringify(kept));
 };
 const forget = () => {
@@ -57,19 +66,22 @@ function bring() {
   if (!kept || kept.who !== who || !sessionStorage.getItem(INTERRUPTED)) return forget();
   const banner = document.getElementById("kept-form");
   const show = (name) => { banner.querySelector(`[data-${name}]`).hidden = false; };
-  const form = [...document.forms].find((candidate) => candidate.method === "post" && pathOf(candidate) === kept.path);
+  const isItsPage = kept.page === document.body.dataset.page;
+  const form = [...document.forms].find(
+    (candidate) => candidate.method === "post" && pathOf(candidate) === kept.path && marksOf(candidate) === kept.marks,
+  );
   banner.hidden = false;
   banner.querySelector("button").addEventListener("click", () => {
     forget();
     banner.hidden = true;
   });
-  if (kept.page === document.body.dataset.page && form) {
+  if (isItsPage && form) {
     forget();
     fill(form, kept.fields);
     form.closest("details")?.setAttribute("open", "");
     form.scrollIntoView({ block: "center" });
     show("here");
-  } else if (kept.page) {
+  } else if (kept.page && !isItsPage) {
     banner.querySelector("a").href = kept.page;
     show("elsewhere");
   } else {

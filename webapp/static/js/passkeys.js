@@ -1,6 +1,7 @@
 // Passkeys through @simplewebauthn/browser. A button with data-passkey="address of a challenge" fills the hidden field
 // `passkey` of its form with the browser's answer and sends the form. A form with data-new-passkey="address of options"
-// makes a passkey before it is sent. Errors are shown in the form's element with data-said.
+// makes a passkey before it is sent; with data-proof="address of a challenge" and no code typed, a passkey that is there
+// already confirms the person first. Errors are shown in the form's element with data-said.
 const { browserSupportsWebAuthn, startAuthentication, startRegistration } = globalThis.SimpleWebAuthnBrowser;
 const isOffered = browserSupportsWebAuthn() && isSecureContext && !/^[\d.]+$|:/.test(location.hostname);
 
@@ -26,7 +27,7 @@ async function ask(form, address, fields) {
 async function fill(form, address, fields, start) {
   say(form, "");
   try {
-    const optionsJSON = await ask(form, address, fields);
+    const optionsJSON = await ask(form, address, typeof fields === "function" ? await fields() : fields);
     if (!optionsJSON) return;
     form.elements.passkey.value = JSON.stringify(await start({ optionsJSON }));
     form.submit();
@@ -45,8 +46,16 @@ globalThis.bindTo("data-passkey", (button) => {
 globalThis.bindTo("data-new-passkey", (form) => {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const { name, password } = form.elements;
-    fill(form, form.dataset.newPasskey, { ...token(form), name: name.value, password: password.value }, startRegistration);
+    const { name, password, mfa_code: code } = form.elements;
+    const { newPasskey, proof } = form.dataset;
+    const fields = async () => {
+      const typed = { ...token(form), name: name.value, password: password.value };
+      if (!proof) return typed;
+      if (code.value) return { ...typed, mfa_code: code.value };
+      const answer = await startAuthentication({ optionsJSON: await ask(form, proof, token(form)) });
+      return { ...typed, passkey: JSON.stringify(answer) };
+    };
+    fill(form, newPasskey, fields, startRegistration);
   });
 });
 

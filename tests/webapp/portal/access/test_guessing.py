@@ -8,7 +8,7 @@ import pytest
 import urllib3
 from flask import Flask
 
-from core.accounts.failed_sign_ins import LOCK, delay_after, is_locked, note_failure
+from core.accounts.failed_sign_ins import LOCK, address_source, delay_after, is_locked, note_failure
 from core.crypto.passwords import PARTICIPANT_SCHEME, hash_password
 from core.database import db
 from core.models import Researcher, SignInFailures
@@ -136,3 +136,13 @@ def test_those_who_fail_wait_longer_each_time_and_not_for_long(app: Flask):
     """PORTAL-23."""
     assert [delay_after(n) for n in (0, 10)] == [0, 0]
     assert 0 < delay_after(11) < delay_after(20) < delay_after(10_000) <= 2
+
+
+def test_all_addresses_of_one_ipv6_network_are_one_source():
+    """PORTAL-22: a customer has 2^64 addresses, which would be as many locks to wait out."""
+    one = address_source("2001:db8:0:1::1")
+    assert one == address_source("2001:db8:0:1:ffff::2") == "address:2001:db8:0:1::/64"
+    assert address_source("2001:db8:0:2::1") != one
+    assert address_source("::ffff:198.51.100.7") == address_source("198.51.100.7") == "address:198.51.100.7"
+    assert address_source("198.51.100.8") != address_source("198.51.100.7")
+    assert address_source("::1") == "address:::/64" and address_source(None) == "address:none"

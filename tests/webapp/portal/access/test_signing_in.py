@@ -72,6 +72,21 @@ def test_a_password_is_hashed_for_an_unknown_name_too(app: Flask, researcher: Re
     assert known == unknown
 
 
+def test_an_old_hash_takes_as_long_as_an_unknown_name(app: Flask, researcher: Researcher, monkeypatch):
+    """PORTAL-23: an imported hash of few rounds would tell by the time that the name exists."""
+    researcher.password_hash = hash_password(RESEARCHER_PASSWORD, ("sha1", 1_000))
+    db.session.commit()
+    rounds: list[int] = []
+
+    def verify(password: str, stored: str) -> bool:
+        rounds.append(int(stored.split("$")[1]))
+        return False
+
+    monkeypatch.setattr(views, "verify_password", verify)
+    Visitor(app).sign_in("mlopez", "wrong")
+    assert max(rounds) == int(views.NO_ACCOUNT.split("$")[1])
+
+
 def test_an_old_hash_is_renewed_by_signing_in(app: Flask, researcher: Researcher):
     """PORTAL-21."""
     researcher.password_hash = hash_password(RESEARCHER_PASSWORD, ("sha1", 1_000))
@@ -233,6 +248,22 @@ def test_over_https_cookies_are_of_this_host_alone(settings: Settings, factory: 
     assert set(cookies) == {"__Host-session", "__Host-known"}
     for line in cookies.values():
         assert "Secure" in line and "HttpOnly" in line and "Path=/" in line and "Domain" not in line
+
+
+def test_over_https_cookies_are_secure_in_development_too(app: Flask, researcher: Researcher):
+    """CLAR-6: over plain HTTP they have plain names, so that a trial in a local network can sign in."""
+    for base, names in (
+        ("https://localhost", {"__Host-session", "__Host-known"}),
+        ("http://localhost", {"session", "known"}),
+    ):
+        client = app.test_client()
+        fields = {"username": "mlopez", "password": RESEARCHER_PASSWORD}
+        with app.app_context():
+            answer = client.post("/validate_login", data=fields, base_url=base)
+        cookies = {line.partition("=")[0]: line for line in answer.headers.getlist("Set-Cookie")}
+        assert set(cookies) == names
+        assert all(("Secure" in line) == (base == "https://localhost") for line in cookies.values())
+        assert client.get("/manage_credentials", base_url=base).status_code == 200
 
 
 def test_sign_in_leads_to_the_page_last_visited_while_it_may_be_opened(

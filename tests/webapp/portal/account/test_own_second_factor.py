@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from core.database import db
-from core.models import ApiKey, AuditRecord, PortalSession, Researcher
+from core.models import ApiKey, AuditRecord, Passkey, PortalSession, Researcher
 from tests.support.factories import RESEARCHER_PASSWORD, Factory
 from tests.support.portal_visitor import Visitor
 
@@ -133,6 +133,16 @@ def test_a_keys_secret_is_in_one_answer_only(visitor: Visitor, app: Flask, facto
     assert secret not in str(detail)
 
 
+def test_a_key_may_be_narrower_than_its_owner(visitor: Visitor, researcher: Researcher, factory: Factory):
+    """PERM-96: for one study of one's own, or for lists only."""
+    own, foreign = researcher.roles[0].study, factory.study()
+    assert visitor.post("/generate_api_key", only_study=str(foreign.id)).status_code == 422
+    assert visitor.post("/generate_api_key", only_study=str(own.id), is_for_lists="true").status_code == 200
+    key = db.session.scalars(db.select(ApiKey)).one()
+    assert (key.only_study_id, key.is_for_lists) == (own.id, True)
+    assert f"only {own.name}, lists only" in visitor.get("/manage_credentials").text
+
+
 def test_only_ones_own_keys_are_disabled(visitor: Visitor, app: Flask, factory: Factory):
     """PORTAL-60."""
     visitor.post("/generate_api_key", readable_name="mine")
@@ -199,3 +209,35 @@ def test_the_strength_follows_the_typing(visitor: Visitor):
     answer = visitor.post("/password_strength", new_password="Password1!")
     assert "Weak" in answer.text and "not a common password" in answer.text and answer.text.count('class="kept"') == 5
     assert "<li" not in visitor.post("/password_strength", new_password="").text
+
+
+def test_factors_change_only_for_whoever_shows_one(visitor: Visitor, researcher: Researcher):
+    """PORTAL-54: somebody with the session and the password alone neither replaces, adds nor removes a factor."""
+    secret, _ = set_up(visitor, step=-1)
+    db.session.add(
+        Passkey(researcher_id=researcher.id, credential_id=b"k", public_key=b"", sign_count=0, transports=[], name="k")
+    )
+    db.session.commit()
+    number = str(db.session.scalars(db.select(Passkey.id)).one())
+    attempts: list[tuple[str, dict[str, str]]] = [
+        ("/self_reset_mfa", {"mfa_password": PASSWORD}),
+        ("/passkey_options", {"name": "mine", "password": PASSWORD}),
+        ("/remove_passkey", {"passkey_id": number, "password": PASSWORD}),
+    ]
+    for path, fields in attempts:
+        for code in ({}, {"mfa_code": "000000"}, {"passkey": "{}"}):
+            assert visitor.post(path, **fields, **code).status_code == 422, (path, code)
+    assert again(researcher).pending_totp_secret is None
+    assert db.session.scalars(db.select(Passkey.id)).all() == [int(number)]
+    answer = visitor.post("/self_reset_mfa", mfa_password=PASSWORD, mfa_code=code_of(secret))
+    assert answer.status_code == 200 and "<svg" in answer.text
+
+
+def test_trying_codes_is_no_way_to_guess_one(visitor: Visitor):
+    """PORTAL-22, PORTAL-55: wrong ones are counted with the other failures of a signed-in person."""
+    secret, _ = set_up(visitor, step=-1)
+    for _ in range(10):
+        visitor.post("/test_mfa", mfa_code="000000")
+    answer = visitor.post("/test_mfa", mfa_code=code_of(secret))
+    assert answer.status_code == 422 and "Wait ten minutes" in answer.text
+    assert "Wait ten minutes" in visitor.post("/manage_credentials", view_mfa_password=PASSWORD).text

@@ -10,7 +10,7 @@ from flask import Flask
 
 from core.audit import SERVER
 from core.database import db
-from core.models import CustomField, Participant, Study
+from core.models import CustomField, Participant, ParticipantActivity, Study
 from core.participants.editing import edit_participant, values_of
 from core.participants.listing import SORT_COLUMNS, ListQuery, list_participants
 from core.participants.pausing import pause_participant
@@ -143,7 +143,17 @@ def test_the_file_has_the_columns_of_the_existing_platform(world: World):
     assert answer.text.count("\r\n") == 2
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "plain", "'quoted", ""])
+def test_what_a_phone_reports_is_no_formula_in_the_file(world: World):
+    """PORTAL-115: versions are texts of the phone, which somebody with a participant's password chooses."""
+    participant = db.session.scalars(db.select(Participant).filter_by(patient_id="paris333")).one()
+    activity = db.session.get_one(ParticipantActivity, participant.id)
+    activity.last_os_version, activity.last_version_name = '=HYPERLINK("http://evil.example")', "\n@x"
+    db.session.commit()
+    (line,) = csv.DictReader(io.StringIO(world.visitor.get(f"{world.path}.csv?search=paris").text, newline=""))
+    assert line["Last OS Version"].startswith("'=HYPERLINK") and line["App Version Name"] == "'\n@x"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\n=1", "plain", "'quoted", ""])
 def test_marks_of_harmless_cells_are_taken_off_again(text: str):
     """CLAR-38."""
     assert without_harmless_mark(harmless(text)) == text

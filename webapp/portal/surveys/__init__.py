@@ -1,0 +1,1 @@
+"""Surveys of a study: the list, one survey, its versions; creating, renaming, saving, deleting, restoring."""

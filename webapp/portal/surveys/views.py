@@ -1,0 +1,129 @@
+"""The list of surveys, one survey, and its versions (PORTAL-210, SURVEY-3)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import abort, g, render_template, request
+from flask.typing import ResponseReturnValue
+
+from core.access import Capability
+from core.database import db
+from core.models import Survey, SurveyType, SurveyVersion
+from core.surveys.content import ContentRefused, decoded_content, decoded_settings
+from core.surveys.listing import schedules_of, survey_lines, survey_of_study, versions_of
+from core.surveys.rules.checking import Finding
+from core.surveys.rules.comparing import compare
+from core.surveys.rules.sentences import logic_sentence, numbered
+from core.surveys.rules.survey import check_survey
+from webapp.portal.access.rules import requires
+from webapp.portal.surveys import wording
+from webapp.portal.surveys.section import surveys
+
+SURVEY = "/edit_survey/<number:study_number>/<number:survey_number>"
+
+
+@surveys.get("/view_study/<number:study_number>/surveys", endpoint="list")
+@requires(Capability.STUDY_VIEW, is_return_page=True)
+def survey_list(study_number: int) -> ResponseReturnValue:
+    """The study's surveys, and the deleted ones below."""
+    return render_template(
+        "portal/surveys/list.html",
+        lines=survey_lines(db.session(), study_number),
+        deleted=survey_lines(db.session(), study_number, deleted=True),
+        wording=wording,
+    )
+
+
+@surveys.get(SURVEY)
+@requires(Capability.STUDY_VIEW, is_return_page=True)
+def page(study_number: int, survey_number: int) -> ResponseReturnValue:
+    """One survey as phones have it: questions with their conditions, settings, schedules, and what checking says."""
+    return survey_page(the_survey(survey_number))
+
+
+def survey_page(survey: Survey, *, problem: str = "", typed_name: str | None = None) -> ResponseReturnValue:
+    """The page of a survey, with the problem of a form that was refused."""
+    shown = read(survey.survey_type, survey.content, survey.settings)
+    page = render_template(
+        "portal/surveys/survey.html",
+        survey=survey,
+        shown=shown,
+        schedules=schedules_of(db.session(), survey),
+        versions=versions_of(db.session(), survey),
+        wording=wording,
+        problem=problem,
+        typed_name=survey.name if typed_name is None else typed_name,
+    )
+    return page, 422 if problem else 200
+
+
+@surveys.get(f"{SURVEY}/versions")
+@requires(Capability.STUDY_VIEW)
+def versions(study_number: int, survey_number: int) -> ResponseReturnValue:
+    """The survey's versions, and two of them side by side: by default the newest and the one before."""
+    survey = the_survey(survey_number)
+    found = versions_of(db.session(), survey)
+    after = _asked_for(found, "after") or found[0]
+    before = _asked_for(found, "before") or found[min(found.index(after) + 1, len(found) - 1)]
+    old, new = (read(v.survey_type, v.content, v.settings) for v in (before, after))
+    return render_template(
+        "portal/surveys/versions.html",
+        survey=survey,
+        versions=found,
+        before=before,
+        after=after,
+        lines=compare(old.content, new.content),
+        old=old,
+        new=new,
+        settings=wording.changed_settings(old.settings, new.settings),
+        wording=wording,
+    )
+
+
+@dataclass(frozen=True)
+class ShownSurvey:
+    """Content and settings as read, with what checking says; `sentences` holds each question's condition in words."""
+
+    content: list[Any]
+    settings: dict[str, Any]
+    findings: list[Finding]
+    sentences: dict[str, str]
+    problem: str = ""
+
+    def of_question(self, question_id: Any) -> list[Finding]:
+        """What checking says of the question."""
+        return [finding for finding in self.findings if finding.question_id == question_id]
+
+    @property
+    def of_whole(self) -> list[Finding]:
+        """What checking says that is about no question shown."""
+        known = {question.get("question_id") for question in self.content if isinstance(question, dict)}
+        return [finding for finding in self.findings if finding.question_id not in known]
+
+
+def read(survey_type: str, content: str, settings: str) -> ShownSurvey:
+    """A stored survey, ready to show; what cannot be read is said in `problem`."""
+    try:
+        questions, chosen = (
+            decoded_content(content, is_null_empty=True),
+            decoded_settings(settings, is_null_empty=True),
+        )
+    except ContentRefused as refused:
+        return ShownSurvey([], {}, [], {}, f"What is stored cannot be read: {refused}.")
+    known = numbered(questions)
+    sentences = {
+        question_id: logic_sentence(question.get("display_if"), known) for question_id, (_, question) in known.items()
+    }
+    return ShownSurvey(questions, chosen, check_survey(survey_type, questions, chosen), sentences)
+
+
+def the_survey(number: int, *, deleted: bool = False) -> Survey:
+    """The survey of the study in the path. Aborts with 404 if it is elsewhere or deleted, or of a type not shown."""
+    survey = survey_of_study(db.session(), g.study.id, number, deleted=deleted)
+    if survey is None or survey.survey_type not in set(SurveyType):
+        abort(404, "There is no such survey in the study.")
+    return survey
+
+
+def _asked_for(found: list[SurveyVersion], name: str) -> SurveyVersion | None:
+    return next((version for version in found if str(version.id) == request.args.get(name)), None)

@@ -1,0 +1,105 @@
+"""Surveys in words: types of questions, settings, schedules."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.models import Schedule
+from core.surveys.schedules import ScheduleKind
+from webapp.portal.frame.wording import counted
+
+QUESTION_TYPES = {
+    "info_text_box": "Text to read",
+    "slider": "Slider",
+    "radio_button": "One answer",
+    "checkbox": "Several answers",
+    "free_response": "Typed answer",
+    "date": "Date",
+    "time": "Time",
+    "date_time": "Date and time",
+}
+FIELD_TYPES = {"NUMERIC": "a number", "SINGLE_LINE_TEXT": "a line", "MULTI_LINE_TEXT": "several lines"}
+SETTINGS = {
+    "trigger_on_first_download": "Asked as soon as it reaches a phone",
+    "always_available": "Always on the app’s main page",
+    "randomize": "Questions in random order, without conditions",
+    "randomize_with_memory": "No question again until all were asked",
+    "number_of_random_questions": "Questions asked of those",
+    "audio_survey_type": "Recording",
+    "bit_rate": "Bit rate, bits per second",
+    "sample_rate": "Sample rate, Hz",
+}
+KEYS = {
+    "question_text": "text",
+    "question_type": "type",
+    "display_if": "condition",
+    "required": "required",
+    "answers": "answers",
+    "min": "least value",
+    "max": "greatest value",
+    "text_field_type": "kind of answer",
+}
+WEEKDAYS = ("Sundays", "Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays")
+
+
+def question_type(question: Mapping[str, Any]) -> str:
+    """The type of a question; an unknown one as it is stored."""
+    kind = str(question.get("question_type", ""))
+    words = QUESTION_TYPES.get(kind, kind or "no type")
+    if kind == "slider":
+        return f"{words}, {question.get('min', '?')} to {question.get('max', '?')}"
+    if kind == "free_response":
+        return f"{words}: {FIELD_TYPES.get(str(question.get('text_field_type')), 'of no kind')}"
+    return words
+
+
+def setting_value(value: Any) -> str:
+    """A setting's value in words."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "all" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def settings_in_words(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Known settings first, in a fixed order; others by their stored names."""
+    names = [name for name in SETTINGS if name in settings] + [name for name in settings if name not in SETTINGS]
+    return [(SETTINGS.get(name, name), setting_value(settings[name])) for name in names]
+
+
+def changed_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, old and new value of the settings that differ; `not set` where one version lacks it."""
+    names = [name for name in dict.fromkeys([*before, *after]) if before.get(name) != after.get(name)]
+    return [
+        (
+            SETTINGS.get(name, name),
+            setting_value(before[name]) if name in before else "not set",
+            setting_value(after[name]) if name in after else "not set",
+        )
+        for name in names
+    ]
+
+
+def schedule_in_words(schedule: Schedule, intervention: str | None) -> str:
+    """When a schedule asks, in the words of its kind; times are those of the participant's clock."""
+    at = schedule.time_of_day.strftime("%H:%M")
+    if schedule.kind == ScheduleKind.WEEKLY.value:
+        return f"{WEEKDAYS[schedule.weekday or 0]} at {at}"
+    if schedule.falls_on is not None:
+        return f"{schedule.falls_on.day} {schedule.falls_on.strftime('%b %Y')} at {at}"
+    days = schedule.days_after or 0
+    when = "on the day of" if days == 0 else f"{counted(abs(days), 'day')} {'after' if days > 0 else 'before'}"
+    return f"{when} {intervention} at {at}"
+
+
+def schedules_summary(schedules: Mapping[ScheduleKind, int]) -> str:
+    """How many schedules of each kind, in words; empty for none."""
+    words = {
+        ScheduleKind.WEEKLY: "weekly time",
+        ScheduleKind.ABSOLUTE: "date",
+        ScheduleKind.RELATIVE: "time after an intervention",
+    }
+    parts = []
+    for kind, word in words.items():
+        if count := schedules.get(kind):
+            plural = "times after interventions" if kind is ScheduleKind.RELATIVE and count > 1 else ""
+            parts.append(f"{count} {plural}" if plural else counted(count, word))
+    return ", ".join(parts)
