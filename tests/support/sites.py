@@ -62,6 +62,7 @@ class TwoSites:
         self.group = CustomField(study_id=self.study.id, name="Group")
         db.session.add_all([self.site, self.group])
         db.session.commit()
+        self.survey = factory.survey(self.study)
         self.baseline: Intervention = factory.intervention(self.study)
         self.admin = factory.researcher("theadmin", study=self.study, role=Role.STUDY_ADMIN)
         self.north = [self._person(f"north{n}11", NORTH, "northern", 1_013) for n in (1, 2, 3)]

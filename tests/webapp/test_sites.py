@@ -18,7 +18,7 @@ from core.models import FieldValue, ParticipantBatch, Researcher
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
 from tests.support.sites import NORTH, SECRET, SOUTH, TwoSites
-from tests.webapp.test_permissions import MATRIX, PORTAL, Key, Page
+from tests.webapp.test_permissions import MATRIX, PORTAL, Key, Page, a_survey
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 ROLES = (Role.STUDY_RESEARCHER, Role.STUDY_ANALYST, Role.STUDY_VIEWER)
@@ -47,9 +47,14 @@ def world(factory: Factory) -> TwoSites:
     return TwoSites(factory)
 
 
-def address(world: TwoSites, page: Page, participant: str, batch: int = 99_999) -> str:
+def address(world: TwoSites, page: Page, participant: str, batch: int = 99_999, survey: int | None = None) -> str:
     return page.path.format(
-        study=world.study.id, participant=participant, batch=batch, colleague=world.admin.id, token="none"
+        study=world.study.id,
+        participant=participant,
+        batch=batch,
+        survey=survey or world.survey.id,
+        colleague=world.admin.id,
+        token="none",
     )
 
 
@@ -273,10 +278,11 @@ def test_what_concerns_the_whole_study_is_refused(app: Flask, world: TwoSites):
     for endpoint, page in PORTAL.items():
         if not page.is_about_study or is_about_one(page) or "{batch}" in page.path:
             continue
-        path = address(world, page, "north111")
         statuses = []
         for person in (limited, wider, whole):
             visitor = Visitor(app, person)
+            survey = a_survey(world.study, is_deleted="restore" in page.path).id if "{survey}" in page.path else None
+            path = address(world, page, "north111", survey=survey)
             fields = {"study_id": str(world.study.id), "number_of_new_patients": "none"}
             answer = visitor.get(path) if page.method == "GET" else visitor.post(path, **fields)
             statuses.append(answer.status_code)
