@@ -80,7 +80,7 @@ _OWNED = sa.text(
 
 def drop_views(connection: sa.Connection) -> None:
     """Removes the views, which would stand in the way of changes to the tables. The caller commits."""
-    connection.execute(sa.text(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE"))
+    connection.execute(sa.text("DROP SCHEMA IF EXISTS limited CASCADE"))
 
 
 def make_views(connection: sa.Connection) -> None:
