@@ -69,7 +69,7 @@ def study(app: Flask, factory: Factory) -> Study:
     }
     edit_many(db.session(), study, edits, "Site, arm and discharge imported", NOW, actor=actor_of(admin))
     pause_participant(db.session(), people[3], NOW + timedelta(days=4), NOW, actor=actor_of(admin))
-    end_participation(db.session(), people[4], date.today(), None, NOW, actor=actor_of(admin))
+    end_participation(db.session(), people[4], NOW.astimezone(study.zone).date(), None, NOW, actor=actor_of(admin))
     add_note(db.session(), people[0], "Called on Monday: the phone was in repair for two days.", actor=actor_of(admin))
     _data_of(people[0], chance)
     ask_for_batch(db.session(), study, 120, "second wave", actor=SERVER)

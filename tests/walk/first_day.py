@@ -2,9 +2,10 @@
 
 import os
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from html import escape
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
@@ -25,6 +26,7 @@ from webapp.stores import object_store
 FOLDER = Path(os.environ.get("PICTURES", "var/walk"))
 SETTINGS_FILE = VECTORS / "surveys" / "export_current.json"
 NAME = "Mood and movement after discharge"
+ZONE = ZoneInfo("America/New_York")
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 
 
@@ -81,7 +83,7 @@ def creates_study(album: Album) -> None:
     page.get_by_role("link", name="Create a study").first.click()
     album.portal.sees_heading("Create a study")
     page.get_by_label("Name", exact=True).fill(NAME)
-    page.get_by_label("Time zone").select_option(value="America/New_York")
+    page.get_by_label("Time zone").select_option(value=ZONE.key)
     page.get_by_role("radio", name="From a settings file").check()
     page.get_by_label("Settings file", exact=True).set_input_files(SETTINGS_FILE)
     album.takes("A study is created from a settings file.")
@@ -145,7 +147,7 @@ def withdraws(album: Album, patient_id: str) -> None:
     page.get_by_role("link", name="Manage").click()
     page.get_by_role("radio", name="Withdrawn").check()
     page.get_by_label("Reason of a withdrawal").select_option(label="Own wish")
-    page.get_by_label("Last day").fill(date.today().isoformat())
+    page.get_by_label("Last day").fill(datetime.now(ZONE).date().isoformat())
     page.get_by_role("button", name="Record it").click()
     participant.says("Uploads are taken for 14 days more.")
     album.takes("The participant withdraws, with a reason and a last day.")

@@ -2,7 +2,7 @@
 
 import os
 import re
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -138,7 +138,7 @@ def test_a_participant_is_managed_from_one_page(people: ParticipantsPage, study:
     page.get_by_role("button", name="End the pause").click()
     page.get_by_role("radio", name="Withdrawn").check()
     page.get_by_label("Reason of a withdrawal").select_option(label="Own wish")
-    page.get_by_label("Last day").fill(date.today().isoformat())
+    page.get_by_label("Last day").fill(datetime.now(study.zone).date().isoformat())
     page.get_by_role("button", name="Record it").click()
     expect(page.get_by_text("Uploads are taken for 14 days more.")).to_be_visible()
     page.get_by_role("button", name="It was a mistake: go on").click()
