@@ -15,7 +15,7 @@ from core.models.researcher import limit_of_row, sites_of_role
 
 MOST_SITES = 100
 LONGEST_SITE = 200
-LAST_YEAR = 9000  # years beyond leave no room for the end of a day in every zone
+LAST_YEAR = 9000  # far enough from the last year of dates, in which the end of a day overflows in some zones
 
 
 class RoleRefused(Exception):

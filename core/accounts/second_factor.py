@@ -10,6 +10,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import pyotp
 import sqlalchemy as sa
@@ -30,13 +31,11 @@ _APP_CODE = re.compile(r"[0-9]{6}")
 _RECOVERY_CODE = re.compile(f"[{RECOVERY_ALPHABET}]{{12}}")
 
 
-@dataclass(frozen=True)
-class Proof:
+class Proof(Protocol):
     """A second factor that was right and is not used up yet; `use` says whether it was still good, and uses it up."""
 
     def use(self, session: Session, now: datetime) -> bool:
         """Uses the factor up; False if another request used it first. The caller commits."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ REQUIRED = "Your account must have a second factor. Set up another one first."
 def self_reset_mfa() -> ResponseReturnValue:
     """Sets the app up in two steps, the password and then its first code; with `disable`, removes it (PORTAL-54).
 
-    Accounts with a second factor show it too: whoever knows the password alone must not put their own app in its place.
+    Accounts with a second factor show it too, so that the password alone is not enough to replace the app.
     """
     form = request.form
     if "disable" in form:

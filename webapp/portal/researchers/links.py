@@ -68,7 +68,7 @@ def accept(token: str) -> ResponseReturnValue:
 @researchers.post(f"{LINK}/switch")
 @public()
 def switch(token: str) -> ResponseReturnValue:
-    """Signs out whoever is signed in, and opens the link again."""
+    """Signs the current person out, and opens the link again."""
     end_session()
     db.session.commit()
     return redirect(url_for("researchers.open_link", token=token))

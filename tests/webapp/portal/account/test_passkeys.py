@@ -122,7 +122,7 @@ def test_changes_of_passkeys_are_in_the_audit_trail(visitor: Visitor):
 
 
 def test_right_passwords_allow_no_further_guesses_of_codes(visitor: Visitor, researcher: Researcher):
-    """PORTAL-22, PORTAL-23: whoever has the session and the password cannot try codes between right passwords."""
+    """PORTAL-22, PORTAL-23: somebody with the session and the password cannot try codes between right passwords."""
     add(visitor, Authenticator())
     number = str(db.session.scalars(db.select(Passkey.id)).one())
     password, told = RESEARCHER_PASSWORD, ""
