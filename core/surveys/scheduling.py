@@ -18,10 +18,8 @@ from core.models.audit_record import Action
 from core.surveys.expiry import set_expiry
 from core.surveys.rebuilding import update_events_of_study
 from core.surveys.schedules import KIND_OF, Arm, Planned, Random, Relative, ScheduleKind, Timing
-from core.surveys.timing_lists import TimingRefused, problem_of
+from core.surveys.timing_lists import TimingRefused, arm_problem, problem_of
 from core.surveys.timing_rows import planned_of, row_of
-
-LONGEST_ARM = 200
 
 
 @dataclass(frozen=True)
@@ -131,13 +129,6 @@ def _check_arm(arm: Arm, fields: Collection[int], place: str) -> None:
         raise TimingRefused(f"{place}: the study has no custom field {arm.field}")
     if problem := arm_problem(arm.value):
         raise TimingRefused(f"{place}: {problem}")
-
-
-def arm_problem(value: str) -> str:
-    """Why this cannot be the value of an arm; empty if it can."""
-    if value != value.strip() or not 1 <= len(value) <= LONGEST_ARM or "\0" in value:
-        return f"the value of an arm has 1 to {LONGEST_ARM} characters, and no space around it"
-    return ""
 
 
 def _has_relative(wanted: Sequence[Planned]) -> bool:

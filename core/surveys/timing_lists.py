@@ -9,6 +9,7 @@ from core.surveys.schedules import Absolute, Random, Relative, ScheduleKind, Tim
 
 SECONDS_OF_DAY = 86_400
 MOST_DAYS_AFTER = 36_500
+LONGEST_ARM = 200
 YEARS = range(1900, 3000)
 
 
@@ -108,6 +109,13 @@ def problem_of(timing: Random) -> str:
             f"{timing.prompts} prompts at least {timing.distance_minutes} minutes apart need {needed} minutes,"
             f" more than from {room}"
         )
+    return ""
+
+
+def arm_problem(value: str) -> str:
+    """Why this cannot be the value of an arm; empty if it can."""
+    if value != value.strip() or not 1 <= len(value) <= LONGEST_ARM or "\0" in value:
+        return f"the value of an arm has 1 to {LONGEST_ARM} characters, and no space around it"
     return ""
 
 
