@@ -52,7 +52,7 @@ class Ticks:
 class ImportPlan:
     """What an import would do; with errors nothing is done.
 
-    `settings` lists name, old and new value of those that differ; `surveys` those to add; `interventions` new names, and
+    `settings` lists name, old and new value of those that differ; `surveys` those to add; `interventions` new names;
     `fields` new names of the custom fields by which the surveys' arms are divided (CLAR-55).
     """
 

@@ -12,7 +12,7 @@ from core.access import SiteLimit
 from core.audit import SERVER
 from core.database import db
 from core.limits import limit_session
-from core.models import CustomField, FieldValue, FieldValueChange, Participant, Schedule, ScheduledEvent, Survey
+from core.models import CustomField, FieldValue, FieldValueChange, Participant, Schedule, ScheduledEvent, Study
 from core.participants.editing import edit_many, edit_participant, undo_edit
 from core.participants.rows import tables_of_participants
 from core.streams import Platform
