@@ -29,9 +29,9 @@ NOBODY = 0
 
 @dataclass(frozen=True)
 class ComingSurvey:
-    """A survey to be asked. `at` (UTC) is when the clock of the zone shows `wall`; `nth` counts within the schedule's day.
+    """A survey to be asked. `at` (UTC) is when the clock of the zone shows `wall`.
 
-    `is_example`: drawn at random for nobody in particular.
+    `nth` counts the times of one schedule within its day; `is_example`: drawn at random for nobody in particular.
     """
 
     at: datetime

@@ -36,7 +36,7 @@ class ChangedEvents:
 
 @dataclass(frozen=True)
 class SchedulePreview:
-    """The change of events for `computed_for` participants, of `participants` whom the person may see and who take part.
+    """The change of events for `computed_for` of the `participants` who take part and whom the person may see.
 
     Events that were sent or are past vanish without anybody noticing; they are counted in `vanish_past` alone.
     """

@@ -56,6 +56,7 @@ def planned_of(schedule: Schedule) -> Planned:
     return Planned(timing_of(schedule), arm_of(schedule))
 
 
+_SEEDS = uuid.UUID("6f1d0f4e-5f0b-4d5e-9d0e-3c1c2f6a7b90")
 _COLUMNS = (
     "weekday",
     "falls_on",
@@ -74,7 +75,8 @@ _COLUMNS = (
 def row_of(survey_id: int, timing: Timing, arm: Arm | None = None) -> dict[str, Any]:
     """The columns of a survey's schedule. A relative timing goes by its intervention's id, an arm by its field's.
 
-    A random timing gets a seed of its own: what is drawn for each participant and day follows from it (CLAR-52).
+    A random timing gets a seed, from which follows what is drawn for each participant and day (CLAR-52). It is made from
+    the survey, timing and arm, so that a preview draws what saving will, and a schedule that comes back draws as before.
     """
     row: dict[str, Any] = {"survey_id": survey_id, "kind": KIND_OF[type(timing)].value}
     row |= dict.fromkeys(_COLUMNS)
@@ -89,5 +91,9 @@ def row_of(survey_id: int, timing: Timing, arm: Arm | None = None) -> dict[str, 
             return row | {"time_of_day": at, "intervention_id": intervention, "days_after": days_after}
         case Random(weekdays, first, last, prompts, distance_minutes):
             window = {"time_of_day": first, "window_last": last, "weekdays": sum(1 << day for day in weekdays)}
-            drawn = {"prompts": prompts, "distance_minutes": distance_minutes, "seed": uuid.uuid4()}
+            drawn = {"prompts": prompts, "distance_minutes": distance_minutes, "seed": _seed(survey_id, timing, arm)}
             return row | window | drawn
+
+
+def _seed(survey_id: int, timing: Random, arm: Arm | None) -> uuid.UUID:
+    return uuid.uuid5(_SEEDS, f"{survey_id} {timing} {arm}")

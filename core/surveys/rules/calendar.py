@@ -24,7 +24,7 @@ class ClockChange:
 
 @dataclass(frozen=True)
 class Close:
-    """Two different surveys within one minute of each other: their names' keys, and when the earlier is asked."""
+    """Two different surveys within one minute of each other, by their numbers; `at` is when the earlier is asked."""
 
     at: datetime
     surveys: tuple[int, int]
@@ -42,9 +42,9 @@ def clock_change(day: date, zone: ZoneInfo) -> ClockChange | None:
     """The clock change of that day in the zone, the first if there are several; None where clocks go on evenly."""
     start, end = (datetime.combine(on, time(), zone).astimezone(UTC) for on in (day, day + timedelta(days=1)))
     minutes = int((end - start).total_seconds()) // 60
-    at = start
-    while at < end:
-        later = min(at + timedelta(hours=1), end)
+    at, last = start - timedelta(minutes=1), end - timedelta(minutes=1)  # a change at midnight is the new day's
+    while at < last:
+        later = min(at + timedelta(hours=1), last)
         if _offset(at, zone) != _offset(later, zone):
             change = _first_after(at, later, zone)
             wall = (change - timedelta(minutes=1)).astimezone(zone).replace(tzinfo=None) + timedelta(minutes=1)
@@ -68,7 +68,7 @@ def _offset(moment: datetime, zone: ZoneInfo) -> timedelta | None:
 
 
 def close_pairs(asked: Sequence[tuple[datetime, int]]) -> list[Close]:
-    """Neighbours in time of two different surveys at most a minute apart; `asked` are moments and surveys, ascending."""
+    """Pairs of different surveys at most a minute apart; `asked` are moments and surveys, ascending in time."""
     found = []
     for place, (at, survey) in enumerate(asked):
         for later, other in asked[place + 1 :]:

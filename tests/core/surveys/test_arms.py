@@ -55,8 +55,8 @@ class Arms:
         edit_participant(db.session(), participant, {f"field:{self.field.id}": value}, now, actor=SERVER)
         db.session.commit()
 
-    def save(self, *planned: Planned, now: datetime = NOW, survey: Survey | None = None) -> None:
-        save_schedules(db.session(), survey or self.survey, ScheduleChanges(planned), now, actor=SERVER)
+    def save(self, *planned: Planned, now: datetime = NOW) -> None:
+        save_schedules(db.session(), self.survey, ScheduleChanges(planned), now, actor=SERVER)
         db.session.commit()
 
     def has_had(self, *planned: Planned) -> None:
