@@ -4,10 +4,10 @@ What should exist is compared with what does in two statements, whatever the num
 computed here, once for each schedule and date, and multiplied by the participants in the database.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -126,10 +126,17 @@ _MEMBERS = ("participant_id", "group_number")
 def _relation(name: str, rows: Sequence[tuple[Any, ...]], columns: Sequence[str]) -> sa.TableValuedAlias:
     """Rows of our own as a table of a statement, with these columns."""
     types = [_COLUMNS[column] for column in columns]
-    values = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
-    arrays = [sa.cast(sa.literal(v, ARRAY(type_)), ARRAY(type_)) for v, type_ in zip(values, types, strict=True)]
+    values = list(zip(*rows, strict=True)) or [() for _ in columns]
+    arrays = [
+        sa.cast(sa.literal(_array_text(v), sa.Text), ARRAY(type_)) for v, type_ in zip(values, types, strict=True)
+    ]
     named = [sa.column(column, type_) for column, type_ in zip(columns, types, strict=True)]
     return sa.func.unnest(*arrays).table_valued(*named, name=name).render_derived()
+
+
+def _array_text(values: Iterable[Any]) -> str:
+    """An array as PostgreSQL reads it: one text is sent many times faster than a list of values."""
+    return "{" + ",".join(v.isoformat() if isinstance(v, date) else str(v) for v in values) + "}"
 
 
 def _wanted_events(study: Study, moments: Moments, participant_ids: Collection[int] | None) -> sa.CTE:

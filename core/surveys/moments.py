@@ -7,7 +7,7 @@ participant.
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -15,16 +15,14 @@ from sqlalchemy.orm import Session
 
 from core.models import InterventionDate, Schedule, Study
 from core.surveys.asking import Standing, is_asked, is_for_some, standings_of
-from core.surveys.random_times import drawn_times
+from core.surveys.random_times import DayOfPrompts
 from core.surveys.schedules import (
     Random,
     Relative,
     ScheduleKind,
-    counts_as,
     is_created,
     local_date,
     moments_of,
-    wall_clock,
     wanted_days,
 )
 from core.surveys.timing_rows import fixed_timing_of, timing_of
@@ -110,15 +108,17 @@ def _draw(
     moments: Moments, schedule: Schedule, study: Study, now: datetime, standing: Standing, members: Sequence[int]
 ) -> None:
     """Adds the random moments of the participants of one standing; those to come count on the participant's clock."""
-    timing = timing_of(schedule)
-    assert isinstance(timing, Random)
+    timing, second = timing_of(schedule), now.timestamp()
+    assert isinstance(timing, Random) and schedule.seed is not None
+    seed, schedule_id, survey_id = schedule.seed, schedule.id, schedule.survey_id
     for day in wanted_days(timing, local_date(now, study.zone)):
-        if not is_asked(schedule, day, standing):
-            continue
-        for number in members:
-            for at in random_moments(schedule, timing, number, day, standing.zone, study.zone):
-                made = is_created(timing, counts_as(at, study.zone, standing.zone), now)
-                moments.drawn.append((schedule.id, schedule.survey_id, int(at.timestamp()), made, number))
+        if is_asked(schedule, day, standing):
+            prompts = DayOfPrompts(timing, day, standing.zone, study.zone)
+            moments.drawn += [
+                (schedule_id, survey_id, drawn.scheduled, drawn.counts > second, number)
+                for number in members
+                for drawn in prompts.drawn(seed, number)
+            ]
 
 
 def random_moments(
@@ -126,8 +126,8 @@ def random_moments(
 ) -> list[datetime]:
     """The scheduled times (UTC) of a random schedule on that day, in the study's zone as of all events (NOTIF-21)."""
     assert schedule.seed is not None
-    times = drawn_times(timing, schedule.seed, participant_id, day, zone, study_zone)
-    return [wall_clock(day, at, study_zone) for at in times]
+    drawn = DayOfPrompts(timing, day, zone, study_zone).drawn(schedule.seed, participant_id)
+    return [datetime.fromtimestamp(each.scheduled, UTC) for each in drawn]
 
 
 def _dates_in_use(

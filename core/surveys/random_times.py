@@ -11,7 +11,8 @@ than one part in 2^300. The same seed, participant, day and zones give the same 
 
 import hashlib
 import uuid
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -22,18 +23,48 @@ MOST_PROMPTS = 24
 _DIGEST_BITS = 512
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A time that was drawn: the scheduled time in the study's zone, and when it counts (NOTIF-21).
+
+    Both are whole seconds since 1970.
+    """
+
+    scheduled: int
+    counts: int
+
+
+class DayOfPrompts:
+    """A day of random prompts for participants of one zone. Make one and draw for each of them."""
+
+    def __init__(self, timing: Random, day: date, zone: ZoneInfo, study_zone: ZoneInfo) -> None:
+        self._window = _window(day, minute_of(timing.first), minute_of(timing.last), zone, study_zone)
+        self._choices = _choices(self._window, timing.prompts, timing.distance_minutes)
+        self._day = day.isoformat().encode()
+        self._moments = {
+            minute: Drawn(_second(day, minute, study_zone), _second(day, minute, zone))
+            for minute in self._window.minutes
+        }
+
+    def minutes(self, seed: uuid.UUID, participant: int) -> list[int]:
+        """The minutes of the day at which this participant is asked, ascending; `participant` is the row's number.
+
+        A day whose clock change leaves too little room has as many as fit; a window wholly inside a clock change none.
+        """
+        digest = hashlib.sha512(b"%s|%d|%s" % (seed.bytes, participant, self._day)).digest()
+        return self._choices.chosen(int.from_bytes(digest, "big"))
+
+    def drawn(self, seed: uuid.UUID, participant: int) -> list[Drawn]:
+        """The same as moments."""
+        return [self._moments[minute] for minute in self.minutes(seed, participant)]
+
+
 def drawn_times(
     timing: Random, seed: uuid.UUID, participant: int, day: date, zone: ZoneInfo, study_zone: ZoneInfo
 ) -> list[time]:
-    """The times of the day at which this participant is asked on this day, ascending; `zone` is the participant's.
-
-    `participant` is the number of the row. A day whose clock change leaves too little room has as many as fit; a window
-    wholly inside a clock change has none.
-    """
-    window = _window(day, minute_of(timing.first), minute_of(timing.last), zone, study_zone)
-    choices = _choices(window, timing.prompts, timing.distance_minutes)
-    digest = hashlib.sha512(b"%s|%d|%s" % (seed.bytes, participant, day.isoformat().encode())).digest()
-    return [time(minute // 60, minute % 60) for minute in choices.chosen(int.from_bytes(digest, "big"))]
+    """The times at which one participant is asked on a day, ascending; `zone` is the participant's."""
+    minutes = DayOfPrompts(timing, day, zone, study_zone).minutes(seed, participant)
+    return [time(minute // 60, minute % 60) for minute in minutes]
 
 
 def fits(timing: Random) -> bool:
@@ -56,14 +87,14 @@ class _Window:
 class _Choices:
     """All sets of so many minutes at a distance, in order, counted.
 
-    `_ways[k][i]` is the number of sets of k minutes from the i-th on; it does not grow with i.
+    `_ways[k][i]` is the number of sets of k minutes from the i-th on, as a negative number, so that it ascends with i.
     """
 
     def __init__(self, window: _Window, prompts: int, distance: int) -> None:
         self._minutes, passed = window.minutes, window.passed
         many = len(passed)
         self._next = [bisect_left(passed, at + distance) for at in passed]
-        self._ways: list[list[int]] = [[1] * (many + 1)]
+        self._ways: list[list[int]] = [[-1] * (many + 1)]
         for _ in range(prompts):
             fewer, ways = self._ways[-1], [0] * (many + 1)
             for i in range(many - 1, -1, -1):
@@ -74,28 +105,16 @@ class _Choices:
 
     def chosen(self, number: int) -> list[int]:
         """The set that a number of 512 bits chooses."""
-        rank = number * self._ways[-1][0] >> _DIGEST_BITS
+        rank = number * -self._ways[-1][0] >> _DIGEST_BITS
         found, start = [], 0
         for left in range(len(self._ways) - 1, 0, -1):
             ways = self._ways[left]
-            # Sets that begin before the i-th minute come first; there are ways[start] - ways[i] of them.
-            i = _last_at_least(ways, start, ways[start] - rank)
-            rank -= ways[start] - ways[i]
+            # Sets that begin before the i-th minute come first; there are ways[i] - ways[start] of them.
+            i = bisect_right(ways, ways[start] + rank, start) - 1
+            rank -= ways[i] - ways[start]
             found.append(self._minutes[i])
             start = self._next[i]
         return found
-
-
-def _last_at_least(ways: list[int], start: int, least: int) -> int:
-    """The last place from `start` on whose value is at least `least`; values do not grow."""
-    low, high = start, len(ways) - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        if ways[middle] >= least:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 @lru_cache(maxsize=128)
@@ -136,3 +155,7 @@ def _exists(day: date, minute: int, zone: ZoneInfo) -> bool:
 
 def _moment(day: date, minute: int, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(minute // 60, minute % 60), zone).astimezone(UTC)
+
+
+def _second(day: date, minute: int, zone: ZoneInfo) -> int:
+    return int(_moment(day, minute, zone).timestamp())

@@ -75,8 +75,9 @@ _COLUMNS = (
 def row_of(survey_id: int, timing: Timing, arm: Arm | None = None) -> dict[str, Any]:
     """The columns of a survey's schedule. A relative timing goes by its intervention's id, an arm by its field's.
 
-    A random timing gets a seed, from which follows what is drawn for each participant and day (CLAR-52). It is made from
-    the survey, timing and arm, so that a preview draws what saving will, and a schedule that comes back draws as before.
+    A random timing gets a seed, from which follows what is drawn for each participant and day (CLAR-52). It is made
+    from survey, timing and arm, so that a preview draws what saving will, and a schedule that comes back draws as
+    before.
     """
     row: dict[str, Any] = {"survey_id": survey_id, "kind": KIND_OF[type(timing)].value}
     row |= dict.fromkeys(_COLUMNS)
