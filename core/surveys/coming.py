@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.models import Departure, InterventionDate, Participant, Pause, Schedule, Study, Survey
+from core.models.survey import offered_surveys
 from core.surveys.asking import Standing, is_asked, standings_of
-from core.surveys.events import offered_surveys
 from core.surveys.moments import random_moments
 from core.surveys.previewing import undone
 from core.surveys.rules.calendar import ClockChange, Close, FullWeek, clock_change, close_pairs, full_weeks
@@ -81,14 +81,17 @@ def coming_events(
     """The surveys from now on to the end of the last of so many days of the zone, where the participant is taken to be.
 
     Without a participant there are no dates of interventions, and random times are examples; `arm` is then that of
-    which schedules are shown. With `changes` the calendar is that after saving them; nothing is saved. A study that is
+    which schedules are shown. With `changes` the calendar is that after saving them, also of a survey that is not published yet; nothing is
+    saved. A study that is
     stopped, and a participant who does not take part, has no surveys. At most ten queries. Raises TimingRefused.
     """
     with ExitStack() as stack:
         if changes:
             stack.enter_context(undone(session))
             apply_schedules(session, *changes, now)
-        asked = sorted(_coming(session, study, participant, zone, now, days, arm), key=lambda each: (each.at, each.nth))
+        also = changes[0].id if changes else 0
+        coming = _coming(session, study, participant, zone, now, days, arm, also)
+        asked = sorted(coming, key=lambda each: (each.at, each.nth))
     today = local_date(now, zone)
     dates = [today + timedelta(days=n) for n in range(days)]
     by_day: dict[date, list[ComingSurvey]] = {day: [] for day in dates}
@@ -110,11 +113,14 @@ def _coming(
     now: datetime,
     days: int,
     arm: Arm | None,
+    also: int,
 ) -> Iterator[ComingSurvey]:
+    """Of surveys that are asked, and of the one with the number `also`, which need not be published yet."""
     if study.is_stopped(now):
         return
+    shown = sa.or_(offered_surveys(), Survey.id == also)
     query = sa.select(Schedule, Survey.object_id, Survey.name).join(Survey, Survey.id == Schedule.survey_id)
-    rows = session.execute(query.where(Survey.study_id == study.id, offered_surveys()).order_by(Schedule.id)).all()
+    rows = session.execute(query.where(Survey.study_id == study.id, shown).order_by(Schedule.id)).all()
     standing = _standing(session, study, participant, zone, arm, [row.Schedule for row in rows])
     if standing is None:
         return

@@ -25,10 +25,10 @@ from core.models import (
     ScheduledEvent,
     Study,
     Survey,
-    SurveyType,
     SurveyVersion,
 )
 from core.models.schedule import SUCCESS
+from core.models.survey import offered_surveys
 from core.surveys.moments import EVERYBODY, Moments, moments_for
 
 # Clocks of two zones differ by less: no event counts, and so none was sent, longer before its scheduled time.
@@ -86,11 +86,6 @@ def _plan_for_many(session: Session, participant_ids: Collection[int] | None) ->
     yield
     if is_many:
         session.execute(sa.text("SET LOCAL enable_nestloop = on"))
-
-
-def offered_surveys() -> sa.ColumnElement[bool]:
-    """Surveys that are asked: not deleted, and of a type that phones show."""
-    return sa.and_(Survey.deleted_at.is_(None), Survey.survey_type.in_(list(SurveyType)))
 
 
 def _moments(

@@ -34,7 +34,9 @@ def study_file(session: Session, study: Study) -> dict[str, Any]:
     fields = sa.select(CustomField.id, CustomField.name).where(CustomField.study_id == study.id)
     all_names = Names(names, dict(session.execute(fields).tuples().all()))
     surveys = session.scalars(
-        sa.select(Survey).where(Survey.study_id == study.id, Survey.deleted_at.is_(None)).order_by(Survey.id)
+        sa.select(Survey)
+        .where(Survey.study_id == study.id, Survey.deleted_at.is_(None), Survey.published_at.is_not(None))
+        .order_by(Survey.id)
     ).all()
     settings = session.scalars(sa.select(AppSettings).where(AppSettings.study_id == study.id)).one()
     schedules: dict[int, list[Schedule]] = {}

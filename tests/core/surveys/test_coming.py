@@ -106,8 +106,9 @@ def test_who_does_not_take_part_has_an_empty_calendar(study: Study, factory: Fac
 
 def test_changes_that_are_not_saved_are_shown_and_stay_unsaved(study: Study, factory: Factory):
     """In another zone, on its clock (NOTIF-21)."""
-    survey = factory.survey(study)
+    survey = factory.survey(study, published_at=None)
     factory.schedule(survey, Weekly(1, time(9)))
+    assert coming_events(db.session(), study, None, BERLIN, NOW).surveys == []
     changes = ScheduleChanges([Planned(Weekly(2, time(2, 30)))])
     calendar = coming_events(db.session(), study, None, BERLIN, NOW, changes=(survey, changes))
     assert walls(calendar) == ["11-05 02:30", "11-12 02:30", "11-19 02:30", "11-26 02:30"]
