@@ -81,9 +81,9 @@ def coming_events(
     """The surveys from now on to the end of the last of so many days of the zone, where the participant is taken to be.
 
     Without a participant there are no dates of interventions, and random times are examples; `arm` is then that of
-    which schedules are shown. With `changes` the calendar is that after saving them, also of a survey that is not published yet; nothing is
-    saved. A study that is
-    stopped, and a participant who does not take part, has no surveys. At most ten queries. Raises TimingRefused.
+    which schedules are shown. With `changes` the calendar is that after saving them, also of a survey that is not
+    published yet; nothing is saved. A study that is stopped, and a participant who does not take part, has no surveys.
+    At most ten queries. Raises TimingRefused.
     """
     with ExitStack() as stack:
         if changes:
