@@ -19,7 +19,7 @@ from core.database import db
 from core.models import CustomField, FieldValue, Participant, Schedule, Study, Survey, SurveyType
 from core.studies import create_study
 from core.surveys.rebuilding import rebuild_study
-from core.surveys.saving import create_survey
+from core.surveys.saving import SurveyChanges, add_survey
 from core.surveys.schedules import Arm, Planned, Random, Weekly
 from core.surveys.timing_rows import row_of
 from tests.benchmarks.measure import growth_mb, report
@@ -90,7 +90,7 @@ def make_study(planned: Callable[[int], Sequence[Planned]], participants: int) -
     session.add(field)
     session.flush()
     surveys: list[Survey] = [
-        create_survey(session, study, SurveyType.TRACKING, NOW, actor=SERVER) for _ in range(SURVEYS)
+        add_survey(session, study, SurveyType.TRACKING, SurveyChanges(), NOW, actor=SERVER) for _ in range(SURVEYS)
     ]
     rows = [row_of(survey.id, each.timing, each.arm) for survey in surveys for each in planned(field.id)]
     session.execute(sa.insert(Schedule), rows)
