@@ -83,6 +83,10 @@ def schedule_in_words(schedule: Schedule, intervention: str | None) -> str:
     at = schedule.time_of_day.strftime("%H:%M")
     if schedule.kind == ScheduleKind.WEEKLY.value:
         return f"{WEEKDAYS[schedule.weekday or 0]} at {at}"
+    if schedule.kind == ScheduleKind.RANDOM.value and schedule.window_last is not None:
+        named = [WEEKDAYS[day] for day in range(7) if (schedule.weekdays or 0) >> day & 1]
+        when = "every day" if len(named) == 7 else f"on {', '.join(named)}"
+        return f"{counted(schedule.prompts or 0, 'random time')} from {at} to {schedule.window_last:%H:%M} {when}"
     if schedule.falls_on is not None:
         return f"{schedule.falls_on.day} {schedule.falls_on.strftime('%b %Y')} at {at}"
     days = schedule.days_after or 0
@@ -96,6 +100,7 @@ def schedules_summary(schedules: Mapping[ScheduleKind, int]) -> str:
         ScheduleKind.WEEKLY: "weekly time",
         ScheduleKind.ABSOLUTE: "date",
         ScheduleKind.RELATIVE: "time after an intervention",
+        ScheduleKind.RANDOM: "window of random times",
     }
     parts = []
     for kind, word in words.items():
