@@ -1,9 +1,13 @@
 """Surveys in words: types of questions, settings, schedules."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from core.models import Schedule
+from core.surveys.coming import Calendar
+from core.surveys.rules.calendar import ClockChange
 from core.surveys.schedules import ScheduleKind
 from webapp.portal.frame.wording import counted
 
@@ -38,6 +42,7 @@ KEYS = {
     "max": "greatest value",
     "text_field_type": "kind of answer",
 }
+SHORT_DAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 WEEKDAYS = ("Sundays", "Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays")
 
 
@@ -108,3 +113,36 @@ def schedules_summary(schedules: Mapping[ScheduleKind, int]) -> str:
             plural = "times after interventions" if kind is ScheduleKind.RELATIVE and count > 1 else ""
             parts.append(f"{count} {plural}" if plural else counted(count, word))
     return ", ".join(parts)
+
+
+def duration(minutes: int) -> str:
+    """A time in its largest whole unit: `24 hours`, `90 minutes`, `3 days`."""
+    for unit, length in (("day", 1440), ("hour", 60)):
+        if minutes % length == 0 and minutes > 1440 * (unit == "day"):
+            return counted(minutes // length, unit)
+    return counted(minutes, "minute")
+
+
+def clock_change(change: ClockChange) -> str:
+    """`Clocks go back: 02:00 becomes 01:00`."""
+    way = "forward" if change.is_forward else "back"
+    return f"Clocks go {way}: {change.at:%H:%M} becomes {change.to:%H:%M}"
+
+
+def piles(calendar: Calendar, names: Mapping[int, str], zone: ZoneInfo) -> list[str]:
+    """What is too much in a calendar, a sentence each: surveys at the same minute, and full weeks."""
+    together: dict[tuple[int, int], list[datetime]] = {}
+    for close in calendar.close:
+        together.setdefault((min(close.surveys), max(close.surveys)), []).append(close.at.astimezone(zone))
+    found = []
+    for pair, times in together.items():
+        first = times[0]
+        often = "" if len(times) == 1 else f", and {counted(len(times) - 1, 'more time')}"
+        who = " and ".join(names.get(number, "this survey") for number in pair)
+        found.append(
+            f"{who} are asked within a minute of each other: on {first.day} {first:%b} at {first:%H:%M}{often}."
+        )
+    return found + [
+        f"{week.count} surveys in the week of {week.sunday.day} {week.sunday:%b}: people stop answering so many."
+        for week in calendar.full_weeks
+    ]
