@@ -16,6 +16,7 @@ class LockSpace(IntEnum):
     PURGE = 0xBE4
     REBUILD = 0xBE5
     BATCHES = 0xBE6
+    SENDER = 0xBE7
 
 
 def lock_key(space: LockSpace, number: int = 0) -> int:

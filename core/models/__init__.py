@@ -25,6 +25,15 @@ from core.models.phone_history import (
 from core.models.portal_preferences import ParticipantColumns, StudyStar
 from core.models.purge import Purge
 from core.models.push_credentials import CredentialKind, PushCredential
+from core.models.push_message import (
+    MessageKind,
+    MessageState,
+    PushMessage,
+    PushMessageEvent,
+    PushServiceState,
+    SenderPass,
+    SenderState,
+)
 from core.models.push_token import PushService, PushToken
 from core.models.reprocessing import ReprocessingJob, ReprocessingProgress
 from core.models.researcher import ApiKey, Researcher, StudyRole, StudyRoleSite
@@ -43,6 +52,7 @@ from core.models.signing_in import PortalSession, SignInFailures
 from core.models.stored_object import SealKind, StoredObject
 from core.models.study import Study
 from core.models.survey import Survey, SurveyDraft, SurveyType, SurveyVersion
+from core.models.system_event import SystemEvent, Trouble
 from core.models.upload import (
     ProblemUpload,
     ProcessedHour,
@@ -85,6 +95,8 @@ __all__ = [
     "Heartbeat",
     "Intervention",
     "InterventionDate",
+    "MessageKind",
+    "MessageState",
     "Note",
     "NotificationAttempt",
     "Participant",
@@ -101,8 +113,11 @@ __all__ = [
     "ProcessingStatus",
     "Purge",
     "PushCredential",
+    "PushMessage",
+    "PushMessageEvent",
     "PushReceipt",
     "PushService",
+    "PushServiceState",
     "PushToken",
     "QueueState",
     "QueuedUpload",
@@ -115,6 +130,8 @@ __all__ = [
     "Schedule",
     "ScheduledEvent",
     "SealKind",
+    "SenderPass",
+    "SenderState",
     "ServedParticipant",
     "SignInFailures",
     "SignInOutcome",
@@ -132,7 +149,9 @@ __all__ = [
     "SurveyVersion",
     "Switch",
     "SwitchName",
+    "SystemEvent",
     "Tally",
+    "Trouble",
     "UploadRecord",
     "UsedChallenge",
     "WithdrawalReason",

@@ -82,6 +82,8 @@ class Participant(Model):
 class ParticipantActivity(Model):
     """The newest request of each kind (PHONE-126), one small row that a phone's request rewrites in place.
 
+    `last_heartbeat_push_at` is not the phone's: it is when a heartbeat was last pushed to it (NOTIF-60).
+
     The migration leaves room in each page (fillfactor 70), and nothing that changes is indexed: an update stays within
     its page (MODEL-101).
     """
@@ -97,6 +99,7 @@ class ParticipantActivity(Model):
     last_set_password_at: Mapped[At | None]
     last_set_push_token_at: Mapped[At | None]
     last_heartbeat_at: Mapped[At | None]
+    last_heartbeat_push_at: Mapped[At | None]
     last_version_code: Mapped[str | None] = mapped_column(sa.Text)
     last_version_name: Mapped[str | None] = mapped_column(sa.Text)
     last_os_version: Mapped[str | None] = mapped_column(sa.Text)

@@ -17,7 +17,11 @@ class PushService(StrEnum):
 
 
 class PushToken(Model):
-    """A token, in use until `retired_at`. A participant uses at most one per service; two never use the same."""
+    """A token, in use until `retired_at`. A participant uses at most one per service; two never use the same.
+
+    `failures` are tries in a row that failed because of this very token, at most one in six minutes; it is not tried
+    before `next_try_at`. `retired_because` is a service's answer, or null where the phone sent another token.
+    """
 
     __tablename__ = "push_tokens"
 
@@ -28,6 +32,9 @@ class PushToken(Model):
     created_at: Mapped[CreatedAt]
     renewed_at: Mapped[At] = mapped_column(server_default=sa.func.now())
     retired_at: Mapped[At | None]
+    failures: Mapped[int] = mapped_column(server_default="0")
+    next_try_at: Mapped[At | None]
+    retired_because: Mapped[str | None] = mapped_column(sa.Text)
 
     __table_args__ = (
         one_of("service", PushService),
@@ -41,4 +48,5 @@ class PushToken(Model):
         sa.Index(
             "uq_push_tokens_token", "service", "token", unique=True, postgresql_where=sa.text("retired_at IS NULL")
         ),
+        sa.Index("ix_push_tokens_lost", "retired_at", postgresql_where=sa.text("retired_because IS NOT NULL")),
     )

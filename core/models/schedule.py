@@ -15,10 +15,14 @@ SUCCESS = "success"
 
 
 class EventState(StrEnum):
-    """Whether an event is still to be sent. Unwanted events have no state: they are removed."""
+    """Whether an event is still to be sent. Unwanted events have no state: they are removed.
+
+    Expired events were not sent in time, and are not sent any more (NOTIF-23).
+    """
 
     PENDING = "pending"
     DONE = "done"
+    EXPIRED = "expired"
 
 
 class AttemptKind(StrEnum):
@@ -176,6 +180,11 @@ class NotificationAttempt(Model):
         sa.Index(
             "ix_notification_attempts_unconfirmed",
             "participant_id",
+            "attempted_at",
+            postgresql_where=sa.text("uuid IS NOT NULL AND NOT is_confirmed AND status = 'success'"),
+        ),
+        sa.Index(
+            "ix_notification_attempts_resends",
             "attempted_at",
             postgresql_where=sa.text("uuid IS NOT NULL AND NOT is_confirmed AND status = 'success'"),
         ),

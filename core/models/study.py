@@ -2,7 +2,7 @@
 
 import secrets
 import string
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -41,7 +41,9 @@ class Study(Model):
     `imported_at` is set where its objects may be those of the existing platform, some under keys without `.zst`.
     `stopped_at` is when it was last stopped by hand. The two password columns, and for whom a second factor is
     required, are rules for its researchers (PORTAL-98, CLAR-23). Its surveys can be answered for
-    `survey_expiry_minutes`, where they have no time of their own (CLAR-51).
+    `survey_expiry_minutes`, where they have no time of their own (CLAR-51). No push is sent from `quiet_from` to
+    `quiet_until` on the participant's clock, and no survey again from `resends_rest_from` to `resends_rest_until`; a
+    pair is null where pushes never rest (CLAR-54).
     """
 
     __tablename__ = "studies"
@@ -62,6 +64,10 @@ class Study(Model):
     password_minimum_length: Mapped[int] = mapped_column(server_default="8")
     password_max_age_days: Mapped[int | None]
     survey_expiry_minutes: Mapped[int] = mapped_column(server_default="1440")
+    quiet_from: Mapped[time | None]
+    quiet_until: Mapped[time | None]
+    resends_rest_from: Mapped[time | None] = mapped_column(default=time(22), server_default="22:00")
+    resends_rest_until: Mapped[time | None] = mapped_column(default=time(8), server_default="08:00")
     second_factor_for: Mapped[str] = mapped_column(sa.Text, server_default=SecondFactorFor.NOBODY.value)
     imported_at: Mapped[At | None]
     created_at: Mapped[CreatedAt]
@@ -73,6 +79,8 @@ class Study(Model):
         sa.CheckConstraint("password_minimum_length BETWEEN 8 AND 20", name="password_minimum_length"),
         sa.CheckConstraint("password_max_age_days BETWEEN 30 AND 365", name="password_max_age_days"),
         one_of("second_factor_for", SecondFactorFor),
+        sa.CheckConstraint("(quiet_from IS NULL) = (quiet_until IS NULL)", name="quiet_hours"),
+        sa.CheckConstraint("(resends_rest_from IS NULL) = (resends_rest_until IS NULL)", name="rest_of_resends"),
         sa.CheckConstraint("survey_expiry_minutes BETWEEN 10 AND 44640", name="survey_expiry_minutes"),
         sa.CheckConstraint("object_id ~ '^[A-Za-z0-9]{1,64}$'", name="object_id"),
     )
