@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     require_site_admin_mfa: bool = Field(False, validation_alias="REQUIRE_SITE_ADMIN_MFA")
     inactivity_lockout_days: int = Field(730, validation_alias="INACTIVITY_LOCKOUT_DAYS", ge=1)
 
+    push_attempt_count: int = Field(720, validation_alias="PUSH_NOTIFICATION_ATTEMPT_COUNT", ge=1)
     fcm_url: str = Field("https://fcm.googleapis.com", validation_alias="FCM_URL")
     downloadable_apk_url: str | None = Field(None, validation_alias="DOWNLOADABLE_APK_URL")
     privacy_policy_url: str | None = Field(None, validation_alias="PRIVACY_POLICY_URL")

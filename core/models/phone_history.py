@@ -84,6 +84,8 @@ class EventKind(StrEnum):
     DEVICE_CHANGED = "device changed"
     PASSWORD_CHANGED = "password changed"  # noqa: S105  by the phone
     ZONE_CHANGED = "zone changed"
+    TOKEN_RETIRED = "push token retired"  # noqa: S105  by the server
+    HEARTBEAT_PUSHED = "heartbeat notification sent"
 
 
 class ParticipantEvent(Model):

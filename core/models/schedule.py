@@ -150,6 +150,7 @@ class ScheduledEvent(Model):
         sa.UniqueConstraint("schedule_id", "participant_id", "scheduled_at"),
         sa.Index("ix_scheduled_events_pending", "scheduled_at", postgresql_where=sa.text("state = 'pending'")),
         sa.Index(None, "participant_id", "schedule_id"),
+        sa.Index(None, "participant_id", "survey_id", "scheduled_at"),
     )
 
 

@@ -7,11 +7,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.models import PushService, PushToken
-from core.notifications.apns import ApnsSender
 from core.notifications.credentials import apns_key, service_account
-from core.notifications.fcm import FcmSender
 from core.notifications.messages import Message
 from core.notifications.outcomes import Fate, Outcome
+from core.notifications.senders.apns import ApnsSender
+from core.notifications.senders.fcm import FcmSender
 
 SECONDS = 10  # a phone waits 15 s (PHONE-13), and name resolution has no time-out
 NO_TOKEN = Outcome(Fate.NO_TOKEN, "The phone has told this server no push token.")

@@ -8,7 +8,7 @@ import json
 import secrets
 import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from core.streams import Platform
@@ -22,12 +22,25 @@ NONCE_CHARACTERS = 32
 
 @dataclass(frozen=True)
 class Message:
-    """One push. `body` is what iOS shows; Android's app makes its own notification from `data` (NOTIF-31)."""
+    """One push. `body` is what iOS shows; Android's app makes its own notification from `data` (NOTIF-31).
+
+    The services drop it at `expires_at`. On the phone it replaces earlier ones with its `collapse_key` (NOTIF-35).
+    """
 
     platform: Platform
     data: Mapping[str, str]
     body: str
     title: str = TITLE
+    expires_at: datetime | None = None
+    collapse_key: str | None = None
+
+    def until(self, expires_at: datetime, collapse_key: str) -> "Message":
+        """The same message with an end and a key."""
+        return replace(self, expires_at=expires_at, collapse_key=collapse_key)
+
+    def seconds_to_live(self, now: datetime) -> int | None:
+        """Whole seconds until it expires, at least one; None where it does not."""
+        return None if self.expires_at is None else max(1, int((self.expires_at - now).total_seconds()))
 
 
 def survey_message(platform: Platform, uuids: Mapping[str, Sequence[str]], earliest: datetime) -> Message:

@@ -2,7 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from math import ceil
 
 MOST_CHARACTERS = 200
 HTML_PAGE = "Unexpected HTTP response from push notification service."
@@ -23,11 +26,15 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of one push. `reason` can be shown and stored: short, without markup, token or key."""
+    """The outcome of one push. `reason` can be shown and stored: short, without markup, token or key.
+
+    `is_unknown`: the message was sent, and no answer came; the service may have accepted it.
+    """
 
     fate: Fate
     reason: str = ""
     retry_after_seconds: int | None = None
+    is_unknown: bool = False
 
 
 DELIVERED = Outcome(Fate.DELIVERED)
@@ -46,6 +53,15 @@ def cleaned(text: str, *secrets: str) -> str:
     return line if len(line) <= MOST_CHARACTERS else line[: MOST_CHARACTERS - 1] + "…"
 
 
-def retry_after(value: str | None) -> int | None:
-    """Seconds of a Retry-After header, or None if it is missing or holds a date, which the services never send."""
-    return int(value) if value and re.fullmatch(r"[0-9]{1,6}", value.strip(), re.ASCII) else None
+def retry_after(value: str | None, now: datetime | None = None) -> int | None:
+    """Seconds of a Retry-After header, which holds seconds or a date; None if it is missing or unreadable."""
+    if not value:
+        return None
+    if re.fullmatch(r"[0-9]{1,6}", value.strip(), re.ASCII):
+        return int(value)
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return max(0, ceil((at - (now or datetime.now(UTC))).total_seconds()))

@@ -47,9 +47,13 @@ def remember_reports(
 
 
 _RECEIPTS = sa.text(
+    "WITH received AS (SELECT unnest(CAST(:uuids AS uuid[])) AS uuid), confirmed AS ("
+    "UPDATE notification_attempts SET is_confirmed = true WHERE participant_id = :participant_id "
+    "AND uuid IN (SELECT uuid FROM received) AND NOT is_confirmed AND status = 'success') "
     "INSERT INTO push_receipts (participant_id, uuid, received_at) "
-    "SELECT :participant_id, unnest(CAST(:uuids AS uuid[])), :now ON CONFLICT DO NOTHING"
+    "SELECT :participant_id, uuid, :now FROM received ON CONFLICT DO NOTHING"
 )
+"""Also marks the attempts that the receipts confirm (NOTIF-50)."""
 
 
 def receipts_in(report: str) -> list[str]:

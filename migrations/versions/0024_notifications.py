@@ -18,10 +18,23 @@ SERVICES = "service IN ('fcm', 'apns')"
 UNCONFIRMED = "uuid IS NOT NULL AND NOT is_confirmed AND status = 'success'"
 
 
+OLD_KINDS = "'registered', 'device changed', 'password changed', 'zone changed'"
+NEW_KINDS = "'push token retired', 'heartbeat notification sent'"
+
+
 def upgrade() -> None:
+    op.drop_constraint(op.f("ck_participant_events_kind"), "participant_events", type_="check")
+    op.create_check_constraint(
+        op.f("ck_participant_events_kind"), "participant_events", f"kind IN ({OLD_KINDS}, {NEW_KINDS})"
+    )
     op.drop_constraint(op.f("ck_scheduled_events_state"), "scheduled_events", type_="check")
     op.create_check_constraint(
         op.f("ck_scheduled_events_state"), "scheduled_events", "state IN ('pending', 'done', 'expired')"
+    )
+    op.create_index(
+        op.f("ix_scheduled_events_participant_id_survey_id_scheduled_at"),
+        "scheduled_events",
+        ["participant_id", "survey_id", "scheduled_at"],
     )
     op.create_index(
         "ix_notification_attempts_resends",
@@ -194,6 +207,9 @@ def _make_states() -> None:
 
 
 def downgrade() -> None:
+    op.execute(f"DELETE FROM participant_events WHERE kind IN ({NEW_KINDS})")
+    op.drop_constraint(op.f("ck_participant_events_kind"), "participant_events", type_="check")
+    op.create_check_constraint(op.f("ck_participant_events_kind"), "participant_events", f"kind IN ({OLD_KINDS})")
     for table in (
         "system_events",
         "sender_state",
@@ -212,6 +228,7 @@ def downgrade() -> None:
     for name in ("failures", "next_try_at", "retired_because"):
         op.drop_column("push_tokens", name)
     op.drop_index("ix_notification_attempts_resends", "notification_attempts")
+    op.drop_index(op.f("ix_scheduled_events_participant_id_survey_id_scheduled_at"), "scheduled_events")
     op.execute("UPDATE scheduled_events SET state = 'done' WHERE state = 'expired'")
     op.drop_constraint(op.f("ck_scheduled_events_state"), "scheduled_events", type_="check")
     op.create_check_constraint(op.f("ck_scheduled_events_state"), "scheduled_events", "state IN ('pending', 'done')")

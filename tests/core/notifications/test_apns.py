@@ -9,17 +9,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from flask import Flask
 
-import core.notifications.apns
+import core.notifications.senders.apns
 from core.audit import SERVER
 from core.database import db
 from core.models import CredentialKind, PushToken
-from core.notifications.apns import ApnsSender
 from core.notifications.credential_files import ApnsKey
 from core.notifications.credentials import remove_credential, store_credential
 from core.notifications.delivery import NOT_CONFIGURED, Route, route_to
-from core.notifications.fcm import FcmSender
 from core.notifications.messages import survey_message
 from core.notifications.outcomes import Fate, Outcome
+from core.notifications.senders.apns import ApnsSender
+from core.notifications.senders.fcm import FcmSender
 from core.streams import Platform
 from tests.core.notifications.test_credentials import ACCOUNT, APPLE, NOW, as_json, pem
 from tests.support.factories import Factory
@@ -62,7 +62,8 @@ def test_one_authorization_serves_many_messages(apple: FakeApple):
         (400, "TopicDisallowed", Fate.CREDENTIALS),
         (403, "ExpiredProviderToken", Fate.CREDENTIALS),
         (413, "PayloadTooLarge", Fate.FAILED),
-        (429, "TooManyRequests", Fate.QUOTA),
+        (429, "TooManyRequests", Fate.FAILED),
+        (429, "TooManyProviderTokenUpdates", Fate.QUOTA),
         (500, "InternalServerError", Fate.UNREACHABLE),
         (503, "Shutdown", Fate.UNREACHABLE),
     ],
@@ -88,7 +89,7 @@ def test_a_service_that_cannot_be_reached_or_says_nothing(apple: FakeApple, monk
     assert ApnsSender(OURS, nobody).send(TOKEN, MESSAGE) == Outcome(
         Fate.UNREACHABLE, "The push service does not answer."
     )
-    monkeypatch.setattr(core.notifications.apns, "SEND_SECONDS", 0.3)
+    monkeypatch.setattr(core.notifications.senders.apns, "SEND_SECONDS", 0.3)
     apple.refusals = [(500, "")]  # without a body, which the library waits for
     assert ApnsSender(OURS, apple.gateway).send(TOKEN, MESSAGE).fate is Fate.UNREACHABLE
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-import core.notifications.fcm
-from core.notifications.fcm import FcmSender
+import core.notifications.senders.fcm
 from core.notifications.messages import fake_message, survey_message, surveys_on_request, text_message
 from core.notifications.outcomes import HTML_PAGE, Fate, Outcome, cleaned, retry_after
+from core.notifications.senders.fcm import FcmSender
 from core.streams import Platform
 from tests.support.fakes.google import UNREGISTERED, Answer, FakeGoogle, fcm_error, running_google
 
@@ -135,7 +135,7 @@ def test_a_quota_tells_how_long_to_wait_and_nobody_sleeps(google: FakeGoogle, se
     assert google.sends == 1
     google.answers = [fcm_error(429, "RESOURCE_EXHAUSTED", "Quota exceeded", Retry_After="Wed, 21 Oct 2026 07:28 GMT")]
     outcome = sender.send(TOKEN, fake_message(IOS))
-    assert (outcome.fate, outcome.retry_after_seconds) == (Fate.QUOTA, None)
+    assert (outcome.fate, outcome.retry_after_seconds) == (Fate.QUOTA, 0), "a date in the past is now"
 
 
 def test_credentials_that_google_does_not_know_are_told_as_such(google: FakeGoogle):
@@ -162,7 +162,7 @@ def test_a_service_that_is_down_or_silent_is_unreachable_soon(
     google: FakeGoogle, sender: FcmSender, monkeypatch: pytest.MonkeyPatch
 ):
     """NOTIF-42."""
-    monkeypatch.setattr(core.notifications.fcm, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(core.notifications.senders.fcm, "READ_SECONDS", 0.2)
     assert sender.send(TOKEN, fake_message(ANDROID)).fate is Fate.DELIVERED
     google.is_silent = True
     assert sender.send(TOKEN, fake_message(ANDROID)).fate is Fate.UNREACHABLE
@@ -192,3 +192,4 @@ def test_reasons_are_one_short_line():
     assert cleaned("  <!DOCTYPE HTML><p>x") == HTML_PAGE == "Unexpected HTTP response from push notification service."
     assert cleaned("1 < 2") == "1 < 2"
     assert [retry_after(v) for v in ("7", " 7 ", "-1", "1.5", "٣", "", None)] == [7, 7, None, None, None, None, None]
+    assert retry_after("Wed, 21 Oct 2026 07:28:00 GMT", datetime(2026, 10, 21, 7, 26, tzinfo=UTC)) == 120

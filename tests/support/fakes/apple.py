@@ -22,7 +22,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, DataReceived, RequestReceived, StreamEnded
 
-from core.notifications.apns import Gateway
+from core.notifications.senders.apns_connection import Gateway
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 KEY_ID, TEAM_ID, TOPIC = "ABC1234567", "TEAM123456", "org.example.app"

@@ -26,6 +26,8 @@ WORDS = {
     EventKind.DEVICE_CHANGED: "Another phone used the id",
     EventKind.PASSWORD_CHANGED: "Password changed on the phone",
     EventKind.ZONE_CHANGED: "Time zone of the phone changed",
+    EventKind.TOKEN_RETIRED: "Push token no longer in use",
+    EventKind.HEARTBEAT_PUSHED: "Heartbeat notification sent",
 }
 TOLD = ("os_type", "os_version", "brand", "model", "beiwe_version", "zone", "left_on", "until", "after", "changed")
 

@@ -5,6 +5,8 @@ exception. Here a send is one request, and Google's answer determines the outcom
 """
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
@@ -14,6 +16,7 @@ from google.auth.exceptions import GoogleAuthError, MalformedError, RefreshError
 from google.oauth2 import service_account
 from pyfcm import FCMNotification
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from core.notifications.messages import Message
 from core.notifications.outcomes import DELIVERED, Fate, Outcome, cleaned, retry_after
@@ -21,6 +24,7 @@ from core.streams import Platform
 
 SCOPES = ["https://www.googleapis.com/auth/firebase.messaging"]
 CONNECT_SECONDS, READ_SECONDS = 2, 3
+AT_ONCE = 16
 MOST_CHARACTERS_READ = 10_000
 SILENCE = "The push service does not answer."
 CREDENTIALS_PROBLEM = "The push service does not accept this server's credentials"
@@ -54,8 +58,10 @@ class FcmSender:
             outcome: Outcome = self._client.notify(
                 fcm_token=token, **_arguments(message), timeout=(CONNECT_SECONDS, READ_SECONDS)
             )
-        except (requests.Timeout, requests.ConnectionError, TransportError):
+        except TransportError:
             return Outcome(Fate.UNREACHABLE, SILENCE)
+        except (requests.Timeout, requests.ConnectionError) as error:
+            return Outcome(Fate.UNREACHABLE, SILENCE, is_unknown=not _was_never_connected(error))
         except RefreshError as error:
             fate = Fate.UNREACHABLE if error.retryable else Fate.CREDENTIALS
             said = cleaned(str(error.args[0]) if error.args else "", token, self._account["private_key"])
@@ -64,14 +70,32 @@ class FcmSender:
             return Outcome(Fate.CREDENTIALS, f"{CREDENTIALS_PROBLEM}.")
         except (requests.RequestException, ValueError, TypeError):
             return Outcome(Fate.UNREACHABLE, "The push service answered something unreadable.")
-        return Outcome(outcome.fate, cleaned(outcome.reason, token), outcome.retry_after_seconds)
+        return replace(outcome, reason=cleaned(outcome.reason, token))
 
 
 def _arguments(message: Message) -> dict[str, Any]:
     """Arguments for pyfcm: Android gets high-priority data, iOS a visible notification with data (NOTIF-31)."""
+    seconds = message.seconds_to_live(datetime.now(UTC))
     if message.platform is Platform.ANDROID:
-        return {"android_config": {"priority": "high", "data": dict(message.data)}}
-    return {"data_payload": dict(message.data), "notification_title": message.title, "notification_body": message.body}
+        android: dict[str, Any] = {"priority": "high", "data": dict(message.data)}
+        if seconds is not None:
+            android["ttl"] = f"{seconds}s"
+        if message.collapse_key:
+            android["collapse_key"] = message.collapse_key
+        return {"android_config": android}
+    shown = {"notification_title": message.title, "notification_body": message.body}
+    headers = {}
+    if message.expires_at is not None:
+        headers["apns-expiration"] = str(int(message.expires_at.timestamp()))
+    if message.collapse_key:
+        headers["apns-collapse-id"] = message.collapse_key
+    return {"data_payload": dict(message.data), **shown} | ({"apns_config": {"headers": headers}} if headers else {})
+
+
+def _was_never_connected(error: Exception) -> bool:
+    """Whether no connection came about, so that the service has not got the message."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError | ConnectTimeoutError)
 
 
 class _Client(FCMNotification):  # type: ignore[misc]
@@ -79,7 +103,7 @@ class _Client(FCMNotification):  # type: ignore[misc]
 
     def __init__(self, account: dict[str, Any], fcm_url: str) -> None:
         credentials = service_account.Credentials.from_service_account_info(account, scopes=SCOPES)  # type: ignore[no-untyped-call]
-        super().__init__(credentials=credentials, adapter=HTTPAdapter(max_retries=0))
+        super().__init__(credentials=credentials, adapter=HTTPAdapter(pool_maxsize=AT_ONCE, max_retries=0))
         self.FCM_END_POINT_BASE = f"{fcm_url.rstrip('/')}/v1/projects"
         self._refreshing = Lock()
 

@@ -1,0 +1,164 @@
+"""Sends messages through the ledger, batch by batch: written, sent, settled (NOTIF-45).
+
+A run uses one client for each service. Outcomes are settled in small groups while others are still on their way, so
+that a process that is killed leaves few answers unrecorded.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from core.models import PushService
+from core.notifications.credential_files import ApnsKey
+from core.notifications.credentials import apns_key, service_account
+from core.notifications.ledger import Entry, Settled, settle, withdraw_entries, write_entries
+from core.notifications.outcomes import Fate, Outcome
+from core.notifications.retiring_tokens import retire_unregistered
+from core.notifications.rules.judging import blames_credential
+from core.notifications.senders import Addressed, BulkSender
+from core.notifications.senders.apns_bulk import ApnsBulkSender
+from core.notifications.senders.fcm_bulk import FcmBulkSender
+from core.notifications.service_states import configured_services, has_accepted, note_service
+
+BATCH = 500
+SETTLED_AT_ONCE = 100
+SETTLE_SECONDS = 0.2
+
+OpenSender = Callable[[Session, PushService], BulkSender | None]
+"""Makes the sender of a service, or None where the site has no credentials for it."""
+
+
+@dataclass
+class Delivered:
+    """What became of a run's messages: counts by service, platform and fate; those not tried; tokens lost."""
+
+    outcomes: Counter[tuple[PushService, str, str]] = field(default_factory=Counter)
+    not_tried: int = 0
+    tokens_retired: int = 0
+
+    @property
+    def accepted(self) -> int:
+        return sum(n for (_, _, fate), n in self.outcomes.items() if fate == Fate.DELIVERED)
+
+
+def opener(fcm_url: str) -> OpenSender:
+    """The senders with the site's credentials."""
+
+    def open_sender(session: Session, service: PushService) -> BulkSender | None:
+        if service is PushService.FCM:
+            account = service_account(session)
+            return FcmBulkSender(account, fcm_url) if account else None
+        key: ApnsKey | None = apns_key(session)
+        return ApnsBulkSender(key) if key else None
+
+    return open_sender
+
+
+def deliver(
+    engine: sa.Engine, open_sender: OpenSender, entries: Sequence[Entry], clock: Callable[[], datetime]
+) -> Delivered:
+    """Sends the messages of a run, and draws the conclusions about tokens and services. Commits as it goes.
+
+    Messages to tokens that failed before are sent last: after a token that Apple does not know, it allows a connection
+    one message at a time. Raises the database's errors.
+    """
+    done = Delivered()
+    by_service: dict[PushService, list[Entry]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.recipient.failures):
+        by_service.setdefault(entry.recipient.service, []).append(entry)
+    with Session(engine) as session:
+        for service, some in by_service.items():
+            _deliver_by(session, service, open_sender, some, clock, done)
+    return done
+
+
+def _deliver_by(
+    session: Session,
+    service: PushService,
+    open_sender: OpenSender,
+    entries: Sequence[Entry],
+    clock: Callable[[], datetime],
+    done: Delivered,
+) -> None:
+    sender = open_sender(session, service)
+    session.commit()
+    if sender is None:
+        done.not_tried += len(entries)
+        return
+    outcomes: list[Outcome] = []
+    lost: set[int] = set()
+    with ExitStack() as stack:
+        stack.enter_context(sender)
+        for start in range(0, len(entries), BATCH):
+            batch = entries[start : start + BATCH]
+            tried = 0
+            for settled in _send_batch(session, sender, batch, clock):
+                tried += 1
+                outcomes.append(settled.outcome)
+                fate = "unknown" if settled.outcome.is_unknown else settled.outcome.fate.value
+                done.outcomes[service, settled.recipient.platform.value, fate] += 1
+                if settled.outcome.fate is Fate.UNREGISTERED:
+                    lost.add(settled.recipient.token_id)
+            if tried < len(batch):  # the service refuses, or does not answer
+                done.not_tried += len(entries) - start - tried
+                break
+    done.tokens_retired += _conclude(session, service, outcomes, lost, clock())
+
+
+def _send_batch(
+    session: Session, sender: BulkSender, batch: Sequence[Entry], clock: Callable[[], datetime]
+) -> Iterator[Settled]:
+    """Sends a batch and yields what is settled; rows of messages that were not tried are deleted."""
+    numbers = write_entries(session, batch, clock())
+    session.commit()
+    recipients = {number: entry.recipient for number, entry in zip(numbers, batch, strict=True)}
+    messages = [
+        Addressed(number, entry.recipient.token, entry.message) for number, entry in zip(numbers, batch, strict=True)
+    ]
+    group: list[Settled] = []
+    settled_at = time.monotonic()
+    for number, outcome in sender.send_all(messages):
+        group.append(Settled(number, recipients.pop(number), outcome))
+        if len(group) >= SETTLED_AT_ONCE or time.monotonic() - settled_at >= SETTLE_SECONDS:
+            _settle_group(session, group, clock())
+            yield from group
+            group, settled_at = [], time.monotonic()
+    _settle_group(session, group, clock())
+    yield from group
+    withdraw_entries(session, list(recipients))
+    session.commit()
+
+
+def _settle_group(session: Session, group: Sequence[Settled], now: datetime) -> None:
+    settle(session, group, now)
+    session.commit()
+
+
+def _conclude(
+    session: Session, service: PushService, outcomes: Sequence[Outcome], lost: set[int], now: datetime
+) -> int:
+    """Retires lost tokens, unless the credential is to blame, and notes the service's state; returns how many."""
+    if not outcomes:
+        return 0
+    proven = has_accepted(session, service, configured_services(session).get(service))
+    is_blamed = blames_credential((outcome.fate for outcome in outcomes), has_accepted=proven)
+    retired = 0 if is_blamed else retire_unregistered(session, lost, now)
+    note_service(session, service, outcomes, now, is_blamed=is_blamed)
+    session.commit()
+    return retired
+
+
+def by_words(outcomes: Mapping[tuple[PushService, str, str], int]) -> dict[str, int]:
+    """The counts with keys such as `fcm ANDROID delivered`, for rows and artifacts."""
+    return {f"{service} {platform} {fate}": count for (service, platform, fate), count in sorted(outcomes.items())}
+
+
+def utc_now() -> datetime:
+    """The clock of real runs."""
+    return datetime.now(UTC)

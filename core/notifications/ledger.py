@@ -1,0 +1,254 @@
+"""The ledger: a row for each message, committed before it is sent and settled after the answer (NOTIF-45, CLAR-61).
+
+A row that stays pending for two minutes belongs to a process that died, or to a service that never answered. It is then
+given up as unknown, and its events come due again: with the same uuids, and after everything was looked at anew.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Session, aliased
+
+from core.models import (
+    EventState,
+    MessageKind,
+    MessageState,
+    NotificationAttempt,
+    PushMessage,
+    PushMessageEvent,
+    PushReceipt,
+    PushToken,
+    ScheduledEvent,
+    SurveyVersion,
+)
+from core.models.schedule import SUCCESS
+from core.notifications.due import Ended, Recipient
+from core.notifications.messages import Message
+from core.notifications.outcomes import Fate, Outcome
+from core.notifications.rules.bundling import AskedEvent
+from core.notifications.rules.judging import TOKEN_PAUSE
+
+GIVEN_UP_AFTER = timedelta(minutes=2)
+SETTLED_AS: Mapping[Fate, MessageState] = {
+    Fate.DELIVERED: MessageState.ACCEPTED,
+    Fate.UNREGISTERED: MessageState.UNREGISTERED,
+}
+"""All other fates are failures."""
+WITHOUT_ATTEMPT = frozenset((Fate.UNREGISTERED, Fate.QUOTA))
+"""Fates that leave no row in the history of attempts (NOTIF-41, NOTIF-43)."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A message to be written into the ledger. `events` may be none, for messages about no survey."""
+
+    recipient: Recipient
+    kind: MessageKind
+    message: Message
+    due_at: datetime
+    events: tuple[AskedEvent, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The outcome of a row of the ledger."""
+
+    number: int
+    recipient: Recipient
+    outcome: Outcome
+
+
+def give_up_pending(session: Session, now: datetime) -> int:
+    """Ends rows that have been pending for two minutes; returns how many. The caller commits."""
+    old = sa.and_(PushMessage.state == MessageState.PENDING.value, PushMessage.written_at < now - GIVEN_UP_AFTER)
+    unknown = {"state": MessageState.UNKNOWN.value, "settled_at": now, "reason": "No answer was recorded."}
+    return session.execute(sa.update(PushMessage).where(old).values(unknown)).rowcount  # type: ignore[attr-defined]
+
+
+def write_entries(session: Session, entries: Sequence[Entry], now: datetime) -> list[int]:
+    """Writes them as pending and returns their numbers in the same order; the caller commits before it sends.
+
+    Three statements, whatever the number.
+    """
+    if not entries:
+        return []
+    rows = [_row(entry, now) for entry in entries]
+    insert = sa.insert(PushMessage).returning(PushMessage.id, sort_by_parameter_order=True)
+    numbers = list(session.scalars(insert, rows))
+    versions = _newest_versions(session, {event.survey_id for entry in entries for event in entry.events})
+    parts = [
+        _part(number, entry.recipient, event, versions[event.survey_id])
+        for number, entry in zip(numbers, entries, strict=True)
+        for event in entry.events
+    ]
+    if parts:
+        session.execute(sa.insert(PushMessageEvent), parts)
+    return numbers
+
+
+def withdraw_entries(session: Session, numbers: Sequence[int]) -> None:
+    """Deletes rows of messages that were not tried after all. The caller commits."""
+    if numbers:
+        session.execute(sa.delete(PushMessage).where(PushMessage.id.in_(numbers)))
+
+
+def settle(session: Session, settled: Sequence[Settled], now: datetime) -> None:
+    """Writes what became of messages: their rows, attempts, events, and their tokens' failures. The caller commits.
+
+    Outcomes that are unknown leave their rows pending. At most six statements, whatever the number.
+    """
+    known = [each for each in settled if not each.outcome.is_unknown]
+    if not known:
+        return
+    given = _given(known)
+    of_message = PushMessage.id == given.c.number
+    session.execute(
+        sa.update(PushMessage)
+        .where(of_message)
+        .values(state=given.c.state, fate=given.c.fate, reason=given.c.reason, settled_at=now)
+    )
+    _write_attempts(session, given, now)
+    if accepted := [each.number for each in known if each.outcome.fate is Fate.DELIVERED]:
+        session.execute(_events_done(accepted))
+    _note_tokens(session, known, now)
+
+
+def end_events(session: Session, ended: Sequence[tuple[int, AskedEvent, Ended]], now: datetime) -> None:
+    """Ends events that are not sent, with a row in the history. Rows are locked in one order. The caller commits."""
+    if not ended:
+        return
+    versions = _newest_versions(session, {event.survey_id for _, event, _ in ended})
+    for how in Ended:
+        if numbers := sorted(event.event_id for _, event, why in ended if why is how):
+            state = EventState.EXPIRED if how is Ended.EXPIRED else EventState.DONE
+            is_theirs = ScheduledEvent.id == sa.any_(sa.cast(numbers, ARRAY(sa.BigInteger())))
+            session.execute(sa.update(ScheduledEvent).where(is_theirs).values(state=state.value))
+    rows = [
+        {
+            "survey_version_id": versions[event.survey_id],
+            "participant_id": participant_id,
+            "kind": event.kind,
+            "scheduled_at": event.scheduled_at,
+            "status": how.value,
+            "attempted_at": now,
+        }
+        for participant_id, event, how in ended
+    ]
+    session.execute(sa.insert(NotificationAttempt), rows)
+
+
+def _row(entry: Entry, now: datetime) -> dict[str, Any]:
+    to = entry.recipient
+    return {
+        "participant_id": to.participant_id,
+        "token_id": to.token_id,
+        "service": to.service.value,
+        "platform": to.platform.value,
+        "kind": entry.kind.value,
+        "nonce": entry.message.data.get("nonce", ""),
+        "app_version": to.app_version,
+        "due_at": entry.due_at,
+        "expires_at": entry.message.expires_at,
+        "written_at": now,
+    }
+
+
+def _part(number: int, to: Recipient, event: AskedEvent, version_id: int) -> dict[str, Any]:
+    return {
+        "message_id": number,
+        "participant_id": to.participant_id,
+        "event_id": event.event_id or None,
+        "survey_id": event.survey_id,
+        "survey_version_id": version_id,
+        "kind": event.kind,
+        "scheduled_at": event.scheduled_at,
+        "uuid": event.uuid,
+        "is_reported": to.reports_receipts,
+        "was_resend": event.was_sent,
+    }
+
+
+def _newest_versions(session: Session, survey_ids: set[int]) -> dict[int, int]:
+    query = sa.select(SurveyVersion.survey_id, SurveyVersion.id).distinct(SurveyVersion.survey_id)
+    query = query.where(SurveyVersion.survey_id.in_(survey_ids))
+    order = (SurveyVersion.survey_id, SurveyVersion.started_at.desc(), SurveyVersion.id.desc())
+    return dict(session.execute(query.order_by(*order)).tuples().all()) if survey_ids else {}
+
+
+def _given(known: Sequence[Settled]) -> sa.TableValuedAlias:
+    """The outcomes as a table of a statement; `status` is that of attempts, null where there is none."""
+    rows = []
+    for each in known:
+        fate, reason = each.outcome.fate, each.outcome.reason
+        status = None if fate in WITHOUT_ATTEMPT else SUCCESS if fate is Fate.DELIVERED else reason or fate.value
+        state = SETTLED_AS.get(fate, MessageState.FAILED)
+        rows.append((each.number, state.value, fate.value, reason or None, status))
+    columns = {"number": sa.BigInteger(), "state": sa.Text(), "fate": sa.Text(), "reason": sa.Text()}
+    types = {**columns, "status": sa.Text()}
+    arrays = [
+        sa.cast(sa.literal(list(values), ARRAY(type_)), ARRAY(type_))
+        for values, type_ in zip(zip(*rows, strict=True), types.values(), strict=True)
+    ]
+    named = [sa.column(name, type_) for name, type_ in types.items()]
+    return sa.func.unnest(*arrays).table_valued(*named, name="given").render_derived()
+
+
+def _write_attempts(session: Session, given: sa.TableValuedAlias, now: datetime) -> None:
+    """An attempt for each event of a message; a receipt may have come before its message was settled."""
+    part = PushMessageEvent
+    uuid = sa.case((part.is_reported, part.uuid))
+    is_received = sa.exists().where(PushReceipt.participant_id == part.participant_id, PushReceipt.uuid == part.uuid)
+    columns = {
+        "survey_version_id": part.survey_version_id,
+        "participant_id": part.participant_id,
+        "kind": part.kind,
+        "scheduled_at": part.scheduled_at,
+        "status": given.c.status,
+        "uuid": uuid,
+        "is_confirmed": sa.and_(part.is_reported, given.c.status == SUCCESS, is_received),
+        "was_resend": part.was_resend,
+        "attempted_at": sa.literal(now, sa.DateTime(timezone=True)),
+    }
+    rows = sa.select(*columns.values()).join(given, given.c.number == part.message_id)
+    rows = rows.where(given.c.status.is_not(None)).order_by(part.id)
+    session.execute(sa.insert(NotificationAttempt).from_select(list(columns), rows))
+
+
+def _events_done(accepted: Sequence[int]) -> sa.Update:
+    """Events of accepted messages, also those that a rebuild made anew meanwhile, are done (NOTIF-7)."""
+    part = PushMessageEvent
+    of_message = part.message_id == sa.any_(sa.cast(sorted(accepted), ARRAY(sa.BigInteger())))
+    event = aliased(ScheduledEvent)
+    same = sa.and_(
+        event.participant_id == part.participant_id,
+        event.survey_id == part.survey_id,
+        event.scheduled_at == part.scheduled_at,
+    )
+    locked = (
+        sa.select(event.id)
+        .where(same, of_message, event.state == EventState.PENDING.value)
+        .order_by(event.id)
+        .with_for_update(of=event)
+    )
+    done = sa.update(ScheduledEvent).where(ScheduledEvent.id.in_(locked)).values(state=EventState.DONE.value)
+    return done.execution_options(synchronize_session=False)
+
+
+def _note_tokens(session: Session, known: Sequence[Settled], now: datetime) -> None:
+    """Failures of a very token count, at most one in six minutes; a success ends the count (NOTIF-40, NOTIF-42)."""
+    well = {
+        each.recipient.token_id for each in known if each.outcome.fate is Fate.DELIVERED and each.recipient.failures
+    }
+    ill = {each.recipient.token_id for each in known if each.outcome.fate is Fate.FAILED}
+    if well:
+        session.execute(
+            sa.update(PushToken).where(PushToken.id.in_(sorted(well - ill))).values(failures=0, next_try_at=None)
+        )
+    if ill:
+        is_counted = sa.or_(PushToken.next_try_at.is_(None), PushToken.next_try_at <= now)
+        failed = sa.update(PushToken).where(PushToken.id.in_(sorted(ill)), is_counted)
+        session.execute(failed.values(failures=PushToken.failures + 1, next_try_at=now + TOKEN_PAUSE))

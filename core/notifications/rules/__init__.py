@@ -1,0 +1,1 @@
+"""Rules of notifications without models: when, what together, and what an outcome means."""
