@@ -27,6 +27,16 @@ def given_rows(model: type[Model], rows: Rows) -> sa.TableValuedAlias:
     return sa.func.unnest(*arrays).table_valued(*shape).render_derived(name="given")
 
 
+def value_table(
+    name: str, columns: Mapping[str, sa.types.TypeEngine[Any]], rows: Iterable[Sequence[Any]]
+) -> sa.TableValuedAlias:
+    """Rows of our own as a table of a statement, with columns that are of no model."""
+    lists: list[list[Any]] = [list(values) for values in zip(*rows, strict=True)] or [[] for _ in columns]
+    arrays = [_array(type_, values) for type_, values in zip(columns.values(), lists, strict=True)]
+    shape: list[sa.ColumnClause[Any]] = [sa.column(column, type_) for column, type_ in columns.items()]
+    return sa.func.unnest(*arrays).table_valued(*shape).render_derived(name=name)
+
+
 def upsert(session: Session, model: type[Model], rows: Rows, *, conflict: str, replaced: Sequence[str]) -> None:
     """Inserts rows. On a conflict in the unique index over `conflict`, sets the `replaced` columns instead."""
     if rows:

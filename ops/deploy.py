@@ -15,7 +15,7 @@ from ops.lost_runs import keep, lost_runs
 
 POOL = "beiwe"
 # Priorities: a worker takes runs of the smallest number first.
-QUEUES = {"dispatch": 1, "processing": 2, "maintenance": 3}
+QUEUES = {"dispatch": 1, "notifications": 2, "processing": 3, "maintenance": 4}
 
 # A run cannot override any of it, so that people who start runs cannot choose the command, folder or environment.
 # `env` is left out because Prefect would merge a run's own variables into it.

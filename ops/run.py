@@ -139,6 +139,7 @@ def start(supervisor: Supervisor, settings: Settings, environment: dict[str, str
         preparing.wait()
     gunicorn = [python, "-m", "gunicorn", "--config", "ops/gunicorn.conf.py", "webapp:create_app()"]
     supervisor.add(Part("web", gunicorn, environment))
+    supervisor.add(Part("sender", [python, "-m", "ops.sender"], environment))
     supervisor.add(Part("worker", [python, "-m", "ops.worker"], environment))
     supervisor.add(Part("uploads", [python, "-m", "ops.first_uploads"], environment, is_kept=False))
     if is_demo:
@@ -182,7 +183,7 @@ def prepared(process: subprocess.Popen[str], supervisor: Supervisor) -> tuple[st
 
 def stop(supervisor: Supervisor, settings: Settings) -> None:
     """Stops every process: those that use others first, the database last."""
-    supervisor.stop(["demo", "uploads", "worker", "web"])
+    supervisor.stop(["demo", "uploads", "worker", "sender", "web"])
     supervisor.stop(["prefect"])
     sweep(str(settings.var_dir))
     if settings.configured_database_url:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from core.config import ConfigurationError, get_settings
 
 DISPATCHER = "process-uploads/process-uploads"
-RUNS_AT_ONCE = "5"  # the dispatcher, two runs that process, and two of maintenance
+RUNS_AT_ONCE = "7"  # the dispatcher, two of notifications, two that process, and two of maintenance
 LOOK_EVERY_SECONDS = "2"
 WAIT_SECONDS = 120
 

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, aliased
 
+from core.bulk import value_table
 from core.models import (
     Departure,
     EventState,
@@ -196,15 +196,15 @@ def _is_in_ledger() -> sa.Exists:
 
 
 def _bracket_table(found: Mapping[tuple[int, str], Bracket]) -> sa.TableValuedAlias:
-    rows = [(number, name, each.surely, each.perhaps) for (number, name), each in found.items()]
     at = sa.DateTime(timezone=True)
-    columns = {"study_id": sa.BigInteger(), "zone": sa.Text(), "surely": at, "perhaps": at}
-    arrays = [
-        sa.cast(sa.literal(list(values), ARRAY(type_)), ARRAY(type_))
-        for values, type_ in zip(zip(*rows, strict=True), columns.values(), strict=True)
-    ]
-    named = [sa.column(name, type_) for name, type_ in columns.items()]
-    return sa.func.unnest(*arrays).table_valued(*named, name="brackets").render_derived()
+    columns: dict[str, sa.types.TypeEngine[Any]] = {
+        "study_id": sa.BigInteger(),
+        "zone": sa.Text(),
+        "surely": at,
+        "perhaps": at,
+    }
+    rows = [(number, name, each.surely, each.perhaps) for (number, name), each in found.items()]
+    return value_table("brackets", columns, rows)
 
 
 def _is_of_pair(of: sa.TableValuedAlias) -> sa.ColumnElement[bool]:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, aliased
 
+from core.bulk import value_table
 from core.models import (
     EventState,
     MessageKind,
@@ -66,7 +67,7 @@ def give_up_pending(session: Session, now: datetime) -> int:
     """Ends rows that have been pending for two minutes; returns how many. The caller commits."""
     old = sa.and_(PushMessage.state == MessageState.PENDING.value, PushMessage.written_at < now - GIVEN_UP_AFTER)
     unknown = {"state": MessageState.UNKNOWN.value, "settled_at": now, "reason": "No answer was recorded."}
-    return session.execute(sa.update(PushMessage).where(old).values(unknown)).rowcount  # type: ignore[attr-defined]
+    return session.execute(sa.update(PushMessage).where(old).values(unknown)).rowcount  # type: ignore[attr-defined,no-any-return]
 
 
 def write_entries(session: Session, entries: Sequence[Entry], now: datetime) -> list[int]:
@@ -79,7 +80,7 @@ def write_entries(session: Session, entries: Sequence[Entry], now: datetime) -> 
     rows = [_row(entry, now) for entry in entries]
     insert = sa.insert(PushMessage).returning(PushMessage.id, sort_by_parameter_order=True)
     numbers = list(session.scalars(insert, rows))
-    versions = _newest_versions(session, {event.survey_id for entry in entries for event in entry.events})
+    versions = newest_versions(session, {event.survey_id for entry in entries for event in entry.events})
     parts = [
         _part(number, entry.recipient, event, versions[event.survey_id])
         for number, entry in zip(numbers, entries, strict=True)
@@ -121,7 +122,7 @@ def end_events(session: Session, ended: Sequence[tuple[int, AskedEvent, Ended]],
     """Ends events that are not sent, with a row in the history. Rows are locked in one order. The caller commits."""
     if not ended:
         return
-    versions = _newest_versions(session, {event.survey_id for _, event, _ in ended})
+    versions = newest_versions(session, {event.survey_id for _, event, _ in ended})
     for how in Ended:
         if numbers := sorted(event.event_id for _, event, why in ended if why is how):
             state = EventState.EXPIRED if how is Ended.EXPIRED else EventState.DONE
@@ -172,7 +173,8 @@ def _part(number: int, to: Recipient, event: AskedEvent, version_id: int) -> dic
     }
 
 
-def _newest_versions(session: Session, survey_ids: set[int]) -> dict[int, int]:
+def newest_versions(session: Session, survey_ids: set[int]) -> dict[int, int]:
+    """The newest version of each survey, to which attempts refer (SURVEY-3)."""
     query = sa.select(SurveyVersion.survey_id, SurveyVersion.id).distinct(SurveyVersion.survey_id)
     query = query.where(SurveyVersion.survey_id.in_(survey_ids))
     order = (SurveyVersion.survey_id, SurveyVersion.started_at.desc(), SurveyVersion.id.desc())
@@ -187,14 +189,8 @@ def _given(known: Sequence[Settled]) -> sa.TableValuedAlias:
         status = None if fate in WITHOUT_ATTEMPT else SUCCESS if fate is Fate.DELIVERED else reason or fate.value
         state = SETTLED_AS.get(fate, MessageState.FAILED)
         rows.append((each.number, state.value, fate.value, reason or None, status))
-    columns = {"number": sa.BigInteger(), "state": sa.Text(), "fate": sa.Text(), "reason": sa.Text()}
-    types = {**columns, "status": sa.Text()}
-    arrays = [
-        sa.cast(sa.literal(list(values), ARRAY(type_)), ARRAY(type_))
-        for values, type_ in zip(zip(*rows, strict=True), types.values(), strict=True)
-    ]
-    named = [sa.column(name, type_) for name, type_ in types.items()]
-    return sa.func.unnest(*arrays).table_valued(*named, name="given").render_derived()
+    texts = dict.fromkeys(("state", "fate", "reason", "status"), sa.Text())
+    return value_table("given", {"number": sa.BigInteger(), **texts}, rows)
 
 
 def _write_attempts(session: Session, given: sa.TableValuedAlias, now: datetime) -> None:

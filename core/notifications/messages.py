@@ -24,7 +24,8 @@ NONCE_CHARACTERS = 32
 class Message:
     """One push. `body` is what iOS shows; Android's app makes its own notification from `data` (NOTIF-31).
 
-    The services drop it at `expires_at`. On the phone it replaces earlier ones with its `collapse_key` (NOTIF-35).
+    The services drop it at `expires_at`, which is so many seconds after it was written down. On the phone it replaces
+    earlier ones with its `collapse_key` (NOTIF-35).
     """
 
     platform: Platform
@@ -32,15 +33,13 @@ class Message:
     body: str
     title: str = TITLE
     expires_at: datetime | None = None
+    seconds_to_live: int | None = None
     collapse_key: str | None = None
 
-    def until(self, expires_at: datetime, collapse_key: str) -> "Message":
-        """The same message with an end and a key."""
-        return replace(self, expires_at=expires_at, collapse_key=collapse_key)
-
-    def seconds_to_live(self, now: datetime) -> int | None:
-        """Whole seconds until it expires, at least one; None where it does not."""
-        return None if self.expires_at is None else max(1, int((self.expires_at - now).total_seconds()))
+    def until(self, expires_at: datetime, collapse_key: str, now: datetime) -> "Message":
+        """The same message with an end and a key, as it is written down at this moment."""
+        seconds = max(1, int((expires_at - now).total_seconds()))
+        return replace(self, expires_at=expires_at, seconds_to_live=seconds, collapse_key=collapse_key)
 
 
 def survey_message(platform: Platform, uuids: Mapping[str, Sequence[str]], earliest: datetime) -> Message:

@@ -13,6 +13,8 @@ from core.models import AppSettings, EventRebuild, Participant, Study
 from core.notifications.rules.due_times import Bracket, bracket
 from core.zones import known_zones
 
+_SETTINGS = ("resend_period_minutes", "heartbeat_message", "heartbeat_timer_minutes")
+
 
 @dataclass(frozen=True)
 class RunningStudy:
@@ -26,7 +28,7 @@ class RunningStudy:
 
     def zone_of(self, timezone_name: str | None) -> ZoneInfo:
         """The zone of a participant's phone; the study's while it is unknown (NOTIF-21)."""
-        return _known_zone(timezone_name) or self.study.zone
+        return known_zone(timezone_name) or self.study.zone
 
 
 def running_studies(session: Session, now: datetime) -> dict[int, RunningStudy]:
@@ -34,9 +36,7 @@ def running_studies(session: Session, now: datetime) -> dict[int, RunningStudy]:
     query = (
         sa.select(
             Study,
-            AppSettings.resend_period_minutes,
-            AppSettings.heartbeat_message,
-            AppSettings.heartbeat_timer_minutes,
+            *(AppSettings.__table__.c[name] for name in _SETTINGS),
             EventRebuild.study_id.is_not(None),
         )
         .join(AppSettings, AppSettings.study_id == Study.id)
@@ -56,5 +56,6 @@ def brackets(session: Session, studies: Mapping[int, RunningStudy], now: datetim
 
 
 @lru_cache(maxsize=1_024)
-def _known_zone(name: str | None) -> ZoneInfo | None:
+def known_zone(name: str | None) -> ZoneInfo | None:
+    """The zone of that name; None where the zone database has none."""
     return ZoneInfo(name) if name in known_zones() else None

@@ -72,7 +72,7 @@ def send_due(
         selection = _selection(session, now)
         end_events(session, selection.ended, now)
         session.commit()
-    done = deliver(engine, open_sender, [entry_of(message) for message in selection.messages], clock)
+    done = deliver(engine, open_sender, [entry_of(message, now) for message in selection.messages], clock)
     look = _look(now, selection, done, ended, given_up)
     with Session(engine) as session:
         retired = retire_failing(session, most_failures, now)
@@ -88,11 +88,11 @@ def look_at_due(session: Session, now: datetime) -> Selection:
     return _selection(session, now)
 
 
-def entry_of(due: DueMessage) -> Entry:
+def entry_of(due: DueMessage, now: datetime) -> Entry:
     """The message as the ledger and the senders take it (NOTIF-30, NOTIF-35)."""
     bundle = due.bundle
     message = survey_message(due.recipient.platform, bundle.uuids, bundle.earliest)
-    message = message.until(bundle.expires_at, bundle.collapse_key)
+    message = message.until(bundle.expires_at, bundle.collapse_key, now)
     return Entry(due.recipient, MessageKind.SURVEYS, message, bundle.due_at, bundle.events)
 
 

@@ -53,7 +53,7 @@ def note_service(
     *,
     is_blamed: bool = False,
 ) -> None:
-    """Notes how the service treated a run's messages, and leaves it alone for a while if it refused. The caller commits.
+    """Notes how the service treated a run's messages; one that refused is left alone for a while. The caller commits.
 
     `is_blamed`: the run's answers are the credential's fault, although none says so (NOTIF-41).
     """

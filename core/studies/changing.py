@@ -5,7 +5,7 @@ trail, and leaves the commit to its caller. Each tells whether the events still 
 `rebuild-schedules` (CLAR-14).
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -110,6 +110,36 @@ def set_survey_expiry(session: Session, study: Study, minutes: int, *, actor: Ac
     study.survey_expiry_minutes = minutes
 
 
+def set_quiet_hours(
+    session: Session,
+    study: Study,
+    quiet: tuple[time, time] | None,
+    resends_rest: tuple[time, time] | None,
+    *,
+    actor: Actor,
+) -> None:
+    """Sets when no push is sent, and when no survey is sent again, on the participants' clocks; None: never (CLAR-54).
+
+    Each is from a time until a time, which may span midnight. What falls due meanwhile is sent afterwards. Raises
+    StudyRefused for a span without a length.
+    """
+    if any(span is not None and span[0] == span[1] for span in (quiet, resends_rest)):
+        raise StudyRefused("Quiet hours begin and end at different times.")
+    _lock(session, study)
+    before = [_clock(getattr(study, name)) for name in _QUIET]
+    study.quiet_from, study.quiet_until = quiet or (None, None)
+    study.resends_rest_from, study.resends_rest_until = resends_rest or (None, None)
+    after = [_clock(getattr(study, name)) for name in _QUIET]
+    record(session, actor, Action.STUDY_QUIET_HOURS, study=study, before=before, after=after)
+
+
+_QUIET = ("quiet_from", "quiet_until", "resends_rest_from", "resends_rest_until")
+
+
+def _clock(at: time | None) -> str | None:
+    return None if at is None else f"{at:%H:%M}"
+
+
 def stop_study(session: Session, study: Study, now: datetime, *, actor: Actor) -> bool:
     """Uploads are no longer kept and no survey is asked, until the study is reopened (PORTAL-90, PORTAL-93).
 
@@ -181,6 +211,7 @@ def _lock(session: Session, study: Study) -> None:
         "password_max_age_days",
         "second_factor_for",
         "survey_expiry_minutes",
+        *_QUIET,
         "timezone_name",
         "end_on",
         "is_stopped_by_hand",

@@ -20,6 +20,7 @@ COMMANDS = {
     "compress-store": ("store", "compress_store_command"),
     "device": ("device", "device_commands"),
     "downtime": ("downtime", "downtime_commands"),
+    "notifications": ("notifications", "notifications_commands"),
     "participant": ("participants", "participant_commands"),
     "process-uploads": ("processing", "process_uploads_command"),
     "rebuild-schedules": ("rebuilding", "rebuild_schedules_command"),

@@ -40,6 +40,7 @@ def pause_after(fate: Fate, failures: int, retry_after_seconds: int | None = Non
     if fate is Fate.QUOTA:
         asked = timedelta(seconds=retry_after_seconds) if retry_after_seconds else QUOTA_PAUSE
         return min(asked, LONGEST_QUOTA_PAUSE)
-    pause = min(FIRST_PAUSE * 2 ** min(failures - 1, 10), LONGEST_PAUSE)
+    doubled: int = 2 ** min(failures - 1, 10)
+    pause = min(FIRST_PAUSE * doubled, LONGEST_PAUSE)
     asked = timedelta(seconds=retry_after_seconds) if retry_after_seconds else timedelta()
     return max(pause, min(asked, LONGEST_QUOTA_PAUSE))

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any
 
 from aioapns.common import PRIORITY_HIGH, NotificationRequest, PushType
@@ -73,7 +72,7 @@ async def send_by(pool: Pool, token: str, message: Message) -> Outcome:
             _payload(message),
             push_type=PushType.ALERT,
             priority=int(PRIORITY_HIGH),
-            time_to_live=message.seconds_to_live(datetime.now(UTC)),
+            time_to_live=message.seconds_to_live,
             collapse_key=message.collapse_key,
         )
         try:

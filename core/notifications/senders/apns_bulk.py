@@ -60,8 +60,9 @@ class ApnsBulkSender:
         """The first message alone: until one is good, Apple allows a connection one stream at a time."""
         if self._pool is None:
             self._pool = Pool(self._key, self._gateway)
-        first = 0
-        for first, each in enumerate(messages, 1):
+        alone = 0
+        for each in messages:
+            alone += 1
             outcome = await self._send(each)
             if outcome is not None:
                 yield each.number, outcome
@@ -73,7 +74,7 @@ class ApnsBulkSender:
             async with free:
                 return each.number, await self._send(each)
 
-        for task in asyncio.as_completed([asyncio.ensure_future(send(each)) for each in messages[first:]]):
+        for task in asyncio.as_completed([asyncio.ensure_future(send(each)) for each in messages[alone:]]):
             number, answer = await task
             if answer is not None:
                 yield number, answer

@@ -62,11 +62,11 @@ class Protocol(APNsTLSClientProtocol):
     def _take(self, event: Event) -> None:
         match event:
             case ResponseReceived():
-                self.on_response_received(dict(event.headers))  # type: ignore[arg-type]  # bytes, as set up
+                self.on_response_received(dict(event.headers))
             case DataReceived():
                 self.on_data_received(event.data, event.stream_id)
             case RemoteSettingsChanged():
-                self.on_remote_settings_changed(event.changed_settings)
+                self.on_remote_settings_changed(event.changed_settings)  # type: ignore[arg-type]  # h2 names ints
             case StreamEnded():
                 self.on_stream_ended(event.stream_id)
             case StreamReset():

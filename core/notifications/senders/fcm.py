@@ -6,7 +6,6 @@ exception. Here a send is one request, and Google's answer determines the outcom
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
@@ -75,11 +74,10 @@ class FcmSender:
 
 def _arguments(message: Message) -> dict[str, Any]:
     """Arguments for pyfcm: Android gets high-priority data, iOS a visible notification with data (NOTIF-31)."""
-    seconds = message.seconds_to_live(datetime.now(UTC))
     if message.platform is Platform.ANDROID:
         android: dict[str, Any] = {"priority": "high", "data": dict(message.data)}
-        if seconds is not None:
-            android["ttl"] = f"{seconds}s"
+        if message.seconds_to_live is not None:
+            android["ttl"] = f"{message.seconds_to_live}s"
         if message.collapse_key:
             android["collapse_key"] = message.collapse_key
         return {"android_config": android}

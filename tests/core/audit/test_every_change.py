@@ -69,6 +69,8 @@ SILENT_COMMANDS = {
     "find": "reads",
     "create_batches": "does what was asked for; the rows name who asked",
     "rebuild_schedules_command": "makes events that follow from what is stored",
+    "due_command": "reads",
+    "send_command": "sends what follows from what is stored; the ledger names each message",
 }
 
 
