@@ -172,6 +172,9 @@ MATRIX: dict[str, str | Page | Key] = {
     "surveys.questions": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/questions", is_return_page=True),
     "surveys.schedule": Page(LIST, "/edit_survey/{study}/{survey}/schedule", is_return_page=True),
     "surveys.change_schedule": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/schedule", "POST"),
+    "surveys.change_time_to_answer": Page(
+        EDIT_SURVEY, "/view_study/{study}/surveys/time_to_answer", "POST", passed=422
+    ),
     "surveys.calendar": Page(LIST, "/view_study/{study}/surveys/calendar", is_return_page=True),
     "surveys.calendar_download": Page(LIST, "/view_study/{study}/surveys/calendar.ics"),
     "surveys.save": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/draft", "PUT", passed=400),

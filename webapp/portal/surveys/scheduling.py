@@ -13,6 +13,7 @@ from core.audit import actor_of
 from core.database import db
 from core.models import Participant, Survey
 from core.notifications.credentials import apns_key, service_account
+from core.studies.changing import set_survey_expiry
 from core.studies.interventions import interventions_of
 from core.surveys.arms import arms_of
 from core.surveys.calendar_file import calendar_file
@@ -35,13 +36,14 @@ from webapp.portal.surveys.schedule_form import (
     RowsRefused,
     arm_of,
     expiry_in_units,
+    expiry_minutes,
     expiry_of,
     planned_of_rows,
     rows_of,
     typed_rows,
 )
 from webapp.portal.surveys.section import surveys
-from webapp.portal.surveys.views import SURVEY, the_survey
+from webapp.portal.surveys.views import SURVEY, list_page, the_survey
 
 CALENDAR = "/view_study/<number:study_number>/surveys/calendar"
 PAGE = "portal/surveys/schedule.html"
@@ -138,6 +140,20 @@ def _page(
         ),
         status,
     )
+
+
+@surveys.post("/view_study/<number:study_number>/surveys/time_to_answer")
+@requires(Capability.SURVEY_EDIT)
+def change_time_to_answer(study_number: int) -> ResponseReturnValue:
+    """Sets for how long surveys without a time of their own can be answered (CLAR-51)."""
+    try:
+        set_survey_expiry(db.session(), g.study, expiry_minutes(request.form), actor=actor_of(g.researcher))
+        db.session.commit()
+    except (ExpiryRefused, ValueError) as refused:
+        db.session.rollback()
+        return list_page(problem=str(refused), typed=request.form.get("expiry_count", ""))
+    flash(f"Surveys can be answered for {wording.duration(g.study.survey_expiry_minutes)}.", "good")
+    return redirect(url_for("surveys.list", study_number=study_number))
 
 
 @surveys.get(CALENDAR)

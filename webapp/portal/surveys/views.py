@@ -19,6 +19,7 @@ from core.surveys.rules.survey import check_survey
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.wording import moment
 from webapp.portal.surveys import wording
+from webapp.portal.surveys.schedule_form import UNITS, expiry_in_units
 from webapp.portal.surveys.section import surveys
 
 SURVEY = "/edit_survey/<number:study_number>/<number:survey_number>"
@@ -28,12 +29,22 @@ SURVEY = "/edit_survey/<number:study_number>/<number:survey_number>"
 @requires(Capability.STUDY_VIEW, is_return_page=True)
 def survey_list(study_number: int) -> ResponseReturnValue:
     """The study's surveys, and the deleted ones below."""
-    return render_template(
+    return list_page()
+
+
+def list_page(*, problem: str = "", typed: str = "") -> ResponseReturnValue:
+    """The list, with the problem of the form for the time to answer if it was refused."""
+    page = render_template(
         "portal/surveys/list.html",
-        lines=survey_lines(db.session(), study_number),
-        deleted=survey_lines(db.session(), study_number, deleted=True),
+        lines=survey_lines(db.session(), g.study.id),
+        deleted=survey_lines(db.session(), g.study.id, deleted=True),
+        expiry=expiry_in_units(g.study.survey_expiry_minutes),
+        units=UNITS,
+        problem=problem,
+        typed=typed,
         wording=wording,
     )
+    return page, 422 if problem else 200
 
 
 @surveys.get(SURVEY)
