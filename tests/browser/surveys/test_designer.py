@@ -275,6 +275,14 @@ def test_a_draft_is_compared_and_discarded(portal: Portal, survey: Survey):
     assert json.loads(survey.content)[3] == REST
 
 
+def test_a_change_that_iphones_ask_again_is_said(portal: Portal, survey: Survey):
+    """PHONE-52, CLAR-53."""
+    opened(portal, survey)
+    portal.page.get_by_role("button", name="Settings of the survey").click()
+    portal.page.get_by_label("Ask as soon as it reaches a phone").check()
+    expect(portal.page.get_by_text("iPhones ask it again")).to_be_visible()
+
+
 def test_an_audio_survey_has_a_prompt_and_recording_settings(portal: Portal, study: Study):
     """SURVEY-10, SURVEY-17."""
     page = portal.page

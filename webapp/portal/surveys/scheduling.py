@@ -19,6 +19,7 @@ from core.surveys.arms import arms_of
 from core.surveys.calendar_file import calendar_file
 from core.surveys.coming import Calendar, coming_events
 from core.surveys.expiry import ExpiryRefused, own_expiry
+from core.surveys.for_phones import asks_on_arrival
 from core.surveys.listing import survey_lines
 from core.surveys.previewing import preview_schedule_change
 from core.surveys.schedules import Arm, ScheduleKind, local_date
@@ -135,6 +136,7 @@ def _page(
             row_problems=list(dict.fromkeys(row.problem for row in rows if row.problem)),
             preview=preview,
             has_credentials=has_credentials,
+            asks_again=survey.published_at is not None and asks_on_arrival(survey),
             wording=wording,
             **_calendar_parts(seen, changes=(survey, changes)),
         ),
