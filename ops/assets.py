@@ -47,6 +47,7 @@ ICONS = (
     "list-filter",
     "log-out",
     "menu",
+    "mic",
     "minus",
     "power",
     "printer",

@@ -169,6 +169,8 @@ MATRIX: dict[str, str | Page | Key] = {
     "surveys.list": Page(LIST, "/view_study/{study}/surveys", is_return_page=True),
     "surveys.page": Page(LIST, "/edit_survey/{study}/{survey}", is_return_page=True),
     "surveys.versions": Page(LIST, "/edit_survey/{study}/{survey}/versions"),
+    "surveys.preview": Page(LIST, "/edit_survey/{study}/{survey}/preview"),
+    "surveys.step": Page(LIST, "/edit_survey/{study}/{survey}/preview", "POST"),
     "surveys.create": Page(EDIT_SURVEY, "/create_survey/{study}/tracking_survey", "POST", passed=302),
     "surveys.rename": Page(EDIT_SURVEY, "/rename_survey/{study}/{survey}", "POST", passed=400),
     "surveys.update": Page(EDIT_SURVEY, "/update_survey/{study}/{survey}", "POST", passed=201),

@@ -18,7 +18,7 @@ from core.surveys.rules.warnings import crashes_ios
 Answer = float | str | tuple[int, ...] | None
 TYPED_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 # Errors of a question that phones live with: they know what a comparison with a question means that is not there.
-_ERRORS_THAT_PHONES_READ = ("unknown_question", "later_question", "own_question", "duplicate_question_id")
+_ERRORS_THAT_PHONES_READ = ("unknown_question", "later_question", "own_question")
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from core.streams.table import Platform
 from core.surveys.rules.answering import Answer, Stop, order_of, problems_of
 from core.surveys.rules.checking import check_questions
 from core.surveys.rules.conditions import Comparison, classes_of_answers, comparisons_of, is_met
+from core.surveys.rules.sentences import numbered
 
-MOST_STEPS = 60_000
+MOST_STEPS = 50_000
 State = frozenset[Comparison]
 """The comparisons of later conditions that hold after some questions."""
 
@@ -122,10 +123,11 @@ def walk_all_ways(
 
 def _first_problem(content: list[Any], platform: Platform) -> Stop | None:
     problems = problems_of(content, platform)
-    ids = {question.get("question_id"): place for place, question in enumerate(content) if isinstance(question, dict)}
+    places = {question_id: number - 1 for question_id, (number, _) in numbered(content).items()}
     for finding in check_questions(content):
-        place = ids.get(finding.question_id, 0)
-        problems.setdefault(place, f"This question has an error: {finding.message}")
+        # Without an id, the finding names the question's number; it is among the problems already.
+        if (place := places.get(finding.question_id)) is not None:
+            problems.setdefault(place, f"This question has an error: {finding.message}")
     return Stop(min(problems), problems[min(problems)]) if problems else None
 
 
@@ -180,8 +182,8 @@ def _search(steps: list[_Step], work: _Work) -> tuple[set[int], dict[State, tupl
                 _keep(after, (state | step.hidden) & step.kept, short, long)
                 continue
             reached.add(place)
+            work.spend(len(step.outcomes) * (1 + len(state) // 10))  # large states take longer to compare
             for met, answer in step.outcomes.items():
-                work.spend()
                 best = (_Trail(t.shown + 1, t, step.question_id, answer) for t in (short, long))
                 _keep(after, (state | met) & step.kept, *best)
         states = after
