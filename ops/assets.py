@@ -1,6 +1,6 @@
 """Copies the files of npm packages that the portal serves to `webapp/static/vendor`; run it after `npm ci`.
 
-Only what is listed here is served: htmx, the two Latin font files, and one SVG sprite of the icons in use.
+Only what is listed here is served: scripts, the two Latin font files, and one SVG sprite of the icons in use.
 """
 
 import re
@@ -15,7 +15,9 @@ VENDOR = REPOSITORY / "webapp" / "static" / "vendor"
 FONTS = "@fontsource-variable/atkinson-hyperlegible"
 FILES = {
     "htmx.min.js": "htmx.org/dist/htmx.min.js",
+    "preact.js": "htm/preact/standalone.module.js",
     "simplewebauthn.min.js": "@simplewebauthn/browser/dist/bundle/index.umd.min.js",
+    "sortable.min.js": "sortablejs/Sortable.min.js",
     "hyperlegible-next.woff2": f"{FONTS}-next/files/atkinson-hyperlegible-next-latin-wght-normal.woff2",
     "hyperlegible-mono.woff2": f"{FONTS}-mono/files/atkinson-hyperlegible-mono-latin-wght-normal.woff2",
 }
@@ -41,6 +43,7 @@ ICONS = (
     "folder-cog",
     "folder-open",
     "folder-plus",
+    "grip-vertical",
     "history",
     "key-round",
     "layout-dashboard",
@@ -49,8 +52,11 @@ ICONS = (
     "menu",
     "mic",
     "minus",
+    "pencil",
+    "plus",
     "power",
     "printer",
+    "redo-2",
     "scroll-text",
     "search",
     "shield-check",
@@ -60,9 +66,11 @@ ICONS = (
     "tag",
     "trash-2",
     "triangle-alert",
+    "undo-2",
     "upload",
     "user-plus",
     "users",
+    "x",
 )
 SPRITE = "icons.svg"
 OUTSIDE = re.compile(r"<!--.*?-->|</?svg[^>]*>", re.DOTALL)

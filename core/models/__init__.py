@@ -41,7 +41,7 @@ from core.models.sign_in_record import SignInOutcome, SignInRecord
 from core.models.signing_in import PortalSession, SignInFailures
 from core.models.stored_object import SealKind, StoredObject
 from core.models.study import Study
-from core.models.survey import Survey, SurveyType, SurveyVersion
+from core.models.survey import Survey, SurveyDraft, SurveyType, SurveyVersion
 from core.models.upload import (
     ProblemUpload,
     ProcessedHour,
@@ -124,6 +124,7 @@ __all__ = [
     "StudyRoleSite",
     "StudyStar",
     "Survey",
+    "SurveyDraft",
     "SurveyType",
     "SurveyVersion",
     "Switch",

@@ -132,6 +132,42 @@ def _own_keys(question: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in question.items() if key in own or key not in _TYPED_KEYS}
 
 
+def content_to_store(content: list[Any], *stored: str) -> str:
+    """The JSON text to store for this content, with the texts `stored` before it, such as the published one.
+
+    Content that is equal to one of them as a whole gives that text, byte for byte. Else questions that are equal to a
+    stored one stay as they are, and others are normalised (SURVEY-27, CLAR-50).
+    """
+    known: dict[str, Any] = {}
+    for text in stored:
+        try:
+            before = decoded_content(text, is_null_empty=True)
+        except ContentRefused:
+            continue
+        if canonical(content) == canonical(before):
+            return text
+        for question in before:
+            known.setdefault(canonical(question), question)
+    edited = questions_to_store(content)
+    return json.dumps([known.get(canonical(old), new) for old, new in zip(content, edited, strict=True)])
+
+
+def settings_to_store(settings: dict[str, Any], *stored: str) -> str:
+    """The JSON text to store for these settings; those equal to a stored text give that text, byte for byte."""
+    for text in stored:
+        try:
+            if canonical(settings) == canonical(decoded_settings(text, is_null_empty=True)):
+                return text
+        except ContentRefused:
+            continue
+    return json.dumps(settings_without_zero(settings))
+
+
+def canonical(value: Any) -> str:
+    """A text that is equal for two JSON values if they say the same: the order of keys aside, 1 and true differ."""
+    return json.dumps(value, sort_keys=True)
+
+
 def settings_without_zero(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings with null in place of no random questions at all, which would be none on iOS (PHONE-52)."""
     if settings.get("number_of_random_questions") == 0:

@@ -25,10 +25,10 @@ from core.models import (
     ScheduledEvent,
     Study,
     Survey,
-    SurveyType,
     SurveyVersion,
 )
 from core.models.schedule import SUCCESS
+from core.models.survey import offered_surveys
 from core.surveys.schedules import Relative, is_created, wanted_times
 from core.surveys.timing_rows import timing_of
 
@@ -95,11 +95,6 @@ def _plan_for_many(session: Session, participant_ids: Collection[int] | None) ->
     yield
     if is_many:
         session.execute(sa.text("SET LOCAL enable_nestloop = on"))
-
-
-def offered_surveys() -> sa.ColumnElement[bool]:
-    """Surveys that are asked: not deleted, and of a type that phones show."""
-    return sa.and_(Survey.deleted_at.is_(None), Survey.survey_type.in_(list(SurveyType)))
 
 
 def _moments(

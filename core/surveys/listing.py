@@ -7,20 +7,24 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.models import AppSettings, Intervention, Schedule, Survey, SurveyType, SurveyVersion
+from core.models import AppSettings, Intervention, Schedule, Survey, SurveyDraft, SurveyType, SurveyVersion
 from core.surveys.content import ContentRefused, decoded_content
 from core.surveys.schedules import ScheduleKind
 
 
 @dataclass(frozen=True)
 class SurveyLine:
-    """A survey in a list: how many questions, schedules by kind and versions it has, and when its content changed."""
+    """A survey in a list: how many questions, schedules by kind and versions it has, and when its content changed.
+
+    Questions are counted in the draft while nothing is published.
+    """
 
     survey: Survey
     questions: int
     schedules: dict[ScheduleKind, int]
     versions: int
     changed_at: datetime | None
+    has_draft: bool
 
     @property
     def is_audio(self) -> bool:
@@ -28,7 +32,7 @@ class SurveyLine:
 
 
 def survey_lines(session: Session, study_id: int, *, deleted: bool = False) -> list[SurveyLine]:
-    """The study's surveys of types that phones show, by name; with `deleted` the deleted ones. Three queries."""
+    """The study's surveys of types that phones show, by name; with `deleted` the deleted ones. Four queries."""
     is_there = Survey.deleted_at.is_not(None) if deleted else Survey.deleted_at.is_(None)
     surveys = session.scalars(
         sa.select(Survey)
@@ -46,15 +50,27 @@ def survey_lines(session: Session, study_id: int, *, deleted: bool = False) -> l
         .group_by(SurveyVersion.survey_id)
     )
     versions = {number: (count, changed_at) for number, count, changed_at in history}
+    drafts: dict[int, str] = {
+        row.survey_id: row.content
+        for row in session.execute(
+            sa.select(SurveyDraft.survey_id, SurveyDraft.content).where(SurveyDraft.survey_id.in_(numbers))
+        )
+    }
     return [
-        SurveyLine(survey, _questions(survey), dict(schedules[survey.id]), *versions.get(survey.id, (0, None)))
+        SurveyLine(
+            survey,
+            _questions(survey.content if survey.published_at else drafts.get(survey.id, survey.content)),
+            dict(schedules[survey.id]),
+            *versions.get(survey.id, (0, None)),
+            survey.id in drafts,
+        )
         for survey in surveys
     ]
 
 
-def _questions(survey: Survey) -> int:
+def _questions(content: str) -> int:
     try:
-        return len(decoded_content(survey.content, is_null_empty=True))
+        return len(decoded_content(content, is_null_empty=True))
     except ContentRefused:
         return 0
 

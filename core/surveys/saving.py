@@ -1,4 +1,7 @@
-"""Creating, saving and deleting surveys, with the versions and events that follow (SURVEY-2, SURVEY-3, SURVEY-4)."""
+"""Creating, saving and deleting surveys, with the versions and events that follow (SURVEY-2, SURVEY-3, SURVEY-4).
+
+Content and settings saved here are published at once; drafts are in `core.surveys.drafts` (SURVEY-5).
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +15,14 @@ from sqlalchemy.orm import Session
 from core.audit import Actor, record
 from core.models import Intervention, Schedule, Study, Survey, SurveyType, SurveyVersion
 from core.models.audit_record import Action
-from core.surveys.content import decoded_content, decoded_settings, questions_to_store, settings_without_zero
+from core.surveys.content import (
+    content_to_store,
+    decoded_content,
+    decoded_settings,
+    questions_to_store,
+    settings_to_store,
+    settings_without_zero,
+)
 from core.surveys.rebuilding import update_events_of_study
 from core.surveys.schedules import Absolute, Relative, ScheduleKind, Timing, Weekly
 from core.surveys.timing_lists import TimingRefused
@@ -39,16 +49,24 @@ class SurveyChanges:
 
 
 def create_survey(session: Session, study: Study, survey_type: SurveyType, now: datetime, *, actor: Actor) -> Survey:
-    """A survey without name, content and schedules (SURVEY-2, PHONE-50), with its first version; the caller commits."""
-    return add_survey(session, study, survey_type, SurveyChanges(settings=NEW_SETTINGS[survey_type]), now, actor=actor)
+    """A survey without name, content and schedules (SURVEY-2, PHONE-50); the caller commits.
+
+    No phone gets it, and it has no version, until content or settings are published (SURVEY-5).
+    """
+    settings = json.dumps(NEW_SETTINGS[survey_type])
+    survey = Survey(study_id=study.id, survey_type=survey_type.value, name="", content="[]", settings=settings)
+    session.add(survey)
+    session.flush()
+    record(session, actor, Action.SURVEY_CREATE, study=study, survey=survey.object_id)
+    return survey
 
 
 def add_survey(
     session: Session, study: Study, survey_type: SurveyType, what: SurveyChanges, now: datetime, *, actor: Actor
 ) -> Survey:
-    """A survey with name, content, settings and schedules, in one version; the caller commits, and rebuilds events.
+    """A published survey with name, content, settings and schedules, in one version.
 
-    Raises ContentRefused and TimingRefused, upon which the caller rolls back.
+    The caller commits, and rebuilds events. Raises ContentRefused and TimingRefused, upon which the caller rolls back.
     """
     survey = Survey(
         study_id=study.id,
@@ -56,6 +74,7 @@ def add_survey(
         name=what.name or "",
         content=json.dumps(questions_to_store(decoded_content(what.content or []))),
         settings=json.dumps(settings_without_zero(decoded_settings(what.settings or {}))),
+        published_at=now,
     )
     session.add(survey)
     session.flush()
@@ -69,30 +88,49 @@ def add_survey(
 def save_survey(session: Session, survey: Survey, changes: SurveyChanges, now: datetime, *, actor: Actor) -> None:
     """Saves these changes, one editor at a time; the caller commits. What is equal to before changes nothing.
 
-    A version is written when, and only when, content, type or settings changed (PHONE-57). Raises ContentRefused and
-    TimingRefused, upon which the caller rolls back.
+    Content, type or settings are published with it. Raises ContentRefused and TimingRefused, upon which the caller
+    rolls back.
     """
-    content = None if changes.content is None else json.dumps(questions_to_store(decoded_content(changes.content)))
-    settings = None
-    if changes.settings is not None:
-        settings = json.dumps(settings_without_zero(decoded_settings(changes.settings)))
+    content = None if changes.content is None else decoded_content(changes.content)
+    settings = None if changes.settings is None else decoded_settings(changes.settings)
     session.refresh(survey, with_for_update={"key_share": True})
-    before = _archived(survey)
     if changes.name is not None:
         survey.name = changes.name
-    if changes.survey_type is not None:
-        survey.survey_type = changes.survey_type.value
-    if content is not None and not _is_same(content, survey.content):
-        survey.content = content
-    if settings is not None and not _is_same(settings, survey.settings):
-        survey.settings = settings
-    if _archived(survey) != before:
-        add_version(session, survey, now)
+    is_first = survey.published_at is None
+    if content is not None or settings is not None or changes.survey_type is not None:
+        publish(session, survey, content, settings, now, survey_type=changes.survey_type)
     for kind, timings in changes.timings.items():
         replace_timings(session, survey, kind, timings)
-    if changes.timings or changes.survey_type is not None:
-        _rebuild(session, survey, now)
-    _record(session, actor, Action.SURVEY_SAVE, survey)
+    if changes.timings or changes.survey_type is not None or (is_first and survey.published_at is not None):
+        rebuild_of_survey(session, survey, now)
+    record_survey(session, actor, Action.SURVEY_SAVE, survey)
+
+
+def publish(
+    session: Session,
+    survey: Survey,
+    content: list[Any] | None,
+    settings: dict[str, Any] | None,
+    now: datetime,
+    *,
+    survey_type: SurveyType | None = None,
+) -> None:
+    """Gives the survey, locked by the caller, this content and these settings; None leaves what is there.
+
+    A version is written when, and only when, content, type or settings changed, or with the first publication
+    (PHONE-57, SURVEY-5). After the first one the caller rebuilds events.
+    """
+    before = _archived(survey)
+    if survey_type is not None:
+        survey.survey_type = survey_type.value
+    if content is not None:
+        survey.content = content_to_store(content, survey.content)
+    if settings is not None:
+        survey.settings = settings_to_store(settings, survey.settings)
+    if survey.published_at is None or _archived(survey) != before:
+        survey.published_at = survey.published_at or now
+        survey.edit_number += 1
+        add_version(session, survey, now)
 
 
 def delete_survey(session: Session, survey: Survey, now: datetime, *, actor: Actor) -> None:
@@ -101,10 +139,10 @@ def delete_survey(session: Session, survey: Survey, now: datetime, *, actor: Act
     if survey.deleted_at is not None:
         return
     survey.deleted_at = now
-    _record(session, actor, Action.SURVEY_DELETE, survey)
-    add_version(session, survey, now)
+    record_survey(session, actor, Action.SURVEY_DELETE, survey)
+    _add_version_if_published(session, survey, now)
     session.execute(sa.delete(Schedule).where(Schedule.survey_id == survey.id))
-    _rebuild(session, survey, now)
+    rebuild_of_survey(session, survey, now)
 
 
 def restore_survey(session: Session, survey: Survey, now: datetime, *, actor: Actor) -> None:
@@ -113,11 +151,17 @@ def restore_survey(session: Session, survey: Survey, now: datetime, *, actor: Ac
     if survey.deleted_at is None:
         return
     survey.deleted_at = None
-    _record(session, actor, Action.SURVEY_RESTORE, survey)
-    add_version(session, survey, now)
+    record_survey(session, actor, Action.SURVEY_RESTORE, survey)
+    _add_version_if_published(session, survey, now)
 
 
-def _record(session: Session, actor: Actor, action: Action, survey: Survey) -> None:
+def _add_version_if_published(session: Session, survey: Survey, now: datetime) -> None:
+    if survey.published_at is not None:
+        add_version(session, survey, now)
+
+
+def record_survey(session: Session, actor: Actor, action: Action, survey: Survey) -> None:
+    """Writes the audit row of a change of the survey."""
     record(session, actor, action, study=session.get_one(Study, survey.study_id), survey=survey.object_id)
 
 
@@ -171,7 +215,8 @@ def _check_kind_and_study(session: Session, survey: Survey, kind: ScheduleKind, 
             raise TimingRefused(f"relative timings, entry {n}: the study has no intervention {intervention}")
 
 
-def _rebuild(session: Session, survey: Survey, now: datetime) -> None:
+def rebuild_of_survey(session: Session, survey: Survey, now: datetime) -> None:
+    """Brings the survey's events into step (NOTIF-7)."""
     study = session.get_one(Study, survey.study_id)
     update_events_of_study(session, study, now, survey_id=survey.id)
 
@@ -179,15 +224,3 @@ def _rebuild(session: Session, survey: Survey, now: datetime) -> None:
 def _archived(survey: Survey) -> tuple[str, str, str, bool]:
     """The four things whose change makes a version."""
     return survey.survey_type, survey.content, survey.settings, survey.deleted_at is not None
-
-
-def _is_same(text: str, stored: str) -> bool:
-    """Whether two JSON texts say the same, spaces and the order of keys aside."""
-    try:
-        return _canonical(text) == _canonical(stored)
-    except (ValueError, RecursionError):
-        return False
-
-
-def _canonical(text: str) -> str:
-    return json.dumps(json.loads(text), sort_keys=True)

@@ -80,6 +80,7 @@ class Factory:
         return loaded
 
     def survey(self, study: Study, survey_type: SurveyType = SurveyType.TRACKING, **columns: Any) -> Survey:
+        columns = {"published_at": datetime.now(UTC)} | columns
         survey = Survey(study_id=study.id, survey_type=survey_type.value, **columns)
         db.session.add(survey)
         add_version(db.session(), survey, datetime.now(UTC))

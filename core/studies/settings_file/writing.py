@@ -23,7 +23,9 @@ def study_file(session: Session, study: Study) -> dict[str, Any]:
         row.id: row.name for row in session.execute(_of_study(sa.select(Intervention.id, Intervention.name), study))
     }
     surveys = session.scalars(
-        sa.select(Survey).where(Survey.study_id == study.id, Survey.deleted_at.is_(None)).order_by(Survey.id)
+        sa.select(Survey)
+        .where(Survey.study_id == study.id, Survey.deleted_at.is_(None), Survey.published_at.is_not(None))
+        .order_by(Survey.id)
     ).all()
     settings = session.scalars(sa.select(AppSettings).where(AppSettings.study_id == study.id)).one()
     schedules: dict[int, list[Schedule]] = {}

@@ -82,9 +82,9 @@ def chain(count: int) -> list[Any]:
 
 def test_a_hundred_and_fifty_questions_are_decided_in_a_second():
     content = chain(150)
-    began = time.perf_counter()
+    began = time.process_time()
     walk = walk_all_ways(content, {}, ANDROID)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
     assert walk.is_decided and walk.ways == 150 and walk.longest is not None and walk.longest.shown == 150
     assert walk.shortest is not None and walk.shortest.shown == 1
 
@@ -98,9 +98,9 @@ def test_what_is_too_much_work_is_not_decided_and_soon(kind: str):
     ]
     parts = [{"or": [{"==": [str(n), m]} for m in range(0, 10, 2)]} for n in range(149)]
     content.append(under({"and": parts}))
-    began = time.perf_counter()
+    began = time.process_time()
     walk = walk_all_ways(content, {}, ANDROID)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
     assert not walk.is_decided and walk.unreachable == () and walk.longest is None
 
 

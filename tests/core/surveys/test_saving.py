@@ -10,7 +10,8 @@ from flask_migrate import downgrade, upgrade
 
 from core.audit import SERVER
 from core.database import db
-from core.models import Schedule, ScheduledEvent, Survey, SurveyType, SurveyVersion
+from core.models import Schedule, ScheduledEvent, Study, Survey, SurveyType, SurveyVersion
+from core.models.survey import surveys_for_phones
 from core.surveys.content import ContentRefused, decoded_content, decoded_settings
 from core.surveys.saving import SurveyChanges, create_survey, delete_survey, restore_survey, save_survey
 from core.surveys.schedules import Absolute, Relative, ScheduleKind, Weekly
@@ -24,6 +25,12 @@ QUESTION = {"question_id": "q1", "question_type": "info_text_box", "question_tex
 def save(survey: Survey, now: datetime = NOW, **changes: Any) -> None:
     save_survey(db.session(), survey, SurveyChanges(**changes), now, actor=SERVER)
     db.session.commit()
+
+
+def published(study: Study) -> Survey:
+    survey = create_survey(db.session(), study, SurveyType.TRACKING, NOW, actor=SERVER)
+    save(survey, content=[])
+    return survey
 
 
 def versions(survey: Survey) -> list[SurveyVersion]:
@@ -41,19 +48,23 @@ def versions(survey: Survey) -> list[SurveyVersion]:
 def test_a_new_survey_has_the_defaults_of_its_type(
     app: Flask, factory: Factory, survey_type: SurveyType, default: dict[str, Any]
 ):
-    """SURVEY-1, SURVEY-2, PHONE-50."""
+    """SURVEY-1, SURVEY-2, SURVEY-5, PHONE-50: no phone gets it, and it has no version, until it is published."""
     survey = create_survey(db.session(), factory.study(), survey_type, NOW, actor=SERVER)
     db.session.commit()
     assert (survey.name, survey.content, json.loads(survey.settings)) == ("", "[]", default)
     assert (len(survey.object_id), survey.object_id.isalnum()) == (24, True)
+    assert versions(survey) == []
+    assert surveys_for_phones(db.session(), survey.study_id) == []
+    save(survey, content=[])
     assert [(v.started_at, v.content, v.settings, v.is_deleted) for v in versions(survey)] == [
         (NOW, "[]", survey.settings, False)
     ]
+    assert surveys_for_phones(db.session(), survey.study_id) == [survey]
 
 
 def test_a_version_is_written_when_and_only_when_one_of_the_four_changed(app: Flask, factory: Factory):
     """PHONE-57, SURVEY-3: content, type, settings, deletion; not for a name, a schedule, or the same again."""
-    survey = create_survey(db.session(), factory.study(), SurveyType.TRACKING, NOW, actor=SERVER)
+    survey = published(factory.study())
     minutes = (NOW + timedelta(minutes=n) for n in range(1, 100))
     for changes, count in (
         ({"content": [QUESTION]}, 2),
@@ -78,7 +89,7 @@ def test_a_version_is_written_when_and_only_when_one_of_the_four_changed(app: Fl
 
 def test_the_newest_version_is_the_newest_also_when_a_clock_was_set_back(app: Flask, factory: Factory):
     """SURVEY-3."""
-    survey = create_survey(db.session(), factory.study(), SurveyType.TRACKING, NOW, actor=SERVER)
+    survey = published(factory.study())
     save(survey, NOW - timedelta(minutes=1), content=[QUESTION])
     assert [json.loads(v.content) for v in versions(survey)] == [[], [QUESTION]]
 
@@ -88,7 +99,7 @@ def test_deleting_removes_the_schedules_and_their_events_and_can_be_taken_back_w
 ):
     """SURVEY-4."""
     participant = factory.participant()
-    survey = create_survey(db.session(), participant.study, SurveyType.TRACKING, NOW, actor=SERVER)
+    survey = published(participant.study)
     save(survey, content=[QUESTION], timings={ScheduleKind.ABSOLUTE: [Absolute(date(2024, 7, 1), time(9))]})
     assert db.session.scalars(db.select(ScheduledEvent)).all() != []
     delete_survey(db.session(), survey, NOW, actor=SERVER)

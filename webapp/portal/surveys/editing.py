@@ -32,13 +32,12 @@ TIMINGS = {
 @surveys.post("/create_survey/<number:study_number>/<survey_type>")
 @requires(Capability.SURVEY_EDIT)
 def create(study_number: int, survey_type: str) -> ResponseReturnValue:
-    """Adds an empty survey without a name and opens it."""
+    """Adds an empty survey without a name and opens the designer; no phone gets it until it is published."""
     if survey_type not in set(SurveyType):
         abort(404, "There are tracking_survey and audio_survey.")
     survey = create_survey(db.session(), g.study, SurveyType(survey_type), g.now, actor=actor_of(g.researcher))
     db.session.commit()
-    flash("The survey was created. Phones get it at their next look; it asks nothing yet.", "good")
-    return _to(survey)
+    return redirect(url_for("surveys.questions", study_number=study_number, survey_number=survey.id))
 
 
 @surveys.post(f"/rename_survey/{PLACE}")

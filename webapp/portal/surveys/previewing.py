@@ -10,7 +10,8 @@ from core.access import Capability
 from core.database import db
 from core.models import Survey, SurveyType
 from core.streams.table import Platform
-from core.surveys.content import ContentRefused, decoded_content, decoded_settings, questions_to_store
+from core.surveys.content import ContentRefused, decoded_content, decoded_settings, questions_for_phones
+from core.surveys.drafts import draft_of
 from core.surveys.listing import longest_recording_seconds
 from core.surveys.rules.paths import Walk, walk_all_ways
 from core.surveys.rules.sentences import numbered
@@ -54,7 +55,11 @@ def _preview(survey: Survey, *, is_step: bool) -> ResponseReturnValue:
     rendered = page_or_fragment(
         "portal/surveys/preview.html",
         "portal/surveys/_phone.html",
-        page_values=lambda: {"walks": [] if is_audio else _walks(content, settings), "numbered": numbered(content)},
+        page_values=lambda: {
+            "walks": [] if is_audio else _walks(content, settings),
+            "numbered": numbered(content),
+            "newest": draft_of(db.session(), survey),
+        },
         survey=survey,
         screen=screen,
         content=content,
@@ -73,12 +78,15 @@ def _shown(survey: Survey) -> tuple[list[Any], dict[str, Any], int | None]:
 
     Raises _NotShown.
     """
-    stored_content, stored_settings, draft = survey.content, survey.settings, None
+    stored_content, stored_settings, number = survey.content, survey.settings, None
     if "draft" in request.values:
-        raise _NotShown(MOVED_ON)
+        draft = draft_of(db.session(), survey)
+        stored_content, stored_settings, number = draft.content, draft.settings, draft.number
+        if request.values["draft"] != str(number):
+            raise _NotShown(MOVED_ON)
     try:
-        content = questions_to_store(decoded_content(stored_content, is_null_empty=True))
-        return content, decoded_settings(stored_settings, is_null_empty=True), draft
+        content = questions_for_phones(decoded_content(stored_content, is_null_empty=True))
+        return content, decoded_settings(stored_settings, is_null_empty=True), number
     except ContentRefused as refused:
         raise _NotShown(f"What is stored cannot be shown: {refused}.") from None
 

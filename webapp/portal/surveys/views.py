@@ -8,14 +8,16 @@ from flask.typing import ResponseReturnValue
 
 from core.access import Capability
 from core.database import db
-from core.models import Survey, SurveyType, SurveyVersion
+from core.models import Survey, SurveyType
 from core.surveys.content import ContentRefused, decoded_content, decoded_settings
+from core.surveys.drafts import draft_of
 from core.surveys.listing import schedules_of, survey_lines, survey_of_study, versions_of
 from core.surveys.rules.checking import Finding
 from core.surveys.rules.comparing import compare
 from core.surveys.rules.sentences import logic_sentence, numbered
 from core.surveys.rules.survey import check_survey
 from webapp.portal.access.rules import requires
+from webapp.portal.frame.wording import moment
 from webapp.portal.surveys import wording
 from webapp.portal.surveys.section import surveys
 
@@ -50,6 +52,7 @@ def survey_page(survey: Survey, *, problem: str = "", typed_name: str | None = N
         shown=shown,
         schedules=schedules_of(db.session(), survey),
         versions=versions_of(db.session(), survey),
+        draft=draft_of(db.session(), survey),
         wording=wording,
         problem=problem,
         typed_name=survey.name if typed_name is None else typed_name,
@@ -60,24 +63,56 @@ def survey_page(survey: Survey, *, problem: str = "", typed_name: str | None = N
 @surveys.get(f"{SURVEY}/versions")
 @requires(Capability.STUDY_VIEW)
 def versions(study_number: int, survey_number: int) -> ResponseReturnValue:
-    """The survey's versions, and two of them side by side: by default the newest and the one before."""
+    """The survey's versions and its draft, and two of them side by side: by default the newest and the one before."""
     survey = the_survey(survey_number)
-    found = versions_of(db.session(), survey)
+    found = _comparable(survey)
+    if not found:
+        return render_template("portal/surveys/versions.html", survey=survey, versions=[])
     after = _asked_for(found, "after") or found[0]
     before = _asked_for(found, "before") or found[min(found.index(after) + 1, len(found) - 1)]
-    old, new = (read(v.survey_type, v.content, v.settings) for v in (before, after))
     return render_template(
         "portal/surveys/versions.html",
         survey=survey,
         versions=found,
         before=before,
         after=after,
-        lines=compare(old.content, new.content),
-        old=old,
-        new=new,
-        settings=wording.changed_settings(old.settings, new.settings),
-        wording=wording,
+        **side_by_side(before.shown, after.shown),
     )
+
+
+def side_by_side(old: "ShownSurvey", new: "ShownSurvey") -> dict[str, Any]:
+    """What the template of two contents side by side needs."""
+    return {
+        "lines": compare(old.content, new.content),
+        "old": old,
+        "new": new,
+        "settings": wording.changed_settings(old.settings, new.settings),
+        "wording": wording,
+    }
+
+
+@dataclass(frozen=True)
+class Comparable:
+    """A version, or the draft, that can be chosen: `key` goes into the address."""
+
+    key: str
+    label: str
+    shown: "ShownSurvey"
+
+
+def _comparable(survey: Survey) -> list[Comparable]:
+    """The draft if there is one, then the versions, newest first."""
+    kind, found = survey.survey_type, versions_of(db.session(), survey)
+    draft = draft_of(db.session(), survey)
+    drafts = [Comparable("draft", "the draft", read(kind, draft.content, draft.settings))] if draft.is_saved else []
+    return drafts + [
+        Comparable(
+            str(version.id),
+            f"version {number}, {moment(version.started_at)}{', deleted' if version.is_deleted else ''}",
+            read(version.survey_type, version.content, version.settings),
+        )
+        for number, version in zip(range(len(found), 0, -1), found, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -125,5 +160,5 @@ def the_survey(number: int, *, deleted: bool = False) -> Survey:
     return survey
 
 
-def _asked_for(found: list[SurveyVersion], name: str) -> SurveyVersion | None:
-    return next((version for version in found if str(version.id) == request.args.get(name)), None)
+def _asked_for(found: list[Comparable], name: str) -> Comparable | None:
+    return next((one for one in found if one.key == request.args.get(name)), None)

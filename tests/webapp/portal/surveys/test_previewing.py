@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from core.audit import SERVER
 from core.database import db
 from core.models import AuditRecord, Study, Survey, SurveyType, SurveyVersion
+from core.surveys.drafts import save_draft
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
 
@@ -187,9 +190,20 @@ def test_a_forged_form_starts_anew(visitor: Visitor, survey: Survey):
         assert answer.status_code == 200 and "1 of 4" in answer.text
 
 
-def test_a_draft_that_has_moved_on_is_said_so(visitor: Visitor, survey: Survey):
-    answer = visitor.get(f"{address(survey)}?draft=7")
-    assert answer.status_code == 404 and "This draft has changed since; open the newest" in answer.text
+def test_a_draft_is_shown_where_it_is_named_and_only_that(visitor: Visitor, survey: Survey):
+    """SURVEY-5: previews show the published survey, or exactly the draft that is named."""
+    session = db.session()
+    drafted = [LINE | {"question_text": "Only drafted?"}]
+    number = survey.edit_number
+    draft = save_draft(session, survey, drafted, {}, number=number, now=datetime.now(UTC), actor=SERVER)
+    session.commit()
+    phone = Phone(visitor, f"{address(survey)}?draft={draft.number}")
+    assert phone.title == "Only drafted?" and f'name="draft" value="{draft.number}"' in phone.answer.text
+    assert "The survey ends here" in phone.presses("next", "x").text
+    assert Phone(visitor, address(survey)).title == ODD
+    for other in (number, draft.number + 1, "x", ""):
+        answer = visitor.get(f"{address(survey)}?draft={other}")
+        assert answer.status_code == 404 and "This draft has changed since; open the newest" in answer.text
 
 
 def _written(visitor: Visitor) -> list[int | None]:

@@ -52,7 +52,7 @@ def place(survey: Survey) -> str:
 def test_a_study_without_surveys_says_what_they_are(visitor: Visitor, study: Study):
     """PORTAL-210."""
     page = visitor.get(f"/view_study/{study.id}/surveys").text
-    assert "No surveys yet" in page and "with a settings file" in page
+    assert "No surveys yet" in page and "New survey" in page
 
 
 @pytest.mark.parametrize(("kind", "status"), [("tracking_survey", 302), ("audio_survey", 302), ("image_survey", 404)])
