@@ -1,6 +1,5 @@
 """Importing a settings file: what it would do, and doing it in one transaction (SURVEY-51 to SURVEY-54)."""
 
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
-from core.models import AppSettings, Intervention, Study, Survey
+from core.models import AppSettings, Intervention, Study
 from core.models.audit_record import Action
 from core.studies.changing import set_timezone
 from core.studies.interventions import create_intervention
@@ -18,8 +17,9 @@ from core.studies.names import NameRefused
 from core.studies.settings_changes import save_app_settings
 from core.studies.settings_file.reading import StudyFile, SurveyInFile, Told, named_interventions, old_numbers
 from core.studies.settings_versions import values_of
-from core.surveys.content import ContentRefused, decoded_content, questions_to_store
+from core.surveys.questions_in_use import question_ids_of
 from core.surveys.rebuilding import update_events_of_study
+from core.surveys.rules.renewing import with_new_ids
 from core.surveys.saving import SurveyChanges, add_survey
 from core.surveys.schedules import Relative, ScheduleKind, Timing
 
@@ -121,7 +121,7 @@ def import_file(session: Session, study: Study, plan: ImportPlan, now: datetime,
             by_number[numbers[place - first_of_numbers]] = made.id
     if plan.settings:
         save_app_settings(session, study, {name: new for name, _, new in plan.settings}, now, actor=actor)
-    taken = _question_ids(session, study) if plan.surveys else set[str]()
+    taken = question_ids_of(session, study.id) if plan.surveys else set[str]()
     for survey in plan.surveys:
         _add(session, study, survey, by_name, by_number, taken, now, actor)
     record(session, actor, Action.STUDY_IMPORT, study=study, settings=len(plan.settings), surveys=len(plan.surveys))
@@ -167,45 +167,3 @@ def _add(
     what = SurveyChanges(survey.name, content=content, settings=survey.settings, timings=every_kind)
     assert survey.survey_type is not None
     add_survey(session, study, survey.survey_type, what, now, actor=actor)
-
-
-def with_new_ids(content: list[Any], taken: set[str]) -> list[Any]:
-    """The questions with new ids in place of those that are taken, also where logic names them (CLAR-50)."""
-    new = {
-        question["question_id"]: str(uuid.uuid4())
-        for question in content
-        if isinstance(question, dict) and question.get("question_id") in taken
-    }
-    return [_renamed(question, new) for question in content] if new else content
-
-
-def _renamed(question: Any, new: Mapping[str, str]) -> Any:
-    """The question with the new ids; its texts stay, also where one is equal to an id."""
-    if not isinstance(question, dict):
-        return question
-    changed = dict(question)
-    if isinstance(name := question.get("question_id"), str):
-        changed["question_id"] = new.get(name, name)
-    if "display_if" in question:
-        changed["display_if"] = _renamed_logic(question["display_if"], new)
-    return changed
-
-
-def _renamed_logic(part: Any, new: Mapping[str, str]) -> Any:
-    """Comparisons, `[question id, number]`, are the only lists in logic that begin with a text (SURVEY-21)."""
-    if isinstance(part, dict):
-        return {operator: _renamed_logic(operand, new) for operator, operand in part.items()}
-    if isinstance(part, list) and part and isinstance(part[0], str):
-        return [new.get(part[0], part[0]), *part[1:]]
-    return [_renamed_logic(each, new) for each in part] if isinstance(part, list) else part
-
-
-def _question_ids(session: Session, study: Study) -> set[str]:
-    found: set[str] = set()
-    for content in session.scalars(sa.select(Survey.content).where(Survey.study_id == study.id)):
-        try:
-            questions = questions_to_store(decoded_content(content, is_null_empty=True))
-        except ContentRefused:
-            continue
-        found |= {q["question_id"] for q in questions if isinstance(q, dict) and isinstance(q.get("question_id"), str)}
-    return found
