@@ -164,8 +164,20 @@ def settings_to_store(settings: dict[str, Any], *stored: str) -> str:
 
 
 def canonical(value: Any) -> str:
-    """A text that is equal for two JSON values if they say the same: the order of keys aside, 1 and true differ."""
-    return json.dumps(value, sort_keys=True)
+    """A text that is equal for two JSON values if they say the same to phones: 2 and 2.0 do, 1 and true do not.
+
+    The order of keys does not matter.
+    """
+    return json.dumps(_whole_numbers(value), sort_keys=True)
+
+
+def _whole_numbers(value: Any) -> Any:
+    """The value with integers in place of whole floats, as browsers write them."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _whole_numbers(part) for key, part in value.items()}
+    return [_whole_numbers(part) for part in value] if isinstance(value, list) else value
 
 
 def settings_without_zero(settings: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ NAMES = (
     "audit",
     "sign_in",
     "rights",
+    "designer",
 )
 MOST_SECONDS = 600
 

@@ -1,8 +1,9 @@
 """The designer of a survey: its draft, saved by itself, compared, published or discarded (SURVEY-5, SURVEY-20)."""
 
+import json
 from typing import Any
 
-from flask import abort, flash, g, redirect, render_template, request, url_for
+from flask import Response, abort, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, StrictInt, ValidationError
 
@@ -60,7 +61,7 @@ def _page(survey: Survey, *, findings: bool = False, problem: str = "", status: 
         survey=survey,
         draft=draft,
         shown=shown,
-        editor=_editor(survey, draft, shown),
+        editor=json.dumps(_editor(survey, draft, shown)),  # in the order of keys as stored
         next_version=len(versions_of(db.session(), survey)) + 1,
         shows_errors=findings,
         problem=problem,
@@ -87,7 +88,7 @@ def save(study_number: int, survey_number: int) -> ResponseReturnValue:
     except DraftMoved:
         db.session.rollback()
         draft = draft_of(db.session(), survey)
-        return _editor(survey, draft, _shown(survey, draft)), 409
+        return Response(json.dumps(_editor(survey, draft, _shown(survey, draft))), 409, mimetype="application/json")
     return _told(saved, _shown(survey, saved))
 
 

@@ -60,10 +60,11 @@ export class Designer {
   select(place, withFocus = false) {
     if (typeof place === "number" && !(place >= 0 && place < this.questions.length)) return;
     this.selected = place;
-    if (withFocus) this.focus(`#question-${place}`);
+    if (withFocus) this.#focus = `#question-${place}`;
     this.draw();
   }
 
+  // Moves the focus there once the page is drawn.
   focus(selector) {
     this.#focus = selector;
     this.draw();
@@ -101,14 +102,14 @@ export class Designer {
   add(type) {
     const place = typeof this.selected === "number" ? this.selected + 1 : this.questions.length;
     this.selected = place;
-    this.focus("#question-text");
+    this.#focus = "#question-text";
     this.#replace(list.inserted(this.questions, place, list.newQuestion(type)));
     say(`Question ${place + 1} added`);
   }
 
   duplicate(place) {
     this.selected = place + 1;
-    this.focus("#question-text");
+    this.#focus = "#question-text";
     this.#replace(list.duplicated(this.questions, place));
     say(`Duplicated as question ${place + 2}`);
   }
@@ -118,7 +119,7 @@ export class Designer {
     const { asking, questions } = list.moved(this.questions, from, to);
     const go = () => {
       this.selected = to;
-      if (document.activeElement?.id?.startsWith("question-")) this.focus(`#question-${to}`);
+      if (document.activeElement?.id?.startsWith("question-")) this.#focus = `#question-${to}`;
       this.#replace(questions);
       say(`Question ${from + 1} is now question ${to + 1}`);
     };
@@ -131,7 +132,7 @@ export class Designer {
     const { asking, questions } = list.removed(this.questions, place);
     const go = () => {
       this.selected = questions.length ? Math.min(place, questions.length - 1) : null;
-      this.focus(questions.length ? `#question-${this.selected}` : "#add-question");
+      this.#focus = questions.length ? `#question-${this.selected}` : "#add-question";
       this.#replace(questions);
       say(`Question ${place + 1} deleted`);
     };

@@ -57,9 +57,19 @@ class Row extends Component {
 
 function Adding({ designer }) {
   const [isOpen, setOpen] = useState(false);
-  const add = (type) => { setOpen(false); designer.add(type); };
-  const close = (event) => { if (event.key === "Escape") { setOpen(false); designer.focus("#add-question"); } };
-  return html`<span class="actions adding" onKeyDown=${close}>
+  const menu = useRef(null);
+  useEffect(() => { if (isOpen) menu.current.querySelector("button").focus(); }, [isOpen]);
+  const add = (type) => {
+    setOpen(false);
+    designer.add(type);
+  };
+  const keys = (event) => {
+    if (event.key !== "Escape") return;
+    setOpen(false);
+    designer.focus("#add-question");
+  };
+  const leave = ({ currentTarget, relatedTarget }) => { if (!currentTarget.contains(relatedTarget)) setOpen(false); };
+  return html`<span class="actions adding" onKeyDown=${keys} onfocusout=${leave}>
     <button type="button" class="button" id="add-question" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}><${Icon} name="plus" />Add</button>
-    ${isOpen && html`<ul class="add-menu" aria-label="Kinds of questions">${Object.entries(designer.words.types).map(([type, label], at) => html`<li><button type="button" ref=${(button) => at === 0 && button && isOpen === true && !button.closest("ul").contains(document.activeElement) && button.focus()} onClick=${() => add(type)}>${label}</button></li>`)}</ul>`}</span>`;
+    ${isOpen && html`<ul class="add-menu" ref=${menu} aria-label="Kinds of questions">${Object.entries(designer.words.types).map(([type, label]) => html`<li><button type="button" onClick=${() => add(type)}>${label}</button></li>`)}</ul>`}</span>`;
 }

@@ -12,8 +12,12 @@ const isAlwaysAnswered = (question) =>
 export function LogicEditor({ questions, place, onChange }) {
   const logic = questions[place].display_if ?? null;
   const earlier = questions.slice(0, place).filter((question) => numberMeans(question) && typeof question.question_id === "string");
-  const root = rootOf(logic);
-  const change = (mode, parts) => onChange(fromRoot({ mode, parts }));
+  const [joined, setJoined] = useState("and");
+  const root = withChosenMode(rootOf(logic), joined);
+  const change = (mode, parts) => {
+    setJoined(mode);
+    onChange(fromRoot({ mode, parts }));
+  };
   if (!earlier.length && root.mode === "always") {
     return html`<p class="quiet small">Always. A condition needs an earlier slider, list of answers or typed number.</p>`;
   }
@@ -31,6 +35,14 @@ export function LogicEditor({ questions, place, onChange }) {
     ${root.mode !== "always" &&
     html`<${Parts} parts=${root.parts} earlier=${earlier} questions=${questions} isRoot=${true} isNegated=${root.mode.startsWith("not-")} onChange=${(parts) => change(root.mode, parts)} />`}
   </div>`;
+}
+
+// One condition alone says nothing of how others will be joined to it, so the mode that was chosen is remembered.
+function withChosenMode(root, joined) {
+  if (root.parts.length !== 1) return root;
+  const isNot = joined.startsWith("not-");
+  if (isNot && kindOf(root.parts[0]) === "not") return { mode: joined, parts: [root.parts[0].not] };
+  return isNot === root.mode.startsWith("not-") && joined !== "always" ? { mode: joined, parts: root.parts } : root;
 }
 
 const defaultComparison = (question) =>
