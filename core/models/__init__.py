@@ -5,7 +5,7 @@ from core.models.app_settings import AppSettings
 from core.models.audit_record import AuditRecord
 from core.models.bulk_edit import BulkEdit, BulkEditRow
 from core.models.chunk import Chunk
-from core.models.custom_field import CustomField, FieldOption, FieldValue
+from core.models.custom_field import CustomField, FieldOption, FieldValue, FieldValueChange
 from core.models.daily_statistics import DailyStatistics
 from core.models.data_access import AccessKind, DataAccessRecord
 from core.models.event_rebuild import EventRebuild
@@ -34,6 +34,7 @@ from core.models.schedule import (
     NotificationAttempt,
     Schedule,
     ScheduledEvent,
+    SurveyExpiry,
 )
 from core.models.second_factor import Passkey, RecoveryCode, UsedChallenge
 from core.models.settings_history import AppSettingsVersion, ConsentSent, ConsentVersion
@@ -80,6 +81,7 @@ __all__ = [
     "EventState",
     "FieldOption",
     "FieldValue",
+    "FieldValueChange",
     "Heartbeat",
     "Intervention",
     "InterventionDate",
@@ -125,6 +127,7 @@ __all__ = [
     "StudyStar",
     "Survey",
     "SurveyDraft",
+    "SurveyExpiry",
     "SurveyType",
     "SurveyVersion",
     "Switch",

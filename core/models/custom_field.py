@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.database import Model
-from core.models.columns import CreatedAt, Id
+from core.models.columns import At, CreatedAt, Id
 
 
 class CustomField(Model):
@@ -49,3 +49,21 @@ class FieldValue(Model):
 
     # Long values are no names of sites or groups; an index row holds less than 3 kB.
     __table_args__ = (sa.Index("ix_field_values_value", "field_id", sa.func.left(sa.func.lower(value), 100)),)
+
+
+class FieldValueChange(Model):
+    """The value that a participant had before a change of a field by which schedules divide arms (CLAR-53).
+
+    Null where there was none. A change takes effect from the participant's next local day; these rows tell what held
+    until then. Other fields have no rows.
+    """
+
+    __tablename__ = "field_value_changes"
+
+    id: Mapped[Id]
+    participant_id: Mapped[int] = mapped_column(sa.ForeignKey("participants.id", ondelete="RESTRICT"))
+    field_id: Mapped[int] = mapped_column(sa.ForeignKey("custom_fields.id", ondelete="CASCADE"), index=True)
+    changed_at: Mapped[At]
+    value_before: Mapped[str | None] = mapped_column(sa.Text)
+
+    __table_args__ = (sa.Index(None, "participant_id", "field_id"),)

@@ -22,7 +22,10 @@ class EventState(StrEnum):
 
 
 class AttemptKind(StrEnum):
-    """Where the event of an attempt came from: a schedule of that kind, or a researcher sending by hand."""
+    """Where the event of an attempt came from: a schedule of that kind, or a researcher sending by hand.
+
+    Attempts of random schedules are absolute ones (CLAR-52).
+    """
 
     WEEKLY = "weekly"
     ABSOLUTE = "absolute"
@@ -33,6 +36,14 @@ class AttemptKind(StrEnum):
 class Schedule(Model):
     """One schedule of a survey (NOTIF-1). `kind` says which columns are set: `weekday` (0 = Sunday), or `falls_on`, or
     `intervention_id` with `days_after`; each with a `time_of_day` of whole minutes.
+
+    A random one (CLAR-52) has `prompts` a day on `weekdays` (bit 0 = Sunday), from `time_of_day` to `window_last`, at
+    least `distance_minutes` apart; what is drawn follows from its `seed`. One with `arm_field_id` is only for
+    participants with the value `arm_value` of that field (CLAR-53).
+
+    `begins_after` and `ends_after` are the moments of changes that take effect from a participant's next local day: the
+    schedule asks on days after the local day of the one, up to the local day of the other. A row with `ends_after` was
+    removed by its researcher; it is deleted once its last day is over everywhere.
     """
 
     __tablename__ = "schedules"
@@ -47,17 +58,37 @@ class Schedule(Model):
     )
     days_after: Mapped[int | None]
     time_of_day: Mapped[time]
+    weekdays: Mapped[int | None] = mapped_column(sa.SmallInteger)
+    window_last: Mapped[time | None]
+    prompts: Mapped[int | None] = mapped_column(sa.SmallInteger)
+    distance_minutes: Mapped[int | None] = mapped_column(sa.SmallInteger)
+    seed: Mapped[uuids.UUID | None]
+    arm_field_id: Mapped[int | None] = mapped_column(sa.ForeignKey("custom_fields.id", ondelete="RESTRICT"), index=True)
+    arm_value: Mapped[str | None] = mapped_column(sa.Text)
+    begins_after: Mapped[At | None]
+    ends_after: Mapped[At | None]
 
     __table_args__ = (
         # The kinds are those of core.surveys.schedules.
-        sa.CheckConstraint("kind IN ('weekly', 'absolute', 'relative')", name="kind"),
+        sa.CheckConstraint("kind IN ('weekly', 'absolute', 'relative', 'random')", name="kind"),
         sa.CheckConstraint("(kind = 'weekly') = (weekday IS NOT NULL)", name="weekly"),
         sa.CheckConstraint("(kind = 'absolute') = (falls_on IS NOT NULL)", name="absolute"),
         sa.CheckConstraint(
             "(kind = 'relative') = (intervention_id IS NOT NULL) AND (kind = 'relative') = (days_after IS NOT NULL)",
             name="relative",
         ),
+        sa.CheckConstraint(
+            "num_nonnulls(weekdays, window_last, prompts, distance_minutes, seed)"
+            " = CASE WHEN kind = 'random' THEN 5 ELSE 0 END",
+            name="random",
+        ),
+        sa.CheckConstraint("(arm_field_id IS NULL) = (arm_value IS NULL)", name="arm"),
         sa.CheckConstraint("weekday BETWEEN 0 AND 6", name="weekday"),
+        sa.CheckConstraint(
+            "weekdays BETWEEN 1 AND 127 AND prompts >= 1 AND distance_minutes >= 1 AND window_last >= time_of_day"
+            " AND extract(second FROM window_last) = 0",
+            name="window",
+        ),
         sa.CheckConstraint("time_of_day < '24:00' AND extract(second FROM time_of_day) = 0", name="time_of_day"),
         # PostgreSQL 14 treats nulls as distinct, hence the substitute values.
         sa.Index(
@@ -69,9 +100,27 @@ class Schedule(Model):
             sa.text("coalesce(falls_on, '-infinity'::date)"),
             sa.text("coalesce(intervention_id, 0)"),
             sa.text("coalesce(days_after, 0)"),
+            sa.text("coalesce(weekdays, 0)"),
+            sa.text("coalesce(window_last, '00:00:00'::time without time zone)"),
+            sa.text("coalesce(prompts, 0)"),
+            sa.text("coalesce(distance_minutes, 0)"),
+            sa.text("coalesce(arm_field_id, 0)"),
+            sa.text("coalesce(arm_value, ''::text)"),
             unique=True,
+            postgresql_where=sa.text("ends_after IS NULL"),
         ),
     )
+
+
+class SurveyExpiry(Model):
+    """For how many minutes a survey can be answered, where that is not the study's time (CLAR-51)."""
+
+    __tablename__ = "survey_expiries"
+
+    survey_id: Mapped[int] = mapped_column(sa.ForeignKey("surveys.id", ondelete="CASCADE"), primary_key=True)
+    minutes: Mapped[int]
+
+    __table_args__ = (sa.CheckConstraint("minutes BETWEEN 10 AND 44640", name="minutes"),)
 
 
 class ScheduledEvent(Model):

@@ -40,7 +40,8 @@ class Study(Model):
 
     `imported_at` is set where its objects may be those of the existing platform, some under keys without `.zst`.
     `stopped_at` is when it was last stopped by hand. The two password columns, and for whom a second factor is
-    required, are rules for its researchers (PORTAL-98, CLAR-23).
+    required, are rules for its researchers (PORTAL-98, CLAR-23). Its surveys can be answered for
+    `survey_expiry_minutes`, where they have no time of their own (CLAR-51).
     """
 
     __tablename__ = "studies"
@@ -60,6 +61,7 @@ class Study(Model):
     has_easy_enrollment: Mapped[bool] = mapped_column(server_default=sa.false())
     password_minimum_length: Mapped[int] = mapped_column(server_default="8")
     password_max_age_days: Mapped[int | None]
+    survey_expiry_minutes: Mapped[int] = mapped_column(server_default="1440")
     second_factor_for: Mapped[str] = mapped_column(sa.Text, server_default=SecondFactorFor.NOBODY.value)
     imported_at: Mapped[At | None]
     created_at: Mapped[CreatedAt]
@@ -71,6 +73,7 @@ class Study(Model):
         sa.CheckConstraint("password_minimum_length BETWEEN 8 AND 20", name="password_minimum_length"),
         sa.CheckConstraint("password_max_age_days BETWEEN 30 AND 365", name="password_max_age_days"),
         one_of("second_factor_for", SecondFactorFor),
+        sa.CheckConstraint("survey_expiry_minutes BETWEEN 10 AND 44640", name="survey_expiry_minutes"),
         sa.CheckConstraint("object_id ~ '^[A-Za-z0-9]{1,64}$'", name="object_id"),
     )
 

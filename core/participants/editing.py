@@ -22,9 +22,11 @@ from core.models import (
     BulkEditRow,
     CustomField,
     FieldValue,
+    FieldValueChange,
     Intervention,
     InterventionDate,
     Participant,
+    Schedule,
     Study,
 )
 from core.models.audit_record import Action
@@ -189,9 +191,30 @@ def set_values(
     dates = [(n, name, edits[n][name]) for n, old in before.items() for name in old if not name.startswith("field:")]
     _write(session, FieldValue, "field_id", "value", fields)
     _write(session, InterventionDate, "intervention_id", "happens_on", dates)
-    moved = sorted({number for number, _, _ in dates})
+    of_arms = _note_changes_of_arms(session, study, before, now)
+    moved = sorted({number for number, _, _ in dates} | of_arms)
     waits = update_events_of(session, study, moved, now) if moved else False
     return before, waits
+
+
+def _note_changes_of_arms(
+    session: Session, study: Study, before: Mapping[int, Mapping[str, str | None]], now: datetime
+) -> set[int]:
+    """Keeps the earlier values of fields by which schedules divide arms, for the rest of the day (CLAR-53).
+
+    Gives the participants whose arm may have changed.
+    """
+    arms = sa.select(Schedule.arm_field_id).join(CustomField, CustomField.id == Schedule.arm_field_id)
+    fields = set(session.scalars(arms.where(CustomField.study_id == study.id).distinct())) if before else set()
+    rows = [
+        {"participant_id": number, "field_id": field_id, "changed_at": now, "value_before": old[f"field:{field_id}"]}
+        for number, old in before.items()
+        for field_id in fields
+        if f"field:{field_id}" in old
+    ]
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        session.execute(sa.insert(FieldValueChange), rows[start : start + _ROWS_AT_ONCE])
+    return {number for number, old in before.items() if any(f"field:{field_id}" in old for field_id in fields)}
 
 
 def _check_names(session: Session, study: Study, names: Iterable[str]) -> None:

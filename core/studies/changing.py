@@ -17,6 +17,7 @@ from core.models.audit_record import Action
 from core.models.study import SecondFactorFor
 from core.phones.holding import release_held
 from core.studies.creating import StudyRefused, checked_name, checked_zone
+from core.surveys.expiry import checked_expiry
 from core.surveys.rebuilding import update_events_of_study
 
 LEAST_LENGTHS = range(8, 21)
@@ -97,6 +98,18 @@ def set_end_date(session: Session, study: Study, end_on: date | None, now: datet
     return update_events_of_study(session, study, now)
 
 
+def set_survey_expiry(session: Session, study: Study, minutes: int, *, actor: Actor) -> None:
+    """Sets for how long surveys without a time of their own can be answered (CLAR-51). No event depends on it.
+
+    Raises ExpiryRefused.
+    """
+    checked_expiry(minutes)
+    _lock(session, study)
+    before = study.survey_expiry_minutes
+    record(session, actor, Action.STUDY_SURVEY_EXPIRY, study=study, before=before, after=minutes)
+    study.survey_expiry_minutes = minutes
+
+
 def stop_study(session: Session, study: Study, now: datetime, *, actor: Actor) -> bool:
     """Uploads are no longer kept and no survey is asked, until the study is reopened (PORTAL-90, PORTAL-93).
 
@@ -167,6 +180,7 @@ def _lock(session: Session, study: Study) -> None:
         "password_minimum_length",
         "password_max_age_days",
         "second_factor_for",
+        "survey_expiry_minutes",
         "timezone_name",
         "end_on",
         "is_stopped_by_hand",

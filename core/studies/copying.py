@@ -25,7 +25,9 @@ class Copied:
 def copy_study(
     session: Session, source: Study, study: Study, *, settings: bool, surveys: bool, now: datetime, actor: Actor
 ) -> Copied:
-    """Copies as ticked, and the names of interventions always; never participants, people, fields, zone or security.
+    """Copies as ticked, and the names of interventions always; never participants, people, zone or security.
+
+    Of custom fields it copies the names of those by which schedules of the surveys divide arms (CLAR-55).
 
     Goes through the settings file, so that a copy is what an export and an import would give. The caller commits.
     Raises ImportRefused where the other study holds something that an import refuses.

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
-from core.models import CustomField, FieldValue, Study, StudyRole
+from core.models import CustomField, FieldValue, Schedule, Study, StudyRole, Survey
 from core.models.audit_record import Action
 from core.studies.names import NameRefused, free_name
 
@@ -53,13 +53,31 @@ def rename_field(session: Session, study: Study, field: CustomField, name: str, 
     field.name = name
 
 
-def delete_field(session: Session, study: Study, field: CustomField, *, actor: Actor) -> None:
+def delete_field(
+    session: Session, study: Study, field: CustomField, *, with_schedules: bool = False, actor: Actor
+) -> None:
     """Deletes it with the values of all participants; the caller commits.
 
-    Raises NameRefused where it limits somebody's role: without its values, nobody would be left (CLAR-22).
+    Surveys that have schedules for arms by this field keep it, unless `with_schedules`: then these schedules go, too,
+    with their events (CLAR-53). Raises NameRefused for those, naming the surveys, and where the field limits somebody's
+    role: without its values, nobody would be left (CLAR-22).
     """
     if session.scalar(sa.select(sa.exists().where(StudyRole.limit_field_id == field.id))):
         raise NameRefused(f"{field.name} limits roles in the team to a site. Change these roles first.")
+    used_by = surveys_with_arms(session, field)
+    if used_by and not with_schedules:
+        raise NameRefused(f"{field.name} is used by schedules of {', '.join(used_by)}.")
+    session.execute(sa.delete(Schedule).where(Schedule.arm_field_id == field.id))
     record(session, actor, Action.FIELD_DELETE, study=study, name=field.name)
     session.execute(sa.delete(FieldValue).where(FieldValue.field_id == field.id))
     session.delete(field)
+
+
+def surveys_with_arms(session: Session, field: CustomField) -> list[str]:
+    """Names of surveys that are not deleted and have schedules for arms by this field."""
+    uses = sa.exists().where(
+        Schedule.survey_id == Survey.id, Schedule.arm_field_id == field.id, Schedule.ends_after.is_(None)
+    )
+    query = sa.select(Survey.name, Survey.object_id).where(Survey.deleted_at.is_(None), uses)
+    rows = session.execute(query.order_by(Survey.name, Survey.object_id))
+    return [name or f"the survey {object_id}" for name, object_id in rows]

@@ -81,7 +81,7 @@ def _surveys_using(session: Session, numbers: Sequence[int]) -> dict[int, list[s
     query = (
         sa.select(Schedule.intervention_id, Survey.name, Survey.object_id)
         .join(Survey, Survey.id == Schedule.survey_id)
-        .where(Schedule.intervention_id.in_(numbers), Survey.deleted_at.is_(None))
+        .where(Schedule.intervention_id.in_(numbers), Survey.deleted_at.is_(None), Schedule.ends_after.is_(None))
         .distinct()
         .order_by(Survey.name, Survey.object_id)
     )

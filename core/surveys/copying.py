@@ -9,17 +9,18 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
-from core.models import Intervention, Schedule, Study, Survey, SurveyType
+from core.models import CustomField, Intervention, Study, Survey, SurveyType
 from core.models.audit_record import Action
 from core.studies.interventions import create_intervention
 from core.surveys.content import ContentRefused, decoded_content, decoded_settings
 from core.surveys.drafts import draft_of, save_draft
+from core.surveys.expiry import own_expiry
 from core.surveys.questions_in_use import question_ids_of
 from core.surveys.rules.blocks import Dropped, block_of
 from core.surveys.rules.renewing import with_new_ids
-from core.surveys.saving import create_survey, replace_timings
-from core.surveys.schedules import Relative, ScheduleKind, Timing
-from core.surveys.timing_rows import timing_of
+from core.surveys.saving import create_survey
+from core.surveys.schedules import Planned, Relative
+from core.surveys.scheduling import ScheduleChanges, apply_schedules, planned_schedules
 
 LONGEST_NAME = 500
 
@@ -59,10 +60,9 @@ def copy_survey(session: Session, source: Survey, target: Study, now: datetime, 
     new_ids = sum(old != new for old, new in zip(_ids(content), _ids(renewed), strict=True))
     copy = create_survey(session, target, SurveyType(source.survey_type), now, actor=actor)
     copy.name = source.name if source.study_id != target.id else f"Copy of {source.name}"[:LONGEST_NAME].strip()
-    added = _copy_schedules(session, source, copy, target, actor)
+    added, left_out = _copy_schedules(session, source, copy, target, now, actor)
     save_draft(session, copy, renewed, settings, number=copy.edit_number, now=now, actor=actor)
     record(session, actor, Action.SURVEY_COPY, study=target, survey=copy.object_id, source=source.object_id)
-    left_out = []
     if source.published_at is not None and draft_of(session, source).is_saved:
         left_out.append("the draft that the survey has beside what is published")
     return CopiedSurvey(copy, new_ids, added, left_out)
@@ -109,27 +109,41 @@ def _ids(content: list[Any]) -> list[Any]:
     return [question.get("question_id") for question in content]
 
 
-def _copy_schedules(session: Session, source: Survey, copy: Survey, target: Study, actor: Actor) -> list[str]:
-    """Gives the copy the source's schedules; returns the names of interventions that were added for them."""
-    rows = session.execute(
-        sa.select(Schedule, Intervention.name)
-        .outerjoin(Intervention, Intervention.id == Schedule.intervention_id)
-        .where(Schedule.survey_id == source.id)
-        .order_by(Schedule.id)
-    ).all()
+def _copy_schedules(
+    session: Session, source: Survey, copy: Survey, target: Study, now: datetime, actor: Actor
+) -> tuple[list[str], list[str]]:
+    """Gives the copy the source's schedules; returns names of interventions added for them, and what was left out.
+
+    Schedules of an arm come where the target has a custom field of that name.
+    """
+    names = {i.id: i.name for i in session.scalars(sa.select(Intervention).filter_by(study_id=source.study_id))}
     by_name = {i.name.lower(): i.id for i in session.scalars(sa.select(Intervention).filter_by(study_id=target.id))}
+    fields = _same_fields(session, source.study_id, target.id)
     added: list[str] = []
-    timings: dict[ScheduleKind, list[Timing]] = {}
-    for schedule, name in rows:
-        timing = timing_of(schedule)
+    wanted: list[Planned] = []
+    left_out = 0
+    for planned in planned_schedules(session, source):
+        if planned.arm is not None and planned.arm.field not in fields:
+            left_out += 1
+            continue
+        arm = planned.arm and replace(planned.arm, field=fields[planned.arm.field])
+        timing = planned.timing
         if isinstance(timing, Relative):
+            name = names[int(timing.intervention)]
             if name.lower() not in by_name:
                 made = create_intervention(session, target, name, actor=actor)
                 session.flush()
                 by_name[name.lower()] = made.id
                 added.append(name)
             timing = replace(timing, intervention=by_name[name.lower()])
-        timings.setdefault(ScheduleKind(schedule.kind), []).append(timing)
-    for kind, listed in timings.items():
-        replace_timings(session, copy, kind, listed)
-    return added
+        wanted.append(replace(planned, timing=timing, arm=arm))
+    apply_schedules(session, copy, ScheduleChanges(wanted, own_expiry(session, source)), now)
+    told = [f"schedules for an arm of which {target.name} has no custom field ({left_out})"] if left_out else []
+    return added, told
+
+
+def _same_fields(session: Session, source_study: int, target_study: int) -> dict[int | str, int]:
+    """Custom fields of the one study to those of the same name, ignoring case, in the other."""
+    of_target = {f.name.lower(): f.id for f in session.scalars(sa.select(CustomField).filter_by(study_id=target_study))}
+    found = session.scalars(sa.select(CustomField).filter_by(study_id=source_study))
+    return {field.id: of_target[field.name.lower()] for field in found if field.name.lower() in of_target}

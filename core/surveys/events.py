@@ -4,9 +4,9 @@ What should exist is compared with what does in two statements, whatever the num
 computed here, once for each schedule and date, and multiplied by the participants in the database.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -29,8 +29,7 @@ from core.models import (
 )
 from core.models.schedule import SUCCESS
 from core.models.survey import offered_surveys
-from core.surveys.schedules import Relative, is_created, wanted_times
-from core.surveys.timing_rows import timing_of
+from core.surveys.moments import EVERYBODY, Moments, moments_for
 
 # Clocks of two zones differ by less: no event counts, and so none was sent, longer before its scheduled time.
 MOST_BETWEEN_ZONES = timedelta(hours=26)
@@ -43,14 +42,6 @@ class Rebuilt:
 
     removed: int
     created: int
-
-
-@dataclass
-class _Moments:
-    """Times of scheduled events: for all participants, or for those whose intervention has a given date."""
-
-    for_all: list[tuple[int, int, datetime, bool]] = field(default_factory=list)
-    by_date: list[tuple[int, int, datetime, bool, int, date]] = field(default_factory=list)
 
 
 def rebuild_events(
@@ -99,44 +90,15 @@ def _plan_for_many(session: Session, participant_ids: Collection[int] | None) ->
 
 def _moments(
     session: Session, study: Study, now: datetime, survey_id: int | None, participant_ids: Collection[int] | None
-) -> _Moments:
-    moments = _Moments()
+) -> Moments:
     if study.is_stopped(now):
-        return moments
+        return Moments()
     query = sa.select(Schedule).join(Survey, Survey.id == Schedule.survey_id)
     query = query.where(Survey.study_id == study.id, offered_surveys())
     if survey_id is not None:
         query = query.where(Schedule.survey_id == survey_id)
     schedules = session.scalars(query.with_for_update(read=True, key_share=True, of=Schedule)).all()
-    interventions = {s.intervention_id for s in schedules if s.intervention_id is not None}
-    dates = _dates_in_use(session, interventions, participant_ids)
-    for schedule in schedules:
-        timing = timing_of(schedule)
-        if isinstance(timing, Relative):
-            assert schedule.intervention_id is not None
-            for on in dates.get(schedule.intervention_id, ()):
-                for at in wanted_times(timing, study.zone, now, on):
-                    made = is_created(timing, at, now)
-                    moments.by_date.append((schedule.id, schedule.survey_id, at, made, schedule.intervention_id, on))
-        else:
-            for at in wanted_times(timing, study.zone, now):
-                moments.for_all.append((schedule.id, schedule.survey_id, at, is_created(timing, at, now)))
-    return moments
-
-
-def _dates_in_use(
-    session: Session, intervention_ids: Collection[int], participant_ids: Collection[int] | None
-) -> dict[int, list[date]]:
-    """The different dates that participants, or these, have; by intervention."""
-    dates: dict[int, list[date]] = {}
-    if intervention_ids:
-        query = sa.select(InterventionDate.intervention_id, InterventionDate.happens_on).distinct()
-        query = query.where(InterventionDate.intervention_id.in_(intervention_ids))
-        if participant_ids is not None:
-            query = query.where(InterventionDate.participant_id.in_(participant_ids))
-        for intervention_id, on in session.execute(query):
-            dates.setdefault(intervention_id, []).append(on)
-    return dates
+    return moments_for(session, study, schedules, now, participant_ids)
 
 
 _COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
@@ -144,21 +106,35 @@ _COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
     "survey_id": sa.BigInteger(),
     "scheduled_at": sa.DateTime(timezone=True),
     "is_created": sa.Boolean(),
+    "group_number": sa.BigInteger(),
     "intervention_id": sa.BigInteger(),
     "happens_on": sa.Date(),
+    "at_second": sa.BigInteger(),
+    "participant_id": sa.BigInteger(),
 }
+_ON_DATES = ("schedule_id", "survey_id", "scheduled_at", "is_created", "group_number")
+_BY_DATE = (*_ON_DATES, "intervention_id", "happens_on")
+_DRAWN = ("schedule_id", "survey_id", "at_second", "is_created", "participant_id")
+_MEMBERS = ("participant_id", "group_number")
 
 
-def _relation(name: str, rows: Sequence[tuple[Any, ...]], width: int) -> sa.TableValuedAlias:
-    """Rows of our own as a table of a statement, with the first so many of the columns."""
-    columns = list(_COLUMNS.items())[:width]
-    values = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
-    arrays = [sa.cast(sa.literal(v, ARRAY(type_)), ARRAY(type_)) for v, (_, type_) in zip(values, columns, strict=True)]
-    named = [sa.column(column, type_) for column, type_ in columns]
+def _relation(name: str, rows: Sequence[tuple[Any, ...]], columns: Sequence[str]) -> sa.TableValuedAlias:
+    """Rows of our own as a table of a statement, with these columns."""
+    types = [_COLUMNS[column] for column in columns]
+    values = list(zip(*rows, strict=True)) or [() for _ in columns]
+    arrays = [
+        sa.cast(sa.literal(_array_text(v), sa.Text), ARRAY(type_)) for v, type_ in zip(values, types, strict=True)
+    ]
+    named = [sa.column(column, type_) for column, type_ in zip(columns, types, strict=True)]
     return sa.func.unnest(*arrays).table_valued(*named, name=name).render_derived()
 
 
-def _wanted_events(study: Study, moments: _Moments, participant_ids: Collection[int] | None) -> sa.CTE:
+def _array_text(values: Iterable[Any]) -> str:
+    """An array as PostgreSQL reads it: one text is sent many times faster than a list of values."""
+    return "{" + ",".join(v.isoformat() if isinstance(v, date) else str(v) for v in values) + "}"
+
+
+def _wanted_events(study: Study, moments: Moments, participant_ids: Collection[int] | None) -> sa.CTE:
     """Every event that should exist: participant, schedule, survey, moment, and whether it is created if missing."""
     takes_part = [
         Participant.study_id == study.id,
@@ -168,25 +144,39 @@ def _wanted_events(study: Study, moments: _Moments, participant_ids: Collection[
     ]
     if participant_ids is not None:
         takes_part.append(Participant.id.in_(participant_ids))
+    members = _relation("members", moments.members, _MEMBERS)
 
-    def wanted(of: sa.TableValuedAlias) -> sa.Select[Any]:
-        columns = (of.c[name] for name in list(_COLUMNS)[:4])
-        asked = (~_has_left(of.c.scheduled_at), ~_is_paused(of.c.scheduled_at))
-        return sa.select(Participant.id.label("participant_id"), *columns).where(*takes_part, *asked)
+    def wanted(of: sa.TableValuedAlias, at: sa.ColumnElement[datetime]) -> sa.Select[Any]:
+        named = (Participant.id.label("participant_id"), of.c.schedule_id, of.c.survey_id, at.label("scheduled_at"))
+        return sa.select(*named, of.c.is_created).where(*takes_part, ~_has_left(at), ~_is_paused(at))
 
-    for_all = _relation("for_all", moments.for_all, 4)
-    by_date = _relation("by_date", moments.by_date, 6)
-    everybody = wanted(for_all).join_from(Participant, for_all, sa.true())
-    dated = sa.and_(
-        InterventionDate.intervention_id == by_date.c.intervention_id,
-        InterventionDate.happens_on == by_date.c.happens_on,
-    )
-    some = (
-        wanted(by_date)
-        .join_from(Participant, InterventionDate, InterventionDate.participant_id == Participant.id)
-        .join(by_date, dated)
-    )
-    return everybody.union_all(some).cte("wanted")
+    def of_group(of: sa.TableValuedAlias) -> sa.ColumnElement[bool]:
+        return sa.and_(members.c.participant_id == Participant.id, members.c.group_number == of.c.group_number)
+
+    parts = []
+    for is_grouped in (False, True):
+        if rows := [row for row in moments.on_dates if (row[4] != EVERYBODY) == is_grouped]:
+            of = _relation("on_dates", rows, _ON_DATES)
+            everybody = wanted(of, of.c.scheduled_at)
+            if is_grouped:
+                everybody = everybody.join_from(Participant, members, members.c.participant_id == Participant.id)
+                parts.append(everybody.join(of, of_group(of)))
+            else:
+                parts.append(everybody.join_from(Participant, of, sa.true()))
+        if dated := [row for row in moments.by_date if (row[4] != EVERYBODY) == is_grouped]:
+            of = _relation("by_date", dated, _BY_DATE)
+            has_date = sa.and_(
+                InterventionDate.intervention_id == of.c.intervention_id, InterventionDate.happens_on == of.c.happens_on
+            )
+            some = wanted(of, of.c.scheduled_at)
+            some = some.join_from(Participant, InterventionDate, InterventionDate.participant_id == Participant.id)
+            some = some.join(of, has_date)
+            parts.append(some.join(members, of_group(of)) if is_grouped else some)
+    if moments.drawn or not parts:
+        of = _relation("drawn", moments.drawn, _DRAWN)
+        each = wanted(of, sa.func.to_timestamp(of.c.at_second, type_=sa.DateTime(timezone=True)))
+        parts.append(each.join_from(Participant, of, of.c.participant_id == Participant.id))
+    return sa.union_all(*parts).cte("wanted")
 
 
 def _has_left(at: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:

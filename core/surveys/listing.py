@@ -41,7 +41,8 @@ def survey_lines(session: Session, study_id: int, *, deleted: bool = False) -> l
     ).all()
     numbers = [survey.id for survey in surveys]
     schedules: dict[int, Counter[ScheduleKind]] = defaultdict(Counter)
-    of_kind = sa.select(Schedule.survey_id, Schedule.kind, sa.func.count()).where(Schedule.survey_id.in_(numbers))
+    of_kind = sa.select(Schedule.survey_id, Schedule.kind, sa.func.count())
+    of_kind = of_kind.where(Schedule.survey_id.in_(numbers), Schedule.ends_after.is_(None))
     for number, kind, count in session.execute(of_kind.group_by(Schedule.survey_id, Schedule.kind)):
         schedules[number][ScheduleKind(kind)] = count
     history = session.execute(
@@ -90,11 +91,14 @@ def versions_of(session: Session, survey: Survey) -> list[SurveyVersion]:
 
 
 def schedules_of(session: Session, survey: Survey) -> list[tuple[Schedule, str | None]]:
-    """The survey's schedules in the order of their times, each with the name of its intervention if it has one."""
+    """The survey's schedules in the order of their times, each with the name of its intervention if it has one.
+
+    Without those that were removed and still ask until a day is over.
+    """
     rows = session.execute(
         sa.select(Schedule, Intervention.name)
         .outerjoin(Intervention, Intervention.id == Schedule.intervention_id)
-        .where(Schedule.survey_id == survey.id)
+        .where(Schedule.survey_id == survey.id, Schedule.ends_after.is_(None))
         .order_by(Schedule.kind.desc(), Schedule.weekday, Schedule.falls_on, Schedule.days_after, Schedule.time_of_day)
     )
     return [(schedule, name) for schedule, name in rows]

@@ -7,7 +7,7 @@ until then events of that study may be wrong, and whatever sends them waits.
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -16,11 +16,13 @@ from sqlalchemy.orm import Session
 from core.clock import check_clock
 from core.limits import seen_whole
 from core.locks import LockSpace, held_alone, lock_key
-from core.models import EventRebuild, Participant, Study
+from core.models import EventRebuild, Participant, Schedule, Study, Survey
 from core.surveys.events import rebuild_events
 
 MOST_AT_ONCE = 500
 SLICE_PARTICIPANTS = 1_000
+# The local day of a change is over everywhere by then: clocks of two zones differ by at most 26 hours.
+KEPT_AFTER_END = timedelta(days=3)
 _SOLE = lock_key(LockSpace.REBUILD)
 
 
@@ -96,6 +98,7 @@ def rebuild_study(engine: sa.Engine, study_number: int, now: datetime) -> Rebuil
         check_clock(session)
         study = session.get_one(Study, study_number)
         asked_at = session.scalar(sa.select(EventRebuild.asked_at).where(EventRebuild.study_id == study_number))
+        _delete_ended_schedules(session, study, now)
         for ids in _slices(session, study_number):
             done = rebuild_events(session, study, now, participant_ids=ids)
             session.commit()
@@ -107,6 +110,13 @@ def rebuild_study(engine: sa.Engine, study_number: int, now: datetime) -> Rebuil
             session.execute(row.where(EventRebuild.asked_at == asked_at))
         session.commit()
         return RebuiltStudy(study.object_id, participants, removed, created, asked_at is not None)
+
+
+def _delete_ended_schedules(session: Session, study: Study, now: datetime) -> None:
+    """Deletes schedules that were removed, with their events, once their last day is over everywhere (CLAR-52)."""
+    of_study = sa.select(Survey.id).where(Survey.study_id == study.id)
+    gone = sa.delete(Schedule).where(Schedule.survey_id.in_(of_study), Schedule.ends_after < now - KEPT_AFTER_END)
+    session.execute(gone, execution_options={"synchronize_session": False})
 
 
 def _slices(session: Session, study_number: int) -> Iterator[list[int]]:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
-from core.models import Intervention, Schedule, Study, Survey, SurveyType, SurveyVersion
+from core.models import Schedule, Study, Survey, SurveyType, SurveyVersion
 from core.models.audit_record import Action
 from core.surveys.content import (
     content_to_store,
@@ -24,9 +24,8 @@ from core.surveys.content import (
     settings_without_zero,
 )
 from core.surveys.rebuilding import update_events_of_study
-from core.surveys.schedules import Absolute, Relative, ScheduleKind, Timing, Weekly
-from core.surveys.timing_lists import TimingRefused
-from core.surveys.timing_rows import row_of, timing_of
+from core.surveys.schedules import ScheduleKind, Timing
+from core.surveys.scheduling import replace_timings
 
 NEW_SETTINGS: dict[SurveyType, dict[str, Any]] = {
     SurveyType.TRACKING: {},
@@ -80,7 +79,7 @@ def add_survey(
     session.flush()
     add_version(session, survey, now)
     for kind, timings in what.timings.items():
-        replace_timings(session, survey, kind, timings)
+        replace_timings(session, survey, kind, timings, now)
     record(session, actor, Action.SURVEY_CREATE, study=study, survey=survey.object_id)
     return survey
 
@@ -100,7 +99,7 @@ def save_survey(session: Session, survey: Survey, changes: SurveyChanges, now: d
     if content is not None or settings is not None or changes.survey_type is not None:
         publish(session, survey, content, settings, now, survey_type=changes.survey_type)
     for kind, timings in changes.timings.items():
-        replace_timings(session, survey, kind, timings)
+        replace_timings(session, survey, kind, timings, now)
     if changes.timings or changes.survey_type is not None or (is_first and survey.published_at is not None):
         rebuild_of_survey(session, survey, now)
     record_survey(session, actor, Action.SURVEY_SAVE, survey)
@@ -184,35 +183,6 @@ def add_version(session: Session, survey: Survey, now: datetime) -> SurveyVersio
     session.add(version)
     session.flush()
     return version
-
-
-def replace_timings(session: Session, survey: Survey, kind: ScheduleKind, timings: Sequence[Timing]) -> None:
-    """Makes these the survey's schedules of that kind. Equal ones keep their rows, and so their events (SURVEY-31).
-
-    Events are brought into step by `rebuild_events`. Raises TimingRefused for an intervention of another study, and
-    for a timing of another kind.
-    """
-    wanted = dict.fromkeys(timings)
-    _check_kind_and_study(session, survey, kind, list(wanted))
-    query = sa.select(Schedule).where(Schedule.survey_id == survey.id, Schedule.kind == kind.value)
-    existing = {timing_of(schedule): schedule.id for schedule in session.scalars(query)}
-    if gone := [schedule_id for timing, schedule_id in existing.items() if timing not in wanted]:
-        session.execute(sa.delete(Schedule).where(Schedule.id.in_(gone)))
-    if new := [row_of(survey.id, timing) for timing in wanted if timing not in existing]:
-        session.execute(sa.insert(Schedule), new)
-
-
-def _check_kind_and_study(session: Session, survey: Survey, kind: ScheduleKind, timings: list[Timing]) -> None:
-    of_kind = {ScheduleKind.WEEKLY: Weekly, ScheduleKind.ABSOLUTE: Absolute, ScheduleKind.RELATIVE: Relative}[kind]
-    if not all(isinstance(timing, of_kind) for timing in timings):
-        raise TimingRefused(f"{kind} timings: one is of another kind")
-    asked = [timing.intervention for timing in timings if isinstance(timing, Relative)]
-    if not asked:
-        return
-    known = set(session.scalars(sa.select(Intervention.id).where(Intervention.study_id == survey.study_id)))
-    for n, intervention in enumerate(asked, 1):
-        if intervention not in known:
-            raise TimingRefused(f"relative timings, entry {n}: the study has no intervention {intervention}")
 
 
 def rebuild_of_survey(session: Session, survey: Survey, now: datetime) -> None:

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from datetime import date, time
 from typing import Any
 
-from core.surveys.schedules import Absolute, Relative, ScheduleKind, Timing, Weekly
+from core.surveys.random_times import MOST_PROMPTS, fits
+from core.surveys.schedules import Absolute, Random, Relative, ScheduleKind, Timing, Weekly
 
 SECONDS_OF_DAY = 86_400
 MOST_DAYS_AFTER = 36_500
+LONGEST_ARM = 200
 YEARS = range(1900, 3000)
 
 
@@ -19,7 +21,8 @@ def read_timings(kind: ScheduleKind, value: Any) -> list[Timing]:
     """The timings in a list of NOTIF-2, each once, in the list's order. Raises TimingRefused.
 
     Weekly: seven lists of seconds into the day, Sunday first; absolute: [year, month, day, seconds]; relative:
-    [intervention's id or name, days after, seconds]. Seconds are cut to whole minutes.
+    [intervention's id or name, days after, seconds]; random: [days of the week, first second, last second, prompts,
+    least distance in minutes], 0 = Sunday (CLAR-52). Seconds are cut to whole minutes.
     """
     if not isinstance(value, list):
         raise TimingRefused(f"{kind} timings: a list is expected")
@@ -71,10 +74,62 @@ def _relative(value: list[Any]) -> list[Timing]:
     return timings
 
 
+def _random(value: list[Any]) -> list[Timing]:
+    timings: list[Timing] = []
+    for n, entry in enumerate(value, 1):
+        place = f"random timings, entry {n}"
+        if not isinstance(entry, list) or len(entry) != 5 or not isinstance(entry[0], list):
+            raise TimingRefused(f"{place}: [days of the week, from, to, prompts, least distance] is expected")
+        days, first, last, prompts, distance = entry
+        if not all(_is_whole(day) and 0 <= day <= 6 for day in days):
+            raise TimingRefused(f"{place}: days of the week are from 0, Sunday, to 6")
+        if not _is_whole(prompts) or not _is_whole(distance):
+            raise TimingRefused(f"{place}: prompts and their least distance in minutes are whole numbers")
+        timing = Random(tuple(sorted(set(days))), _time(first, place), _time(last, place), prompts, distance)
+        if problem := problem_of(timing):
+            raise TimingRefused(f"{place}: {problem}")
+        timings.append(timing)
+    return timings
+
+
+def problem_of(timing: Random) -> str:
+    """Why random times cannot be so, as a sentence without its end; empty if they can (CLAR-52)."""
+    if not timing.weekdays:
+        return "at least one day of the week is needed"
+    if timing.last < timing.first:
+        return "the window ends before it begins; it cannot cross midnight"
+    if not 1 <= timing.prompts <= MOST_PROMPTS:
+        return f"from 1 to {MOST_PROMPTS} prompts a day can be drawn"
+    if not 1 <= timing.distance_minutes < 1_440:
+        return "the least distance is from 1 to 1,439 minutes"
+    if not fits(timing):
+        needed = (timing.prompts - 1) * timing.distance_minutes
+        room = f"{timing.first:%H:%M} to {timing.last:%H:%M}"
+        return (
+            f"{timing.prompts} prompts at least {timing.distance_minutes} minutes apart need {needed} minutes,"
+            f" more than from {room}"
+        )
+    return ""
+
+
+def arm_problem(value: str) -> str:
+    """Why this cannot be the value of an arm; empty if it can."""
+    if value != value.strip() or not 1 <= len(value) <= LONGEST_ARM or "\0" in value:
+        return f"the value of an arm has 1 to {LONGEST_ARM} characters, and no space around it"
+    return ""
+
+
+def random_entry(timing: Random) -> list[Any]:
+    """The entry of a list of random timings that stands for this one."""
+    window = [seconds_of_day(timing.first), seconds_of_day(timing.last)]
+    return [list(timing.weekdays), *window, timing.prompts, timing.distance_minutes]
+
+
 _READERS: dict[ScheduleKind, Callable[[list[Any]], list[Timing]]] = {
     ScheduleKind.WEEKLY: _weekly,
     ScheduleKind.ABSOLUTE: _absolute,
     ScheduleKind.RELATIVE: _relative,
+    ScheduleKind.RANDOM: _random,
 }
 
 

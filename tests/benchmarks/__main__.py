@@ -18,6 +18,7 @@ NAMES = (
     "sign_in",
     "rights",
     "designer",
+    "events",
 )
 MOST_SECONDS = 600
 

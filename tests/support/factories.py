@@ -29,7 +29,7 @@ from core.storage import SealedStore
 from core.streams import Platform
 from core.studies import create_study
 from core.surveys.saving import add_version
-from core.surveys.schedules import Timing
+from core.surveys.schedules import Arm, Timing
 from core.surveys.timing_rows import row_of
 from tests.support.paths import DEVICE_FILES
 from webapp.stores import sealed_store
@@ -87,9 +87,9 @@ class Factory:
         db.session.commit()
         return survey
 
-    def schedule(self, survey: Survey, timing: Timing) -> Schedule:
+    def schedule(self, survey: Survey, timing: Timing, arm: Arm | None = None, **columns: Any) -> Schedule:
         """A schedule alone; its events are made by `rebuild_events`."""
-        schedule = Schedule(**row_of(survey.id, timing))
+        schedule = Schedule(**row_of(survey.id, timing, arm), **columns)
         db.session.add(schedule)
         db.session.commit()
         return schedule

@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from core.surveys.schedules import Relative, ScheduleKind, counts_as, is_created, is_due, wanted_times
+from core.surveys.schedules import Random, Relative, ScheduleKind, counts_as, is_created, is_due, wanted_times
 from core.surveys.timing_lists import TimingRefused, read_timings
 from webapp.commands.output import CommandGroup, fail
 
 schedules_commands = CommandGroup("schedules", help="Look at when surveys are asked.")
 DUE = "due"
-KINDS = (*ScheduleKind, DUE)
+KINDS = (*(kind for kind in ScheduleKind if kind is not ScheduleKind.RANDOM), DUE)
 
 
 class CaseRefused(Exception):
@@ -67,6 +67,7 @@ def answer_to(case: Any) -> dict[str, Any]:
     events = [
         (at, is_created(timing, at, now))
         for timing in timings
+        if not isinstance(timing, Random)
         for at in wanted_times(timing, zone, now, _date_for(timing, dates))
     ]
     return {

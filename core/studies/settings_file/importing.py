@@ -9,19 +9,28 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
-from core.models import AppSettings, Intervention, Study
+from core.models import AppSettings, CustomField, Intervention, Study
 from core.models.audit_record import Action
 from core.studies.changing import set_timezone
+from core.studies.custom_fields import create_field
 from core.studies.interventions import create_intervention
 from core.studies.names import NameRefused
 from core.studies.settings_changes import save_app_settings
-from core.studies.settings_file.reading import StudyFile, SurveyInFile, Told, named_interventions, old_numbers
+from core.studies.settings_file.reading import (
+    StudyFile,
+    SurveyInFile,
+    Told,
+    named_fields,
+    named_interventions,
+    old_numbers,
+)
 from core.studies.settings_versions import values_of
 from core.surveys.questions_in_use import question_ids_of
 from core.surveys.rebuilding import update_events_of_study
 from core.surveys.rules.renewing import with_new_ids
 from core.surveys.saving import SurveyChanges, add_survey
-from core.surveys.schedules import Relative, ScheduleKind, Timing
+from core.surveys.schedules import Arm, Planned, Relative, Timing
+from core.surveys.scheduling import ScheduleChanges, apply_schedules
 
 NAMED_ERRORS = 20
 
@@ -43,7 +52,8 @@ class Ticks:
 class ImportPlan:
     """What an import would do; with errors nothing is done.
 
-    `settings` lists name, old and new value of those that differ; `surveys` those to add; `interventions` new names.
+    `settings` lists name, old and new value of those that differ; `surveys` those to add; `interventions` new names;
+    `fields` new names of the custom fields by which the surveys' arms are divided (CLAR-55).
     """
 
     file: StudyFile
@@ -51,6 +61,7 @@ class ImportPlan:
     settings: list[tuple[str, Any, Any]]
     surveys: list[SurveyInFile]
     interventions: list[str]
+    fields: list[str]
     timezone: tuple[str, str] | None
     errors: list[Told]
 
@@ -62,6 +73,7 @@ class ImportPlan:
                 {"name": s.name, "survey_type": s.survey_type, "questions": len(s.content)} for s in self.surveys
             ],
             "interventions": self.interventions,
+            **({"fields": self.fields} if self.fields else {}),
             "timezone": self.timezone,
             "errors": [{"place": told.place, "message": told.message} for told in self.errors],
             "warnings": [{"place": told.place, "message": told.message} for told in self.file.warnings],
@@ -69,7 +81,7 @@ class ImportPlan:
 
 
 def plan_import(session: Session, study: Study, file: StudyFile, ticks: Ticks) -> ImportPlan:
-    """Compares the file with the study; two queries."""
+    """Compares the file with the study; at most three queries."""
     present = set(session.scalars(sa.select(Intervention.name).where(Intervention.study_id == study.id)))
     lower = {name.lower() for name in present}
     new = [name for name in file.interventions if name.lower() not in lower]
@@ -92,6 +104,7 @@ def plan_import(session: Session, study: Study, file: StudyFile, ticks: Ticks) -
         settings=settings,
         surveys=file.surveys if ticks.surveys else [],
         interventions=new,
+        fields=_new_fields(session, study, file) if ticks.surveys else [],
         timezone=(study.timezone_name, zone) if zone and zone != study.timezone_name else None,
         errors=errors,
     )
@@ -121,9 +134,17 @@ def import_file(session: Session, study: Study, plan: ImportPlan, now: datetime,
             by_number[numbers[place - first_of_numbers]] = made.id
     if plan.settings:
         save_app_settings(session, study, {name: new for name, _, new in plan.settings}, now, actor=actor)
+    for name in plan.fields:
+        try:
+            create_field(session, study, name, actor=actor)
+        except NameRefused as refused:  # added since the plan was made
+            raise ImportRefused(str(refused)) from None
+    session.flush()
+    fields = sa.select(CustomField).filter_by(study_id=study.id)
+    numbered = Numbers(by_name, by_number, {field.name.lower(): field.id for field in session.scalars(fields)})
     taken = question_ids_of(session, study.id) if plan.surveys else set[str]()
     for survey in plan.surveys:
-        _add(session, study, survey, by_name, by_number, taken, now, actor)
+        _add(session, study, survey, numbered, taken, now, actor)
     record(session, actor, Action.STUDY_IMPORT, study=study, settings=len(plan.settings), surveys=len(plan.surveys))
     waits = set_timezone(session, study, plan.timezone[1], now, actor=actor) if plan.timezone else False
     return (update_events_of_study(session, study, now) if plan.surveys else False) or waits
@@ -145,25 +166,44 @@ def _free_name(number: int, taken: Iterable[str]) -> str:
     return name
 
 
+def _new_fields(session: Session, study: Study, file: StudyFile) -> list[str]:
+    """Names of the file's fields that the study lacks."""
+    wanted = named_fields(file)
+    if not wanted:
+        return []
+    present = session.scalars(sa.select(CustomField.name).where(CustomField.study_id == study.id))
+    lower = {name.lower() for name in present}
+    return [name for name in wanted if name.lower() not in lower]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers of the study's interventions, by name and by the integers of old files, and of its fields by name."""
+
+    interventions: Mapping[str, int]
+    old_interventions: Mapping[int, int]
+    fields: Mapping[str, int]
+
+    def planned(self, timing: Timing, arm: Arm | None) -> Planned:
+        """The timing and arm of a file by the study's numbers."""
+        if isinstance(timing, Relative):
+            of = timing.intervention
+            number = self.old_interventions[of] if isinstance(of, int) else self.interventions[of.lower()]
+            timing = replace(timing, intervention=number)
+        return Planned(timing, Arm(self.fields[str(arm.field).lower()], arm.value) if arm else None)
+
+
 def _add(
     session: Session,
     study: Study,
     survey: SurveyInFile,
-    by_name: Mapping[str, int],
-    by_number: Mapping[int, int],
+    numbers: Numbers,
     taken: set[str],
     now: datetime,
     actor: Actor,
 ) -> None:
-    def with_id(timing: Timing) -> Timing:
-        if not isinstance(timing, Relative):
-            return timing
-        of = timing.intervention
-        return replace(timing, intervention=by_number[of] if isinstance(of, int) else by_name[of.lower()])
-
-    timings = {kind: [with_id(timing) for timing in listed] for kind, listed in survey.timings.items()}
-    content = with_new_ids(survey.content, taken)
-    every_kind = {kind: timings.get(kind, []) for kind in ScheduleKind}
-    what = SurveyChanges(survey.name, content=content, settings=survey.settings, timings=every_kind)
+    what = SurveyChanges(survey.name, content=with_new_ids(survey.content, taken), settings=survey.settings)
     assert survey.survey_type is not None
-    add_survey(session, study, survey.survey_type, what, now, actor=actor)
+    added = add_survey(session, study, survey.survey_type, what, now, actor=actor)
+    planned = [numbers.planned(timing, arm) for _, arm, _, listed in survey.all_timings() for timing in listed]
+    apply_schedules(session, added, ScheduleChanges(planned, survey.expiry_minutes), now)

@@ -11,10 +11,11 @@ from core.studies.app_settings import RULE_OF, setting_problem
 from core.studies.names import NameRefused, checked_label
 from core.studies.settings_file.storable import not_storable, readable
 from core.surveys.content import ContentRefused, decoded_content, decoded_settings
+from core.surveys.rules.answerable import LEAST_MINUTES, MOST_MINUTES
 from core.surveys.rules.checking import check_questions
 from core.surveys.rules.warnings import warnings_of
-from core.surveys.schedules import Relative, ScheduleKind, Timing
-from core.surveys.timing_lists import TimingRefused, read_timings
+from core.surveys.schedules import Arm, Relative, ScheduleKind, Timing
+from core.surveys.timing_lists import TimingRefused, arm_problem, read_timings
 from core.zones import known_zones
 
 KNOWN_KEYS = ("surveys", "device_settings", "interventions", "study_time_zone")
@@ -23,12 +24,24 @@ DROPPED = frozenset(
     ("_id", "id", "pk", "created_on", "last_updated", "object_id", "deleted", "study", "study_id", "last_modified")
 )
 SURVEY_KEYS = frozenset(
-    ("content", "settings", "survey_type", "name", "timings", "absolute_timings", "relative_timings")
+    (
+        "content",
+        "settings",
+        "survey_type",
+        "name",
+        "timings",
+        "absolute_timings",
+        "relative_timings",
+        "random_timings",
+        "arm_timings",
+        "expiry_minutes",
+    )
 )
 TIMINGS = {
     "timings": ScheduleKind.WEEKLY,
     "absolute_timings": ScheduleKind.ABSOLUTE,
     "relative_timings": ScheduleKind.RELATIVE,
+    "random_timings": ScheduleKind.RANDOM,
 }
 LONGEST_NAME = 500
 
@@ -46,8 +59,20 @@ class Told:
 
 
 @dataclass
+class ArmInFile:
+    """The timings of one arm of a survey, which goes by the name and value of a custom field (CLAR-55)."""
+
+    place: str
+    arm: Arm
+    timings: dict[ScheduleKind, list[Timing]]
+
+
+@dataclass
 class SurveyInFile:
-    """A survey as read; relative timings name interventions, or hold the integers of old files."""
+    """A survey as read; relative timings name interventions, or hold the integers of old files.
+
+    `timings` are those for everybody. `expiry_minutes` is None where the survey has the study's time.
+    """
 
     place: str
     name: str
@@ -55,6 +80,16 @@ class SurveyInFile:
     content: list[Any]
     settings: dict[str, Any]
     timings: dict[ScheduleKind, list[Timing]]
+    arms: list[ArmInFile] = field(default_factory=list)
+    expiry_minutes: int | None = None
+
+    def all_timings(self) -> Iterator[tuple[str, Arm | None, ScheduleKind, list[Timing]]]:
+        """The place in the file, the arm if there is one, the kind, and the timings of it."""
+        for place, arm, timings in (
+            (self.place, None, self.timings),
+            *((a.place, a.arm, a.timings) for a in self.arms),
+        ):
+            yield from ((place, arm, kind, listed) for kind, listed in timings.items())
 
 
 @dataclass
@@ -108,8 +143,10 @@ def _refuse_what_cannot_be_stored(file: StudyFile) -> None:
     for survey in file.surveys:
         parts.append((f"{survey.place}.name", survey.name))
         parts += [(f"{survey.place}.content", survey.content), (f"{survey.place}.settings", survey.settings)]
-        named = [t.intervention for t in survey.timings.get(ScheduleKind.RELATIVE, ()) if isinstance(t, Relative)]
-        parts.append((f"{survey.place}.relative_timings", named))
+        for place, arm, _, listed in survey.all_timings():
+            named = [t.intervention for t in listed if isinstance(t, Relative)]
+            parts += [(f"{place}.relative_timings", named)] if named else []
+            parts += [(f"{place}.field", arm.field), (f"{place}.value", arm.value)] if arm else []
     for place, part in parts:
         for at, why in not_storable(part, place):
             file.refuse(at, why)
@@ -199,13 +236,51 @@ def _read_survey(file: StudyFile, place: str, value: Any) -> None:
     else:
         file.refuse(f"{place}.survey_type", f"{value.get('survey_type')!r} is no type of survey")
     _read_content(file, survey, value)
+    survey.timings = _read_timings(file, place, value)
+    _read_arms(file, survey, value.get("arm_timings"))
+    expiry = value.get("expiry_minutes")
+    if expiry is not None and (type(expiry) is not int or not LEAST_MINUTES <= expiry <= MOST_MINUTES):
+        file.refuse(f"{place}.expiry_minutes", f"a whole number from {LEAST_MINUTES} to {MOST_MINUTES:,} is expected")
+    else:
+        survey.expiry_minutes = expiry
+    file.surveys.append(survey)
+
+
+def _read_timings(file: StudyFile, place: str, value: dict[str, Any]) -> dict[ScheduleKind, list[Timing]]:
+    timings: dict[ScheduleKind, list[Timing]] = {}
     for key, kind in TIMINGS.items():
         if value.get(key) is not None:
             try:
-                survey.timings[kind] = read_timings(kind, value[key])
+                timings[kind] = read_timings(kind, value[key])
             except TimingRefused as refused:
                 file.refuse(f"{place}.{key}", str(refused))
-    file.surveys.append(survey)
+    return timings
+
+
+def _read_arms(file: StudyFile, survey: SurveyInFile, value: Any) -> None:
+    if value is None:
+        return
+    if not isinstance(value, list):
+        file.refuse(f"{survey.place}.arm_timings", "a list is expected")
+        return
+    for number, entry in enumerate(value):
+        place = f"{survey.place}.arm_timings[{number}]"
+        if not isinstance(entry, dict) or not isinstance(entry.get("field"), str):
+            file.refuse(place, "an object with the texts `field` and `value` is expected")
+            continue
+        for key in entry.keys() - {"field", "value", *TIMINGS}:
+            file.warn(f"{place}.{key}", "is not known, and left out")
+        if not isinstance(entry.get("value"), str):
+            file.refuse(f"{place}.value", "a text is expected")
+            continue
+        if problem := arm_problem(entry["value"]):
+            file.refuse(f"{place}.value", problem)
+        try:
+            arm = Arm(checked_label(entry["field"]), entry["value"])
+        except NameRefused as refused:
+            file.refuse(f"{place}.field", str(refused))
+            continue
+        survey.arms.append(ArmInFile(place, arm, _read_timings(file, place, entry)))
 
 
 def _read_content(file: StudyFile, survey: SurveyInFile, value: dict[str, Any]) -> None:
@@ -239,12 +314,23 @@ def named_interventions(file: StudyFile) -> dict[str, str]:
     """Names that relative timings use, each with the first place that does."""
     found: dict[str, str] = {}
     for survey in file.surveys:
-        for timing in survey.timings.get(ScheduleKind.RELATIVE, ()):
-            if isinstance(timing, Relative) and isinstance(timing.intervention, str):
-                found.setdefault(timing.intervention, f"{survey.place}.relative_timings")
+        for place, _, _, listed in survey.all_timings():
+            for timing in listed:
+                if isinstance(timing, Relative) and isinstance(timing.intervention, str):
+                    found.setdefault(timing.intervention, f"{place}.relative_timings")
     return found
+
+
+def named_fields(file: StudyFile) -> list[str]:
+    """Names of the custom fields by which arms are divided, each once, whatever its case."""
+    found: dict[str, str] = {}
+    for survey in file.surveys:
+        for in_file in survey.arms:
+            found.setdefault(str(in_file.arm.field).lower(), str(in_file.arm.field))
+    return list(found.values())
 
 
 def _relative(file: StudyFile) -> Iterator[Relative]:
     for survey in file.surveys:
-        yield from (t for t in survey.timings.get(ScheduleKind.RELATIVE, ()) if isinstance(t, Relative))
+        for _, _, _, listed in survey.all_timings():
+            yield from (timing for timing in listed if isinstance(timing, Relative))

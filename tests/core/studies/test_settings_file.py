@@ -10,7 +10,8 @@ from flask import Flask
 
 from core.audit import COMMAND_LINE
 from core.database import db
-from core.models import AppSettingsVersion, Intervention, ScheduledEvent, Study, Survey, SurveyVersion
+from core.models import AppSettingsVersion, CustomField, Intervention, ScheduledEvent, Study, Survey, SurveyVersion
+from core.studies.copying import copy_study
 from core.studies.settings_file.importing import ImportPlan, ImportRefused, Ticks, import_file, plan_import
 from core.studies.settings_file.reading import FileUnreadable, read_study_file
 from core.studies.settings_file.writing import study_file
@@ -208,3 +209,69 @@ def test_places_and_names_that_cannot_be_shown_are_escaped(study: Study):
     plan = plan_of(study, contents)
     assert {told.place for told in plan.errors} == {"interventions[0]", "surveys[0].name"}
     assert [told.place for told in plan.file.warnings] == ["\\ud800"]
+
+
+ARMED = {
+    "field": "Group",
+    "value": "A",
+    "timings": [[32400], [], [], [], [], [], []],
+    "absolute_timings": [[2030, 1, 31, 32400]],
+    "relative_timings": [["Baseline", 3, 32400]],
+    "random_timings": [[[0, 6], 32400, 75600, 3, 60]],
+}
+MORE = {"random_timings": [[[1, 2, 3], 0, 86340, 8, 90]], "arm_timings": [ARMED], "expiry_minutes": 90}
+
+
+def with_more(more: dict[str, Any]) -> bytes:
+    """A file of today whose first survey has these keys, too."""
+    file = json.loads(data("export_schedules"))
+    file["surveys"][0] |= more
+    file["interventions"] = ["Baseline", *file["interventions"]]
+    return json.dumps(file).encode()
+
+
+def test_random_times_arms_and_expiry_survive_exactly_and_are_absent_when_unused(study: Study, factory: Factory):
+    """CLAR-55: the field of arms is merged by its name, whatever its case; the preview names what is new."""
+    plan = plan_of(study, with_more(MORE))
+    assert (plan.errors, plan.fields, plan.as_json()["fields"]) == ([], ["Group"], ["Group"])
+    exported = bring_in(study, with_more(MORE))
+    assert exported["surveys"] == json.loads(with_more(MORE))["surveys"]
+    other = factory.study()
+    db.session.add(CustomField(study_id=other.id, name="GROUP"))
+    again = with_more({**MORE, "arm_timings": [ARMED, {**ARMED, "field": "group", "value": "B"}]})
+    assert plan_of(other, again).fields == [] and "fields" not in plan_of(other, again).as_json()
+    surveys = bring_in(other, again)["surveys"]
+    assert [(arm["field"], arm["value"]) for arm in surveys[0]["arm_timings"]] == [("GROUP", "A"), ("GROUP", "B")]
+    plain = {"content", "settings", "survey_type", "name", "timings", "absolute_timings", "relative_timings"}
+    assert all(set(survey) == plain for survey in surveys[1:]) and surveys[1:]
+    copied = factory.study()
+    copy_study(db.session(), study, copied, settings=False, surveys=True, now=NOW, actor=COMMAND_LINE)
+    assert study_file(db.session(), copied)["surveys"] == exported["surveys"]
+    assert plan_of(factory.study(), with_more(MORE), Ticks(surveys=False)).fields == []
+
+
+@pytest.mark.parametrize(
+    ("more", "place"),
+    [
+        ({"random_timings": [[[1], 0, 3600, 5, 60]]}, "surveys[0].random_timings"),
+        ({"expiry_minutes": 5}, "surveys[0].expiry_minutes"),
+        ({"expiry_minutes": "90"}, "surveys[0].expiry_minutes"),
+        ({"arm_timings": {}}, "surveys[0].arm_timings"),
+        ({"arm_timings": [ARMED, []]}, "surveys[0].arm_timings[1]"),
+        ({"arm_timings": [{**ARMED, "field": " "}]}, "surveys[0].arm_timings[0].field"),
+        ({"arm_timings": [{**ARMED, "value": None}]}, "surveys[0].arm_timings[0].value"),
+        ({"arm_timings": [{**ARMED, "value": ""}]}, "surveys[0].arm_timings[0].value"),
+        ({"arm_timings": [{**ARMED, "value": "a\0"}]}, "surveys[0].arm_timings[0].value"),
+        ({"arm_timings": [{**ARMED, "timings": [[]]}]}, "surveys[0].arm_timings[0].timings"),
+        (
+            {"arm_timings": [{**ARMED, "relative_timings": [["Nowhere", 0, 0]]}]},
+            "surveys[0].arm_timings[0].relative_timings",
+        ),
+    ],
+)
+def test_what_is_wrong_in_the_new_keys_is_named_with_its_place(study: Study, more: dict[str, Any], place: str):
+    """CLAR-55, SURVEY-53."""
+    plan = plan_of(study, with_more(more))
+    assert place in {told.place for told in plan.errors}
+    with pytest.raises(ImportRefused):
+        import_file(db.session(), study, plan, NOW, actor=COMMAND_LINE)

@@ -9,15 +9,17 @@ import sqlalchemy as sa
 
 from core.audit import SERVER
 from core.database import db
-from core.models import AuditRecord, Intervention, ScheduledEvent, Study, Survey, SurveyType, SurveyVersion
+from core.models import AuditRecord, CustomField, Intervention, ScheduledEvent, Study, Survey, SurveyType, SurveyVersion
 from core.models.audit_record import Action
 from core.surveys.copying import NothingToCopy, copy_block, copy_survey
 from core.surveys.drafts import DraftMoved, draft_of, publish_draft, save_draft
+from core.surveys.expiry import own_expiry
 from core.surveys.listing import schedules_of
 from core.surveys.rules.blocks import block_of, without_others
 from core.surveys.rules.checking import check_questions
 from core.surveys.rules.renewing import with_new_ids
-from core.surveys.schedules import Absolute, Relative, Weekly
+from core.surveys.schedules import Absolute, Arm, Planned, Relative, Weekly
+from core.surveys.scheduling import ScheduleChanges, apply_schedules, planned_schedules
 from tests.support.factories import Factory
 
 NOW = datetime(2024, 6, 5, 12, tzinfo=UTC)
@@ -106,6 +108,27 @@ def test_the_published_survey_is_copied_and_a_draft_beside_it_is_said_to_be_left
     # One that was never published is copied from its draft.
     second = copy_survey(db.session(), copied.survey, study, NOW, actor=SERVER)
     assert len(drafted(second.survey)) == 4 and second.left_out == []
+
+
+def test_schedules_of_an_arm_come_where_its_field_is_and_the_time_to_answer_always(
+    survey: Survey, factory: Factory, study: Study
+):
+    """CLAR-51, CLAR-53: by the name of the custom field, else they are said to be left out."""
+    other = factory.study("Sleep")
+    field = CustomField(study_id=study.id, name="Arm")
+    db.session.add(field)
+    db.session.flush()
+    planned = [Planned(Weekly(2, time(8)), Arm(field.id, "App")), Planned(Weekly(3, time(8)))]
+    apply_schedules(db.session(), survey, ScheduleChanges(planned, 90), NOW)
+    without = copy_survey(db.session(), survey, other, NOW, actor=SERVER)
+    assert "no custom field" in without.left_out[0] and own_expiry(db.session(), without.survey) == 90
+    assert planned_schedules(db.session(), without.survey) == planned[1:]
+    there = CustomField(study_id=other.id, name="ARM")
+    db.session.add(there)
+    db.session.flush()
+    copied = copy_survey(db.session(), survey, other, NOW, actor=SERVER)
+    expected = [Planned(Weekly(2, time(8)), Arm(there.id, "App")), planned[1]]
+    assert copied.left_out == [] and planned_schedules(db.session(), copied.survey) == expected
 
 
 def test_an_audio_survey_is_copied_with_its_prompt(factory: Factory, study: Study):

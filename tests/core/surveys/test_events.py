@@ -1,6 +1,8 @@
 """Events are kept in step with schedules, dates, participants and the state of the study."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
@@ -15,6 +17,7 @@ from core.models import (
     AttemptKind,
     EventState,
     Intervention,
+    InterventionDate,
     NotificationAttempt,
     Participant,
     ParticipantActivity,
@@ -27,8 +30,11 @@ from core.models import (
 from core.participants.changing import retire_participant
 from core.studies.changing import hide_study, reopen_study, set_end_date, set_timezone, stop_study, unhide_study
 from core.surveys.events import Rebuilt, rebuild_events
-from core.surveys.schedules import Absolute, Relative, Weekly
+from core.surveys.schedules import Absolute, Relative, ScheduleKind, Weekly
+from core.surveys.timing_lists import read_timings
+from core.surveys.timing_rows import row_of
 from tests.support.factories import Factory
+from tests.support.paths import VECTORS
 
 NOW = datetime(2024, 6, 5, 12, tzinfo=UTC)  # a Wednesday
 ABSOLUTE = Absolute(date(2024, 6, 1), time(9))
@@ -346,3 +352,38 @@ def test_events_go_with_their_schedule_and_stay_unique(app: Flask, factory: Fact
     db.session.execute(sa.delete(Schedule).where(Schedule.id == schedule.id))
     assert events() == []
     assert db.session.scalars(db.select(Intervention)).all() == []
+
+
+CASES = json.loads((VECTORS / "schedules" / "schedules.json").read_text())["cases"]
+
+
+def test_every_vector_holds_in_the_database_too(app: Flask, factory: Factory):
+    """NOTIF-4, NOTIF-5, NOTIF-6: the schedules of a case as rows give the events that it lists."""
+    participant = factory.participant()
+    study = participant.study
+    survey = factory.survey(study)
+    db.session.commit()
+    session, seen = db.session(), 0
+    for case in CASES:
+        if case["kind"] == "due":
+            continue
+        study.timezone_name = case["study_zone"]
+        named: dict[str, int] = {}
+        for name, on in (case.get("intervention_dates") or {}).items():
+            made = Intervention(study_id=study.id, name=name)
+            session.add(made)
+            session.flush()
+            named[name] = made.id
+            if on:
+                day = date.fromisoformat(on)
+                session.add(InterventionDate(participant_id=participant.id, intervention_id=made.id, happens_on=day))
+        for timing in read_timings(ScheduleKind(case["kind"]), case["timings"]):
+            if isinstance(timing, Relative):
+                timing = replace(timing, intervention=named[str(timing.intervention)])
+            session.add(Schedule(**row_of(survey.id, timing)))
+        rebuild_events(session, study, datetime.fromisoformat(case["now"]).replace(tzinfo=UTC))
+        moments = session.scalars(sa.select(ScheduledEvent.scheduled_at).distinct()).all()
+        assert sorted(f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in moments) == case["created_if_none"], case["id"]
+        seen += 1
+        session.rollback()
+    assert seen > 50

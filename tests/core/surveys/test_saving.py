@@ -10,11 +10,16 @@ from flask_migrate import downgrade, upgrade
 
 from core.audit import SERVER
 from core.database import db
-from core.models import Schedule, ScheduledEvent, Study, Survey, SurveyType, SurveyVersion
+from core.models import AuditRecord, Schedule, ScheduledEvent, Study, Survey, SurveyType, SurveyVersion
 from core.models.survey import surveys_for_phones
+from core.studies.changing import set_survey_expiry
+from core.studies.custom_fields import create_field
 from core.surveys.content import ContentRefused, decoded_content, decoded_settings
+from core.surveys.expiry import ExpiryRefused, expiries_of, own_expiry
+from core.surveys.rules.answerable import answerable_until
 from core.surveys.saving import SurveyChanges, create_survey, delete_survey, restore_survey, save_survey
-from core.surveys.schedules import Absolute, Relative, ScheduleKind, Weekly
+from core.surveys.schedules import Absolute, Arm, Planned, Random, Relative, ScheduleKind, Weekly
+from core.surveys.scheduling import ScheduleChanges, planned_schedules, save_schedules
 from core.surveys.timing_lists import TimingRefused
 from tests.support.factories import Factory
 
@@ -227,3 +232,49 @@ def test_surveys_that_were_there_before_versions_get_their_first(app: Flask, fac
         (ids[0], made, '[ {"a": 1}]', '{"b":2}', "tracking_survey", False),
         (ids[1], NOW, "[]", "{}", "tracking_survey", True),
     ]
+
+
+def test_old_forms_leave_random_times_and_arms_alone(app: Flask, factory: Factory):
+    """SURVEY-30, CLAR-53: a kind that is sent replaces the schedules for everybody."""
+    study = factory.study()
+    survey = factory.survey(study)
+    field = create_field(db.session(), study, "Group", actor=SERVER)
+    db.session.flush()
+    arm, random = Arm(field.id, "A"), Random((1,), time(9), time(21), 2, 60)
+    planned = [Planned(Weekly(1, time(9))), Planned(Weekly(1, time(9)), arm), Planned(random), Planned(random, arm)]
+    save_schedules(db.session(), survey, ScheduleChanges(planned), NOW, actor=SERVER)
+    assert planned_schedules(db.session(), survey) == planned
+    save(survey, timings={ScheduleKind.WEEKLY: [Weekly(2, time(9))]})
+    assert set(planned_schedules(db.session(), survey)) == {Planned(Weekly(2, time(9))), *planned[1:]}
+    delete_survey(db.session(), survey, NOW, actor=SERVER)
+    assert db.session.scalars(db.select(Schedule)).all() == []
+
+
+def test_the_time_to_answer_is_the_surveys_own_or_the_studys(app: Flask, factory: Factory):
+    """CLAR-51: 24 hours at first."""
+    study = factory.study()
+    one, two = factory.survey(study), factory.survey(study)
+    assert expiries_of(db.session(), study) == {one.id: 1_440, two.id: 1_440}
+    set_survey_expiry(db.session(), study, 600, actor=SERVER)
+    assert not save_schedules(db.session(), one, ScheduleChanges(expiry_minutes=90), NOW, actor=SERVER)
+    assert expiries_of(db.session(), study) == {one.id: 90, two.id: 600}
+    save_schedules(db.session(), one, ScheduleChanges(planned=[]), NOW, actor=SERVER)
+    assert (own_expiry(db.session(), one), own_expiry(db.session(), two)) == (90, None)
+    save_schedules(db.session(), one, ScheduleChanges(expiry_minutes=0), NOW, actor=SERVER)
+    assert own_expiry(db.session(), one) is None
+    for wrong in (9, 44_641):
+        with pytest.raises(ExpiryRefused, match="10 to 44,640 minutes"):
+            save_schedules(db.session(), one, ScheduleChanges(expiry_minutes=wrong), NOW, actor=SERVER)
+        with pytest.raises(ExpiryRefused):
+            set_survey_expiry(db.session(), study, wrong, actor=SERVER)
+    seen = db.session.scalars(db.select(AuditRecord.action).where(AuditRecord.action.like("%s%e%"))).all()
+    assert {"survey.schedules", "study.survey_expiry"} <= set(seen)
+
+
+def test_a_survey_is_answerable_until_its_next_event_or_its_expiry():
+    """CLAR-51, NOTIF-24."""
+    hour = timedelta(hours=1)
+    assert answerable_until(NOW, None, 90) == NOW + 1.5 * hour
+    assert answerable_until(NOW, NOW + hour, 90) == NOW + hour
+    assert answerable_until(NOW, NOW + 2 * hour, 90) == NOW + 1.5 * hour
+    assert answerable_until(NOW, NOW, 90) == NOW + 1.5 * hour

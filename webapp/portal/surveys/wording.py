@@ -1,10 +1,14 @@
 """Surveys in words: types of questions, settings, schedules."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from core.models import Schedule
+from core.surveys.coming import Calendar
 from core.surveys.rules.answering import Answer
+from core.surveys.rules.calendar import ClockChange
 from core.surveys.schedules import ScheduleKind
 from webapp.portal.frame.wording import counted
 
@@ -39,6 +43,7 @@ KEYS = {
     "max": "greatest value",
     "text_field_type": "kind of answer",
 }
+SHORT_DAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 WEEKDAYS = ("Sundays", "Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays")
 
 
@@ -96,6 +101,10 @@ def schedule_in_words(schedule: Schedule, intervention: str | None) -> str:
     at = schedule.time_of_day.strftime("%H:%M")
     if schedule.kind == ScheduleKind.WEEKLY.value:
         return f"{WEEKDAYS[schedule.weekday or 0]} at {at}"
+    if schedule.kind == ScheduleKind.RANDOM.value and schedule.window_last is not None:
+        named = [WEEKDAYS[day] for day in range(7) if (schedule.weekdays or 0) >> day & 1]
+        when = "every day" if len(named) == 7 else f"on {', '.join(named)}"
+        return f"{counted(schedule.prompts or 0, 'random time')} from {at} to {schedule.window_last:%H:%M} {when}"
     if schedule.falls_on is not None:
         return f"{schedule.falls_on.day} {schedule.falls_on.strftime('%b %Y')} at {at}"
     days = schedule.days_after or 0
@@ -109,6 +118,7 @@ def schedules_summary(schedules: Mapping[ScheduleKind, int]) -> str:
         ScheduleKind.WEEKLY: "weekly time",
         ScheduleKind.ABSOLUTE: "date",
         ScheduleKind.RELATIVE: "time after an intervention",
+        ScheduleKind.RANDOM: "window of random times",
     }
     parts = []
     for kind, word in words.items():
@@ -116,3 +126,36 @@ def schedules_summary(schedules: Mapping[ScheduleKind, int]) -> str:
             plural = "times after interventions" if kind is ScheduleKind.RELATIVE and count > 1 else ""
             parts.append(f"{count} {plural}" if plural else counted(count, word))
     return ", ".join(parts)
+
+
+def duration(minutes: int) -> str:
+    """A time in its largest whole unit: `24 hours`, `90 minutes`, `3 days`."""
+    for unit, length in (("day", 1440), ("hour", 60)):
+        if minutes % length == 0 and minutes > 1440 * (unit == "day"):
+            return counted(minutes // length, unit)
+    return counted(minutes, "minute")
+
+
+def clock_change(change: ClockChange) -> str:
+    """`Clocks go back: 02:00 becomes 01:00`."""
+    way = "forward" if change.is_forward else "back"
+    return f"Clocks go {way}: {change.at:%H:%M} becomes {change.to:%H:%M}"
+
+
+def piles(calendar: Calendar, names: Mapping[int, str], zone: ZoneInfo) -> list[str]:
+    """What is too much in a calendar, a sentence each: surveys at the same minute, and full weeks."""
+    together: dict[tuple[int, int], list[datetime]] = {}
+    for close in calendar.close:
+        together.setdefault((min(close.surveys), max(close.surveys)), []).append(close.at.astimezone(zone))
+    found = []
+    for pair, times in together.items():
+        first = times[0]
+        often = "" if len(times) == 1 else f", and {counted(len(times) - 1, 'more time')}"
+        who = " and ".join(names.get(number, "this survey") for number in pair)
+        found.append(
+            f"{who} are asked within a minute of each other: on {first.day} {first:%b} at {first:%H:%M}{often}."
+        )
+    return found + [
+        f"{week.count} surveys in the week of {week.sunday.day} {week.sunday:%b}: people stop answering so many."
+        for week in calendar.full_weeks
+    ]

@@ -1,0 +1,194 @@
+"""The form of a survey's schedules, and the calendar (SURVEY-30 to SURVEY-32, CLAR-52, CLAR-53)."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+from icalendar import Calendar
+from werkzeug.datastructures import MultiDict
+
+from core.database import db
+from core.models import Schedule, ScheduledEvent, Study, Survey
+from core.surveys.expiry import own_expiry
+from core.surveys.schedules import Absolute, Arm, Planned, Random, Relative, Weekly
+from core.surveys.scheduling import planned_schedules
+from core.surveys.timing_lists import problem_of
+from tests.support.factories import Factory
+from tests.support.portal_visitor import Visitor
+from webapp.portal.surveys.schedule_form import Row, RowsRefused, planned_of_rows, rows_of, typed_rows
+
+WINDOW = {"kind": "random", "days": "1"}
+
+times = st.times(min_value=time(), max_value=time(23, 59)).map(lambda at: at.replace(second=0, microsecond=0))
+arms = st.none() | st.builds(
+    Arm, st.integers(1, 99), st.text("abc: é", min_size=1, max_size=8).map(str.strip).filter(bool)
+)
+randoms = st.builds(
+    Random,
+    st.sets(st.integers(0, 6), min_size=1).map(lambda days: tuple(sorted(days))),
+    times,
+    times,
+    st.integers(1, 5),
+    st.integers(1, 90),
+).filter(lambda timing: not problem_of(timing))
+timings = (
+    st.builds(Weekly, st.integers(0, 6), times)
+    | st.builds(Absolute, st.dates(date(1900, 1, 1), date(2999, 12, 31)), times)
+    | st.builds(Relative, st.integers(1, 99), st.integers(-400, 400), times)
+    | randoms
+)
+
+
+def as_form(rows: list[Row]) -> MultiDict[str, str]:
+    """The fields that a browser sends for these rows."""
+    form: MultiDict[str, str] = MultiDict()
+    for place, row in enumerate(rows):
+        form.add("row", str(place))
+        for name in ("kind", "at", "until", "on", "intervention", "offset", "direction", "prompts", "distance", "arm"):
+            form.add(f"{name}-{place}", str(getattr(row, name)))
+        for day in row.days:
+            form.add(f"days-{place}", str(day))
+    return form
+
+
+@given(st.lists(st.builds(Planned, timings, arms), max_size=12, unique=True))
+def test_the_form_means_the_schedules_that_it_was_made_from(planned: list[Planned]):
+    """SURVEY-31: opening and saving unchanged changes nothing."""
+    rows = rows_of(planned)
+    assert set(planned_of_rows(typed_rows(as_form(rows)))) == set(planned)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"kind": "weekly", "at": "09:00"}, ""),
+        ({"kind": "weekly", "at": "9", "days": "1"}, "Give a time of the day"),
+        ({"kind": "absolute", "on": "2030-02-30", "at": "09:00"}, "Give a date."),
+        ({"kind": "absolute", "on": "9999-01-01", "at": "09:00"}, "The year is far away."),
+        ({"kind": "relative", "offset": "1", "at": "09:00"}, "Choose an intervention."),
+        ({"kind": "relative", "offset": "-1", "intervention": "1", "at": "09:00"}, "Give a whole number of days"),
+        (
+            {"kind": "random", "days": "1", "at": "09:00", "until": "10:00", "prompts": "9", "distance": "30"},
+            "9 prompts",
+        ),
+        ({"kind": "random", "days": "1", "at": "22:00", "until": "06:00", "prompts": "1", "distance": "1"}, "midnight"),
+        ({"kind": "weekly", "at": "09:00", "days": "1", "arm": "x"}, "Choose for whom."),
+    ],
+)
+def test_what_cannot_be_is_said_at_its_row(fields: dict[str, str], problem: str):
+    """SURVEY-30, CLAR-52."""
+    form = MultiDict({"row": "0", **{f"{name}-0": value for name, value in fields.items()}})
+    rows = typed_rows(form)
+    with pytest.raises(RowsRefused) as refused:
+        planned_of_rows(rows)
+    assert problem in refused.value.rows[0].problem if problem else refused.value.rows[0].problem
+
+
+@pytest.fixture
+def study(factory: Factory) -> Study:
+    return factory.study("Mood")
+
+
+@pytest.fixture
+def visitor(app: Flask, factory: Factory, study: Study) -> Visitor:
+    return Visitor(app, factory.researcher("mlopez", study=study))
+
+
+@pytest.fixture
+def survey(factory: Factory, study: Study) -> Survey:
+    return factory.survey(study, name="Evening")
+
+
+pytestmark = pytest.mark.usefixtures("quick_passwords")
+
+
+def path(survey: Survey) -> str:
+    return f"/edit_survey/{survey.study_id}/{survey.id}/schedule"
+
+
+def weekly(**more: Any) -> dict[str, Any]:
+    return {"row": "0", "kind-0": "weekly", "at-0": "20:00", "days-0": ["1", "3"], **more}
+
+
+def test_schedules_are_previewed_and_then_saved(visitor: Visitor, survey: Survey, factory: Factory, study: Study):
+    """SURVEY-30, NOTIF-7: the preview changes nothing; saving makes the events that it told of."""
+    factory.participant(study)
+    shown = visitor.post(path(survey), **weekly(show="show"))
+    assert "<strong>" in shown.text and "appear" in shown.text and "for 1 participant" in shown.text
+    assert db.session.scalar(db.select(db.func.count(Schedule.id))) == 0
+    saved = visitor.post(path(survey), **weekly(save="save", expiry="own", expiry_count="90", expiry_unit="minutes"))
+    assert saved.status_code == 302
+    assert set(planned_schedules(db.session(), survey)) == {Planned(Weekly(1, time(20))), Planned(Weekly(3, time(20)))}
+    assert own_expiry(db.session(), survey) == 90
+    assert db.session.scalar(db.select(db.func.count(ScheduledEvent.id))) in (2, 3, 4)
+    before = db.session.scalars(db.select(ScheduledEvent.id)).all()
+    assert visitor.post(path(survey), **weekly(save="save")).status_code == 302
+    assert db.session.scalars(db.select(ScheduledEvent.id)).all() == before
+    assert own_expiry(db.session(), survey) is None
+
+
+def test_rows_are_added_and_removed_without_saving(visitor: Visitor, survey: Survey):
+    """SURVEY-32: also without JavaScript."""
+    page = visitor.post(path(survey), **weekly(add="random")).text
+    assert 'name="kind-1" value="random"' in page and 'value="20:00"' in page
+    page = visitor.post(path(survey), **weekly(remove="0")).text
+    assert 'value="20:00"' not in page
+    assert planned_schedules(db.session(), survey) == []
+
+
+def test_a_wrong_row_keeps_what_was_typed_and_saves_nothing(visitor: Visitor, survey: Survey):
+    """SURVEY-30."""
+    answer = visitor.post(path(survey), **(weekly(save="save") | {"at-0": "25:99"}))
+    assert answer.status_code == 422 and "Give a time of the day" in answer.text and 'value="25:99"' in answer.text
+    answer = visitor.post(path(survey), **weekly(save="save", expiry="own", expiry_count="soon"))
+    assert answer.status_code == 422 and "Give a whole number" in answer.text
+    assert planned_schedules(db.session(), survey) == []
+
+
+def test_an_intervention_of_another_study_is_refused(visitor: Visitor, survey: Survey, factory: Factory):
+    """SURVEY-30, NOTIF-1."""
+    foreign = factory.intervention(factory.study("Other"), "Visit")
+    fields = {"row": "0", "kind-0": "relative", "offset-0": "1", "at-0": "09:00", "intervention-0": str(foreign.id)}
+    answer = visitor.post(path(survey), **fields, save="save")
+    assert answer.status_code == 422 and "has no intervention" in answer.text
+
+
+def test_the_calendar_shows_a_participants_surveys_in_the_chosen_zone(
+    visitor: Visitor, survey: Survey, factory: Factory, study: Study
+):
+    """NOTIF-21, SURVEY-32: the same wall-clock time everywhere; a participant of another study is not there."""
+    participant = factory.participant(study)
+    factory.schedule(survey, Weekly(2, time(9)))
+    page = visitor.get(f"/view_study/{study.id}/surveys/calendar?participant={participant.patient_id}&zone=Asia/Tokyo")
+    assert "in Tokyo" in page.text and "<b>09:00</b> Evening" in page.text
+    other = factory.participant(factory.study("Other"))
+    page = visitor.get(f"/view_study/{study.id}/surveys/calendar?participant={other.patient_id}")
+    assert "There is no participant" in page.text
+    file = visitor.get(f"/view_study/{study.id}/surveys/calendar.ics?participant={other.patient_id}")
+    assert file.status_code == 404
+
+
+def test_the_calendar_file_holds_the_coming_four_weeks(visitor: Visitor, survey: Survey, factory: Factory):
+    """RFC 5545."""
+    factory.schedule(survey, Weekly(2, time(9)))
+    answer = visitor.get(f"/view_study/{survey.study_id}/surveys/calendar.ics")
+    events = list(Calendar.from_ical(answer.data).walk("VEVENT"))
+    assert answer.content_type.startswith("text/calendar") and len(events) in (4, 5)
+    assert {str(event["SUMMARY"]) for event in events} == {"Evening"}
+    now = datetime.now(UTC)
+    assert all(now < event["DTSTART"].dt < now + timedelta(days=29) for event in events)
+
+
+def test_what_piles_up_is_pointed_out(visitor: Visitor, survey: Survey, factory: Factory, study: Study):
+    """SURVEY-32: two surveys in one minute, more than 40 in a week."""
+    other = factory.survey(study, name="Morning")
+    for at in range(8):
+        for day in range(7):
+            factory.schedule(survey, Weekly(day, time(9 + at)))
+    factory.schedule(other, Weekly(2, time(9)))
+    page = visitor.get(f"/view_study/{study.id}/surveys/calendar").text
+    assert "Evening and Morning are asked within a minute of each other" in page
+    assert "surveys in the week of" in page
