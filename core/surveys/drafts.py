@@ -157,6 +157,7 @@ def publish_draft(session: Session, survey: Survey, *, number: int, now: datetim
 
 
 def _locked(session: Session, survey: Survey, number: int) -> None:
+    session.flush()  # the refresh would drop changes that are not written yet, such as a new name
     session.refresh(survey, with_for_update={"key_share": True})
     if survey.edit_number != number:
         raise DraftMoved

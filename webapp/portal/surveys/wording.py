@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from core.models import Schedule
 from core.surveys.coming import Calendar
+from core.surveys.rules.answering import Answer
 from core.surveys.rules.calendar import ClockChange
 from core.surveys.schedules import ScheduleKind
 from webapp.portal.frame.wording import counted
@@ -55,6 +56,18 @@ def question_type(question: Mapping[str, Any]) -> str:
     if kind == "free_response":
         return f"{words}: {FIELD_TYPES.get(str(question.get('text_field_type')), 'of no kind')}"
     return words
+
+
+def given_answer(question: Mapping[str, Any], answer: Answer) -> str:
+    """An answer in words: the texts of what was chosen; empty for none."""
+    if answer is None or answer == ():
+        return ""
+    kind = question.get("question_type")
+    if isinstance(answer, tuple):
+        return "; ".join(str(question["answers"][index]["text"]) for index in answer)
+    if kind == "radio_button" and isinstance(answer, int):
+        return str(question["answers"][answer]["text"])
+    return str(answer)
 
 
 def setting_value(value: Any) -> str:
