@@ -383,6 +383,8 @@ def ask(
     visitor = Visitor(app, world.visitors[who])
     if page.method == "GET":
         return visitor.get(path)
+    if page.method == "PUT":
+        return visitor.open(path, method="PUT", headers={"X-CSRFToken": visitor.token()}, data="no JSON")
     fields = {"study_id": str(number), "number_of_new_patients": "none"}
     if page.asks_form:
         fields["patient_id"] = participant or world.participant.patient_id
