@@ -15,6 +15,7 @@ from core.audit import Actor
 from core.models import Researcher, Survey, SurveyDraft, SurveyVersion
 from core.models.audit_record import Action
 from core.surveys.content import content_to_store, decoded_content, decoded_settings, settings_to_store
+from core.surveys.locking import lock_survey
 from core.surveys.rules.checking import Finding, Level
 from core.surveys.rules.survey import check_survey
 from core.surveys.saving import publish, rebuild_of_survey, record_survey
@@ -157,7 +158,7 @@ def publish_draft(session: Session, survey: Survey, *, number: int, now: datetim
 
 
 def _locked(session: Session, survey: Survey, number: int) -> None:
-    session.refresh(survey, with_for_update={"key_share": True})
+    lock_survey(session, survey)
     if survey.edit_number != number:
         raise DraftMoved
 

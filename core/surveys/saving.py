@@ -23,6 +23,7 @@ from core.surveys.content import (
     settings_to_store,
     settings_without_zero,
 )
+from core.surveys.locking import lock_survey
 from core.surveys.rebuilding import update_events_of_study
 from core.surveys.schedules import ScheduleKind, Timing
 from core.surveys.scheduling import replace_timings
@@ -92,7 +93,7 @@ def save_survey(session: Session, survey: Survey, changes: SurveyChanges, now: d
     """
     content = None if changes.content is None else decoded_content(changes.content)
     settings = None if changes.settings is None else decoded_settings(changes.settings)
-    session.refresh(survey, with_for_update={"key_share": True})
+    lock_survey(session, survey)
     if changes.name is not None:
         survey.name = changes.name
     is_first = survey.published_at is None
@@ -134,7 +135,7 @@ def publish(
 
 def delete_survey(session: Session, survey: Survey, now: datetime, *, actor: Actor) -> None:
     """No phone gets it any more, and its schedules and events go; the rest stays (SURVEY-4). The caller commits."""
-    session.refresh(survey, with_for_update={"key_share": True})
+    lock_survey(session, survey)
     if survey.deleted_at is not None:
         return
     survey.deleted_at = now
@@ -146,7 +147,7 @@ def delete_survey(session: Session, survey: Survey, now: datetime, *, actor: Act
 
 def restore_survey(session: Session, survey: Survey, now: datetime, *, actor: Actor) -> None:
     """Takes a deletion back, without the schedules of before (SURVEY-4). The caller commits."""
-    session.refresh(survey, with_for_update={"key_share": True})
+    lock_survey(session, survey)
     if survey.deleted_at is None:
         return
     survey.deleted_at = None

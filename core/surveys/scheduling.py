@@ -16,6 +16,7 @@ from core.audit import Actor, record
 from core.models import CustomField, Intervention, Schedule, Study, Survey
 from core.models.audit_record import Action
 from core.surveys.expiry import set_expiry
+from core.surveys.locking import lock_survey
 from core.surveys.rebuilding import update_events_of_study
 from core.surveys.schedules import KIND_OF, Arm, Planned, Random, Relative, ScheduleKind, Timing
 from core.surveys.timing_lists import TimingRefused, arm_problem, problem_of
@@ -39,7 +40,7 @@ def save_schedules(session: Session, survey: Survey, changes: ScheduleChanges, n
 
     Raises TimingRefused, which names the entry, and ExpiryRefused; upon both the caller rolls back.
     """
-    session.refresh(survey, with_for_update={"key_share": True})
+    lock_survey(session, survey)
     apply_schedules(session, survey, changes, now)
     study = session.get_one(Study, survey.study_id)
     record(session, actor, Action.SURVEY_SCHEDULES, study=study, survey=survey.object_id)

@@ -182,8 +182,11 @@ def _number(text: str, what: str, most: int) -> int:
 
 def expiry_of(form: MultiDict[str, str]) -> int:
     """For how many minutes the survey can be answered; 0 for the study's time. Raises ValueError."""
-    if form.get("expiry") != "own":
-        return 0
+    return expiry_minutes(form) if form.get("expiry") == "own" else 0
+
+
+def expiry_minutes(form: MultiDict[str, str]) -> int:
+    """The minutes that number and unit of the form give. Raises ValueError."""
     return _number(form.get("expiry_count", "").strip(), "units", 100_000) * UNITS.get(form.get("expiry_unit", ""), 1)
 
 

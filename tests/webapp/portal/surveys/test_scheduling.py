@@ -11,7 +11,7 @@ from icalendar import Calendar
 from werkzeug.datastructures import MultiDict
 
 from core.database import db
-from core.models import Schedule, ScheduledEvent, Study, Survey
+from core.models import CustomField, Schedule, ScheduledEvent, Study, Survey
 from core.surveys.expiry import own_expiry
 from core.surveys.schedules import Absolute, Arm, Planned, Random, Relative, Weekly
 from core.surveys.scheduling import planned_schedules
@@ -192,3 +192,33 @@ def test_what_piles_up_is_pointed_out(visitor: Visitor, survey: Survey, factory:
     page = visitor.get(f"/view_study/{study.id}/surveys/calendar").text
     assert "Evening and Morning are asked within a minute of each other" in page
     assert "surveys in the week of" in page
+
+
+def test_the_study_says_how_long_surveys_can_be_answered(visitor: Visitor, survey: Survey, study: Study):
+    """CLAR-51."""
+    address = f"/view_study/{study.id}/surveys/time_to_answer"
+    refused = visitor.post(address, expiry_count="0", expiry_unit="hours")
+    assert refused.status_code == 422 and "can be answered for" in refused.text
+    assert visitor.post(address, expiry_count="36", expiry_unit="hours").status_code == 302
+    db.session.refresh(study)
+    assert study.survey_expiry_minutes == 36 * 60
+    assert 'value="36"' in visitor.get(f"/view_study/{study.id}/surveys").text
+
+
+def test_a_field_whose_arms_schedules_name_is_deleted_with_them_only(
+    visitor: Visitor, survey: Survey, factory: Factory, study: Study
+):
+    """CLAR-53, PORTAL-172."""
+    field = CustomField(study_id=study.id, name="Arm")
+    db.session.add(field)
+    db.session.commit()
+    fields = {"row": "0", "kind-0": "weekly", "at-0": "20:00", "days-0": ["1"], "arm-0": f"{field.id}:calls"}
+    assert visitor.post(path(survey), **fields, save="save").status_code == 302
+    assert planned_schedules(db.session(), survey) == [Planned(Weekly(1, time(20)), Arm(field.id, "calls"))]
+    assert "Arm: calls" in visitor.get(path(survey)).text
+    address = f"/delete_field/{study.id}"
+    refused = visitor.post(address, field=str(field.id), typed_name="Arm")
+    assert refused.status_code == 422 and "is used by schedules of Evening" in refused.text
+    deleted = visitor.post(address, field=str(field.id), typed_name="Arm", with_schedules="true")
+    assert deleted.status_code == 302
+    assert planned_schedules(db.session(), survey) == []
