@@ -59,6 +59,7 @@ ICONS = (
     "redo-2",
     "scroll-text",
     "search",
+    "send",
     "shield-check",
     "sliders-horizontal",
     "smartphone",

@@ -62,6 +62,7 @@ class Notification:
     """A survey at a time, with all attempts to notify of it. Times are UTC, null where it did not happen."""
 
     survey_id: str
+    survey_number: int
     survey_name: str
     kind: str
     scheduled_at: datetime
@@ -137,6 +138,7 @@ def _row(
 ) -> Notification:
     return Notification(
         survey_id=survey.object_id,
+        survey_number=survey.id,
         survey_name=survey.name,
         kind=attempts[0].kind if attempts else "",
         scheduled_at=span.scheduled_at,

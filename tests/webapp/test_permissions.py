@@ -118,6 +118,17 @@ MATRIX: dict[str, str | Page | Key] = {
     "access.passkey_challenge": Page(None, "/passkey_challenge", "POST"),
     "access.sign_out": Page(None, "/logout"),
     "studies.choose": Page(Capability.OWN_STUDIES, "/choose_study"),
+    "notifications.study": Page(LIST, "/view_study/{study}/notifications", is_return_page=True),
+    "notifications.not_reached_file": Page(
+        Capability.STUDY_EXPORT, "/view_study/{study}/notifications/not_reached.csv"
+    ),
+    "notifications.change_quiet_hours": Page(
+        EDIT_SURVEY, "/view_study/{study}/notifications/quiet_hours", "POST", passed=302
+    ),
+    "notifications.message": Page(Capability.PARTICIPANT_PUSH, "/view_study/{study}/notifications/message"),
+    "notifications.send_message": Page(
+        Capability.PARTICIPANT_PUSH, "/view_study/{study}/notifications/message", "POST", passed=422
+    ),
     "notifications.credentials": Page(Capability.PUSH_CREDENTIALS, "/manage_firebase_credentials", is_return_page=True),
     "notifications.store": Page(Capability.PUSH_CREDENTIALS, "/upload_backend_firebase_cert", "POST", passed=422),
     "notifications.remove": Page(Capability.PUSH_CREDENTIALS, "/delete_backend_firebase_cert", "POST", passed=302),
@@ -219,6 +230,13 @@ MATRIX: dict[str, str | Page | Key] = {
     "participants.save_value": Page(FIELDS, f"{OWN}/values/field:99", "POST", passed=404),
     "participants.detail": Page(Capability.PARTICIPANT_VIEW, OWN, is_return_page=True),
     "participants.detail_figures": Page(Capability.PARTICIPANT_VIEW, f"{OWN}/figures", passed=302),
+    "participants.notified": Page(Capability.PARTICIPANT_VIEW, f"{OWN}/notification_history"),
+    "participants.why_not_sent": Page(
+        Capability.PARTICIPANT_VIEW, f"{OWN}/notification_history/why?survey={{survey}}&at=2026-03-01T09:00:00Z"
+    ),
+    "participants.send_now": Page(
+        Capability.PARTICIPANT_PUSH, "/{study}/send_survey_notification/{participant}", "POST", passed=400
+    ),
     "participants.about": Page(Capability.PARTICIPANT_VIEW, f"{OWN}/about"),
     "participants.save_fields": Page(FIELDS, OWN, "POST", passed=302),
     "participants.problems": Page(Capability.PARTICIPANT_VIEW, f"{OWN}/problems"),

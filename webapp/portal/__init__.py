@@ -20,6 +20,7 @@ from webapp.portal.frame.server_address import server_address
 from webapp.portal.frame.wording import FILTERS
 from webapp.portal.interventions.views import interventions
 from webapp.portal.notifications import credentials  # noqa: F401  its views
+from webapp.portal.notifications import study as study_notifications  # noqa: F401
 from webapp.portal.notifications.section import notifications
 from webapp.portal.participants import (  # noqa: F401  their views
     about,
@@ -28,6 +29,7 @@ from webapp.portal.participants import (  # noqa: F401  their views
     detail,
     importing,
     managing,
+    notified,
     purges,
     selection,
     sheets,

@@ -30,6 +30,7 @@ STUDY_NAVIGATION = (
     NavigationItem("participants", "participants.list", "Participants", "users", Capability.STUDY_VIEW),
     NavigationItem("adding", "participants.add", "Add participants", "user-plus", Capability.PARTICIPANT_CREATE),
     NavigationItem("surveys", "surveys.list", "Surveys", "clipboard-list", Capability.STUDY_VIEW),
+    NavigationItem("notifications", "notifications.study", "Notifications", "send", Capability.STUDY_VIEW),
     NavigationItem("interventions", "interventions.list", "Interventions", "calendar-days", Capability.STUDY_VIEW),
     NavigationItem("fields", "interventions.fields", "Custom fields", "tag", Capability.STUDY_VIEW),
     NavigationItem("processing", "studies.processing", "Processing", "cpu", Capability.STUDY_STATUS),

@@ -1,1 +1,1 @@
-"""Notifications: the site's push credentials."""
+"""Notifications: a study's coming day, delivery, quiet hours and messages; the site's push credentials."""
