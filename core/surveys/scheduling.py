@@ -86,7 +86,8 @@ def _replace(
 ) -> None:
     _check(session, survey, wanted)
     rows = {planned_of(schedule): schedule.id for schedule in existing}
-    gone = [planned for planned in rows if planned not in wanted]
+    kept = set(wanted)
+    gone = [planned for planned in rows if planned not in kept]
     new = [planned for planned in wanted if planned not in rows]
     # A timing that only changes its arm asks today as it did before.
     moved = {planned.timing for planned in gone} & {planned.timing for planned in new}

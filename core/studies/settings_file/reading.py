@@ -7,9 +7,9 @@ from typing import Any
 
 from core.models.app_settings import CONSENT_SECTIONS
 from core.models.survey import SurveyType
+from core.storable import not_storable, readable
 from core.studies.app_settings import RULE_OF, setting_problem
 from core.studies.names import NameRefused, checked_label
-from core.studies.settings_file.storable import not_storable, readable
 from core.surveys.content import ContentRefused, decoded_content, decoded_settings
 from core.surveys.rules.answerable import LEAST_MINUTES, MOST_MINUTES
 from core.surveys.rules.checking import check_questions
