@@ -9,8 +9,10 @@ from werkzeug.test import TestResponse
 
 from core.database import db
 from core.models import Study, Survey, SurveyDraft, SurveyVersion
+from core.surveys.locking import SurveyDeleted
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
+from webapp.portal.surveys import designing
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 
@@ -134,3 +136,15 @@ def test_a_save_without_the_token_is_refused(visitor: Visitor, survey: Survey):
         f"{base(survey)}/draft", method="PUT", data=body(), headers={"Content-Type": "application/json"}
     )
     assert answer.status_code == 403 and db.session.query(SurveyDraft).count() == 0
+
+
+def test_a_survey_deleted_while_it_is_saved_is_said(visitor: Visitor, survey: Survey, monkeypatch: pytest.MonkeyPatch):
+    """SURVEY-4."""
+    headers = {"X-CSRFToken": visitor.token(), "Accept": "application/json"}
+
+    def was_deleted(*_: Any, **__: Any) -> None:
+        raise SurveyDeleted
+
+    monkeypatch.setattr(designing, "save_draft", was_deleted)
+    answer = visitor.open(f"{base(survey)}/draft", method="PUT", data=body(), headers=headers)
+    assert answer.status_code == 404 and answer.json
