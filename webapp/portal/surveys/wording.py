@@ -96,8 +96,16 @@ def changed_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> lis
     ]
 
 
-def schedule_in_words(schedule: Schedule, intervention: str | None) -> str:
-    """When a schedule asks, in the words of its kind; times are those of the participant's clock."""
+def schedule_in_words(schedule: Schedule, intervention: str | None, field: str | None = None) -> str:
+    """When a schedule asks, in the words of its kind, and whom, if it is for one arm, whose field is named.
+
+    Times are those of the participant's clock.
+    """
+    when = _when_in_words(schedule, intervention)
+    return f"{when}, for {field} {schedule.arm_value} only" if field else when
+
+
+def _when_in_words(schedule: Schedule, intervention: str | None) -> str:
     at = schedule.time_of_day.strftime("%H:%M")
     if schedule.kind == ScheduleKind.WEEKLY.value:
         return f"{WEEKDAYS[schedule.weekday or 0]} at {at}"
