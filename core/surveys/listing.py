@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.models import AppSettings, CustomField, Intervention, Schedule, Survey, SurveyDraft, SurveyType, SurveyVersion
+from core.models import AppSettings, Intervention, Schedule, Survey, SurveyDraft, SurveyType, SurveyVersion
 from core.surveys.content import ContentRefused, decoded_content
 from core.surveys.schedules import ScheduleKind
 
@@ -90,20 +90,18 @@ def versions_of(session: Session, survey: Survey) -> list[SurveyVersion]:
     return list(session.scalars(query.order_by(SurveyVersion.started_at.desc())))
 
 
-def schedules_of(session: Session, survey: Survey) -> list[tuple[Schedule, str | None, str | None]]:
-    """The survey's schedules in the order of their times, each with the name of its intervention and of its arm's field
-    if it has them.
+def schedules_of(session: Session, survey: Survey) -> list[tuple[Schedule, str | None]]:
+    """The survey's schedules in the order of their times, each with the name of its intervention if it has one.
 
     Without those that were removed and still ask until a day is over.
     """
     rows = session.execute(
-        sa.select(Schedule, Intervention.name, CustomField.name)
+        sa.select(Schedule, Intervention.name)
         .outerjoin(Intervention, Intervention.id == Schedule.intervention_id)
-        .outerjoin(CustomField, CustomField.id == Schedule.arm_field_id)
         .where(Schedule.survey_id == survey.id, Schedule.ends_after.is_(None))
         .order_by(Schedule.kind.desc(), Schedule.weekday, Schedule.falls_on, Schedule.days_after, Schedule.time_of_day)
     )
-    return list(rows.tuples())
+    return [(schedule, name) for schedule, name in rows]
 
 
 def longest_recording_seconds(session: Session, study_id: int) -> int:

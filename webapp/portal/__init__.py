@@ -19,6 +19,8 @@ from webapp.portal.frame.navigation import init_navigation
 from webapp.portal.frame.server_address import server_address
 from webapp.portal.frame.wording import FILTERS
 from webapp.portal.interventions.views import interventions
+from webapp.portal.notifications import credentials  # noqa: F401  its views
+from webapp.portal.notifications.section import notifications
 from webapp.portal.participants import (  # noqa: F401  their views
     about,
     adding,
@@ -70,6 +72,7 @@ SECTIONS = (
     participants,
     surveys,
     interventions,
+    notifications,
     researchers,
     downloads,
     audit,

@@ -75,7 +75,7 @@ def test_a_copy_in_the_same_study_has_ids_of_its_own_and_is_published_nowhere(su
 def _timings(survey: Survey) -> list[tuple[Any, ...]]:
     return [
         (s.kind, s.weekday, s.falls_on, s.days_after, s.time_of_day, name)
-        for s, name, _ in schedules_of(db.session(), survey)
+        for s, name in schedules_of(db.session(), survey)
     ]
 
 

@@ -116,7 +116,7 @@ def _copy_page(survey: Survey, problem: str = "") -> ResponseReturnValue:
         studies=_studies(Capability.SURVEY_EDIT),
         questions=len(content),
         schedules=schedules,
-        interventions=sorted({name for _, name, _ in schedules if name}),
+        interventions=sorted({name for _, name in schedules if name}),
         wording=wording,
         problem=problem,
     )

@@ -12,7 +12,7 @@ from core.access import Capability
 from core.audit import actor_of
 from core.database import db
 from core.models import Participant, Survey
-from core.notifications.credentials import apns_key, service_account
+from core.notifications.described import can_push
 from core.studies.changing import set_survey_expiry
 from core.studies.interventions import interventions_of
 from core.surveys.arms import arms_of
@@ -120,7 +120,6 @@ def _page(
             expiry_problem, changes = str(refused), ScheduleChanges()
         except TimingRefused as refused:
             problem, changes = f"{refused}.", ScheduleChanges()
-    has_credentials = service_account(session) is not None or apns_key(session) is not None
     return (
         render_template(
             PAGE,
@@ -135,7 +134,7 @@ def _page(
             problem=problem,
             row_problems=list(dict.fromkeys(row.problem for row in rows if row.problem)),
             preview=preview,
-            has_credentials=has_credentials,
+            has_credentials=can_push(session),
             asks_again=survey.published_at is not None and asks_on_arrival(survey),
             wording=wording,
             **_calendar_parts(seen, changes=(survey, changes)),

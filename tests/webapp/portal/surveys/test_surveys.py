@@ -75,7 +75,12 @@ def test_a_survey_is_shown_as_phones_have_it(visitor: Visitor, survey: Survey, f
     page = visitor.get(f"/edit_survey/{place(survey)}").text
     assert "Pain &lt;b&gt;now&lt;/b&gt;? {{7*7}} 😀" in page and "Slider, 0 to 10" in page
     assert "Shown if question 1" in page and "is more than 5" in page
-    for words in ("Mondays at 20:00", "31 Jan 2030 at 09:05", "2 days before Visit at 07:00"):
+    for words in (
+        "Mondays at 20:00",
+        "31 Jan 2030 at 09:05",
+        "It can be answered for 24 hours",
+        "2 days before Visit at 07:00",
+    ):
         assert words in page
     listed = visitor.get(f"/view_study/{survey.study_id}/surveys").text
     assert "1 weekly time, 1 date, 1 time after an intervention" in listed
