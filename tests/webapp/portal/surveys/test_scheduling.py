@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from icalendar import Calendar
 from werkzeug.datastructures import MultiDict
 
+from core.access import Role
 from core.database import db
-from core.models import CustomField, Schedule, ScheduledEvent, Study, Survey
+from core.models import CustomField, Departure, Participant, Pause, Schedule, ScheduledEvent, Study, Survey
 from core.surveys.expiry import own_expiry
 from core.surveys.schedules import Absolute, Arm, Planned, Random, Relative, ScheduleKind, Weekly
 from core.surveys.scheduling import planned_schedules
 from core.surveys.timing_lists import problem_of
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
+from tests.support.sites import NORTH, SECRET, TwoSites
 from webapp.portal.surveys import schedule_form
 from webapp.portal.surveys.schedule_form import Row, RowsRefused, planned_of_rows, rows_of, typed_rows
 
@@ -259,3 +261,35 @@ def test_a_field_whose_arms_schedules_name_is_deleted_with_them_only(
     deleted = visitor.post(address, field=str(field.id), typed_name="Arm", with_schedules="true")
     assert deleted.status_code == 302
     assert planned_schedules(db.session(), survey) == []
+
+
+def test_people_limited_to_a_site_see_times_and_events_of_their_participants_alone(app: Flask, factory: Factory):
+    """PERM-95: what saving changes, the arms and their counts, the calendar and its file; saving reaches everybody."""
+    world = TwoSites(factory)
+    world.fill_the_others()
+    for absence in (Pause, Departure):
+        db.session.execute(db.delete(absence))
+    survey = factory.survey(world.study, name="Evening")
+    person = world.limited(Role.STUDY_RESEARCHER, NORTH, may_change_study=True)
+    visitor = Visitor(app, person)
+    other = db.session.scalars(
+        db.select(Participant.patient_id).where(
+            Participant.study_id == world.study.id, Participant.patient_id.like("zs%")
+        )
+    ).first()
+    assert other
+    for answer in (
+        visitor.get(path(survey)),
+        visitor.post(path(survey), **weekly(show="show")),
+        visitor.get(f"{path(survey)}?zone=UTC"),
+        visitor.get(f"/view_study/{world.study.id}/surveys/calendar"),
+        visitor.get(f"/view_study/{world.study.id}/surveys/calendar.ics"),
+    ):
+        assert answer.status_code == 200 and not SECRET.search(answer.text)
+    assert "for 3 participants" in visitor.post(path(survey), **weekly(show="show")).text
+    for unseen in (other, "zz999999"):
+        file = visitor.get(f"/view_study/{world.study.id}/surveys/calendar.ics?participant={unseen}")
+        page = visitor.get(f"/view_study/{world.study.id}/surveys/calendar?participant={unseen}")
+        assert file.status_code == 404 and f"There is no participant {unseen} here." in page.text
+    assert visitor.post(path(survey), **weekly(save="save")).status_code == 302
+    assert db.session.scalar(db.select(db.func.count(ScheduledEvent.participant_id.distinct()))) > 3
