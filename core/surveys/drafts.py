@@ -1,7 +1,8 @@
 """Drafts of surveys: edited at leisure, seen by no phone, and published as a version (SURVEY-5).
 
 An editor works on what it has read, named by the survey's `edit_number`; if somebody else has saved since, its save is
-refused. Drafts hold content and settings; name and schedules are saved at once.
+refused. Drafts hold content and settings; name and schedules are saved at once. Each function that changes a draft
+raises SurveyDeleted if somebody deleted the survey meanwhile.
 """
 
 from dataclasses import dataclass

@@ -38,7 +38,7 @@ class ScheduleChanges:
 def save_schedules(session: Session, survey: Survey, changes: ScheduleChanges, now: datetime, *, actor: Actor) -> bool:
     """Saves them, one editor at a time; the caller commits. Tells whether events wait for `rebuild-schedules`.
 
-    Raises TimingRefused, which names the entry, and ExpiryRefused; upon both the caller rolls back.
+    Raises TimingRefused, which names the entry, ExpiryRefused and SurveyDeleted, upon which the caller rolls back.
     """
     lock_survey(session, survey)
     apply_schedules(session, survey, changes, now)
@@ -87,7 +87,8 @@ def _replace(
 ) -> None:
     _check(session, survey, wanted)
     rows = {planned_of(schedule): schedule.id for schedule in existing}
-    gone = [planned for planned in rows if planned not in wanted]
+    kept = set(wanted)
+    gone = [planned for planned in rows if planned not in kept]
     new = [planned for planned in wanted if planned not in rows]
     # A timing that only changes its arm asks today as it did before.
     moved = {planned.timing for planned in gone} & {planned.timing for planned in new}

@@ -82,8 +82,8 @@ def change_schedule(study_number: int, survey_number: int) -> ResponseReturnValu
     survey, rows, form = the_survey(survey_number), typed_rows(request.form), request.form
     if (kind := form.get("add")) in set(ScheduleKind):
         return _page(survey, [*rows, NEW_ROWS[ScheduleKind(kind)]], typed=True)
-    if (place := form.get("remove", "")).isdecimal():
-        return _page(survey, [row for at, row in enumerate(rows) if at != int(place)], typed=True)
+    if "remove" in form:
+        return _page(survey, typed_rows(form, without=form["remove"]), typed=True)
     if "save" not in form:
         return _page(survey, rows, typed=True)
     try:
