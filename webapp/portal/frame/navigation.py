@@ -9,7 +9,9 @@ from flask import Flask, g
 from core.access import Capability, Requester, SiteLimit, decide
 from core.accounts import days_until_due
 from core.database import db
+from core.models import SystemEvent
 from core.models.researcher import NamedStudy, named_studies_of
+from core.notifications.watch import open_troubles
 
 STUDIES_IN_SWITCHER = 12
 
@@ -69,6 +71,7 @@ def frame_values() -> dict[str, Any]:
         "study_navigation": _shown(STUDY_NAVIGATION),
         "account_navigation": _shown(ACCOUNT_NAVIGATION),
         "switchable_studies": switchable_studies,
+        "push_troubles": push_troubles,
     }
 
 
@@ -84,6 +87,11 @@ def password_days_left() -> int | None:
     if not g.get("account_rule"):
         return None
     return days_until_due(g.researcher, g.account_rule, g.now)
+
+
+def push_troubles() -> list[SystemEvent]:
+    """Troubles of sending that last, for those who can do something about them: site administrators (CLAR-62)."""
+    return open_troubles(db.session()) if can(Capability.PUSH_CREDENTIALS) else []
 
 
 def can(capability: str) -> bool:

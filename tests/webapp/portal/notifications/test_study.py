@@ -8,7 +8,16 @@ from flask import Flask
 
 from core.audit import SERVER
 from core.database import db
-from core.models import CredentialKind, NotificationAttempt, Participant, PushToken, ScheduledEvent, Study, Survey
+from core.models import (
+    CredentialKind,
+    NotificationAttempt,
+    Participant,
+    PushToken,
+    ScheduledEvent,
+    Study,
+    Survey,
+    SystemEvent,
+)
 from core.models.survey import SurveyVersion
 from core.notifications.credentials import store_credential
 from tests.core.notifications.test_credentials import as_json
@@ -186,3 +195,19 @@ def test_the_history_goes_back_by_two_weeks(
     """PORTAL-140."""
     address = f"/view_study/{study.id}/participant/{person.patient_id}/notification_history?until={until}"
     assert visitor.get(address).status_code == status
+
+
+def test_a_trouble_that_lasts_is_told_to_site_administrators_and_the_study(
+    app: Flask, factory: Factory, visitor: Visitor, study: Study
+):
+    """CLAR-62: in a banner, until it is over."""
+    row = SystemEvent(kind="sender silent", text="No push notification has been sent.", began_at=datetime.now(UTC))
+    db.session.add(row)
+    db.session.commit()
+    administrator = Visitor(app, factory.researcher("admin", is_site_admin=True))
+    assert "No push notification has been sent." in administrator.get("/manage_firebase_credentials").text
+    assert "No push notification has been sent." in visitor.get(f"/view_study/{study.id}/notifications").text
+    assert "No push notification has been sent." not in visitor.get(f"/view_study/{study.id}/surveys").text
+    row.ended_at = datetime.now(UTC)
+    db.session.commit()
+    assert "No push notification has been sent." not in administrator.get("/manage_firebase_credentials").text
