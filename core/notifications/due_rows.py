@@ -49,18 +49,22 @@ def due_rows(
         return []
     of = _bracket_table(found)
     latest = max(each.perhaps for each in found.values())
+    waiting = waiting_events(latest)
     query = (
-        sa.select(*_columns(), of.c.surely)
+        sa.select(*_columns())
+        .join(waiting, waiting.c.id == ScheduledEvent.id)
         .join(Participant, Participant.id == ScheduledEvent.participant_id)
         .join(of, _is_of_pair(of))
-        .where(
-            ScheduledEvent.state == EventState.PENDING.value,
-            ScheduledEvent.scheduled_at <= latest,
-            ScheduledEvent.scheduled_at <= of.c.perhaps,
-            ~_is_in_ledger(),
-        )
+        .where(ScheduledEvent.scheduled_at <= of.c.perhaps, ~_is_in_ledger())
     )
     return session.execute(_with_the_rest(query, services, now)).all()
+
+
+def waiting_events(latest: datetime) -> sa.CTE:
+    """Numbers of the pending events scheduled up to then, by their index; else all events of all phones are read."""
+    is_waiting = (ScheduledEvent.state == EventState.PENDING.value, ScheduledEvent.scheduled_at <= latest)
+    waiting = sa.select(ScheduledEvent.id).where(*is_waiting).cte("waiting")
+    return waiting.prefix_with("MATERIALIZED")
 
 
 def unconfirmed_rows(

@@ -1,5 +1,6 @@
 """The deployments that send pushes and heartbeats, on a real, temporary Prefect server (NOTIF-20, OPS-20, OPS-22)."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -39,7 +40,7 @@ def test_a_run_sends_and_shows_what_was_sent(prefect: None, due: Pushing):
     """OPS-21: due, sent by service, platform and outcome."""
     state = send_notifications(minutes=0.05, return_state=True)
     assert "1 due, 1 accepted, 0 waiting" in (state.message or "")
-    rows = {row["what"]: row["count"] for row in artifact("sent-notifications")}
+    rows = {row["what"]: row["count"] for row in json.loads(artifact("sent-notifications"))}
     assert rows == {"due": 1, "sent: fcm ANDROID delivered": 1}
     assert send_notifications(minutes=0.05, return_state=True).name == "NothingDue"
     assert len(due.google.messages) == 1
@@ -59,4 +60,4 @@ def test_heartbeats_have_their_own_deployment(prefect: None, due: Pushing):
     db.session.execute(sa.update(ParticipantActivity).values(last_surveys_at=due.now - timedelta(hours=2)))
     db.session.commit()
     assert "1 phones silent, 1 accepted" in (send_heartbeats(return_state=True).message or "")
-    assert artifact("sent-heartbeats") == [{"outcome": "fcm ANDROID delivered", "count": 1}]
+    assert json.loads(artifact("sent-heartbeats")) == [{"outcome": "fcm ANDROID delivered", "count": 1}]
