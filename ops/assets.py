@@ -50,6 +50,7 @@ ICONS = (
     "list-filter",
     "log-out",
     "menu",
+    "mic",
     "minus",
     "pencil",
     "plus",

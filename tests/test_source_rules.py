@@ -55,8 +55,14 @@ def test_no_script_stops_pasting():
 
 
 def test_random_values_come_from_secrets():
-    """`random` draws only what may be guessed: waiting times, and the picture beside the sign-in form."""
-    allowed = {"webapp/serving/body_rules.py", "webapp/portal/access/sign_in_picture.py"}
+    """`random` draws only what may be guessed: waiting times, the picture beside the sign-in form, and the random order
+    of questions in a preview.
+    """
+    allowed = {
+        "webapp/serving/body_rules.py",
+        "webapp/portal/access/sign_in_picture.py",
+        "core/surveys/rules/answering.py",
+    }
     for path, module in sources():
         imported = {name.name for node in ast.walk(module) if isinstance(node, ast.Import) for name in node.names}
         imported |= {node.module or "" for node in ast.walk(module) if isinstance(node, ast.ImportFrom)}

@@ -78,6 +78,8 @@ class Action(StrEnum):
     SURVEY_DRAFT = "survey.draft"
     SURVEY_DISCARD = "survey.discard"
     SURVEY_PUBLISH = "survey.publish"
+    SURVEY_COPY = "survey.copy"
+    SURVEY_BRING_IN = "survey.bring_in"
     SURVEY_DELETE = "survey.delete"
     SURVEY_RESTORE = "survey.restore"
     RESEARCHER_CREATE = "researcher.create"

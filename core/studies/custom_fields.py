@@ -1,5 +1,6 @@
 """Custom fields of a study: creating, renaming and deleting them (PORTAL-170 to PORTAL-173)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -13,15 +14,16 @@ from core.studies.names import NameRefused, free_name
 
 @dataclass(frozen=True)
 class ListedField:
-    """A custom field with how many participants have a value of it."""
+    """A custom field with how many participants have a value of it, and the surveys with schedules for its arms."""
 
     id: int
     name: str
     values: int
+    surveys: Sequence[str] = ()
 
 
 def fields_of(session: Session, study_id: int) -> list[ListedField]:
-    """All of the study, by name ignoring case; one query."""
+    """All of the study, by name ignoring case; two queries."""
     rows = session.execute(
         sa.select(CustomField.id, CustomField.name, sa.func.count(FieldValue.participant_id))
         .outerjoin(FieldValue, FieldValue.field_id == CustomField.id)
@@ -29,7 +31,8 @@ def fields_of(session: Session, study_id: int) -> list[ListedField]:
         .group_by(CustomField.id)
         .order_by(sa.func.lower(CustomField.name), CustomField.id)
     )
-    return [ListedField(*row) for row in rows]
+    uses = _surveys_by_field(session, Survey.study_id == study_id)
+    return [ListedField(row.id, row.name, row[2], uses.get(row.id, [])) for row in rows]
 
 
 def field_of(session: Session, study_id: int, number: int) -> CustomField | None:
@@ -75,9 +78,18 @@ def delete_field(
 
 def surveys_with_arms(session: Session, field: CustomField) -> list[str]:
     """Names of surveys that are not deleted and have schedules for arms by this field."""
-    uses = sa.exists().where(
-        Schedule.survey_id == Survey.id, Schedule.arm_field_id == field.id, Schedule.ends_after.is_(None)
+    return _surveys_by_field(session, Schedule.arm_field_id == field.id).get(field.id, [])
+
+
+def _surveys_by_field(session: Session, where: sa.ColumnElement[bool]) -> dict[int, list[str]]:
+    rows = session.execute(
+        sa.select(Schedule.arm_field_id, Survey.name, Survey.object_id)
+        .join(Survey, Survey.id == Schedule.survey_id)
+        .where(where, Schedule.arm_field_id.is_not(None), Schedule.ends_after.is_(None), Survey.deleted_at.is_(None))
+        .distinct()
+        .order_by(Survey.name, Survey.object_id)
     )
-    query = sa.select(Survey.name, Survey.object_id).where(Survey.deleted_at.is_(None), uses)
-    rows = session.execute(query.order_by(Survey.name, Survey.object_id))
-    return [name or f"the survey {object_id}" for name, object_id in rows]
+    found: dict[int, list[str]] = {}
+    for number, name, object_id in rows:
+        found.setdefault(number or 0, []).append(name or f"the survey {object_id}")
+    return found

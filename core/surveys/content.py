@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from core.storable import not_storable, readable
+
 MOST_LAYERS = 100
 # Keys of a question that belong to some types only (PHONE-53).
 KEYS_OF_TYPES: dict[str, tuple[str, ...]] = {
@@ -136,8 +138,9 @@ def content_to_store(content: list[Any], *stored: str) -> str:
     """The JSON text to store for this content, with the texts `stored` before it, such as the published one.
 
     Content that is equal to one of them as a whole gives that text, byte for byte. Else questions that are equal to a
-    stored one stay as they are, and others are normalised (SURVEY-27, CLAR-50).
+    stored one stay as they are, and others are normalised (SURVEY-27, CLAR-50). Raises ContentRefused.
     """
+    refuse_unstorable(content, "content")
     known: dict[str, Any] = {}
     for text in stored:
         try:
@@ -153,7 +156,11 @@ def content_to_store(content: list[Any], *stored: str) -> str:
 
 
 def settings_to_store(settings: dict[str, Any], *stored: str) -> str:
-    """The JSON text to store for these settings; those equal to a stored text give that text, byte for byte."""
+    """The JSON text to store for these settings; those equal to a stored text give that text, byte for byte.
+
+    Raises ContentRefused.
+    """
+    refuse_unstorable(settings, "settings")
     for text in stored:
         try:
             if canonical(settings) == canonical(decoded_settings(text, is_null_empty=True)):
@@ -161,6 +168,12 @@ def settings_to_store(settings: dict[str, Any], *stored: str) -> str:
         except ContentRefused:
             continue
     return json.dumps(settings_without_zero(settings))
+
+
+def refuse_unstorable(value: Any, place: str) -> None:
+    """Raises ContentRefused for NUL, halves of surrogate pairs, numbers beyond a double, and over 100 layers."""
+    for at, reason in not_storable(value, place):
+        raise ContentRefused(f"{readable(at)} {reason}")
 
 
 def canonical(value: Any) -> str:

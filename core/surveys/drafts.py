@@ -1,7 +1,8 @@
 """Drafts of surveys: edited at leisure, seen by no phone, and published as a version (SURVEY-5).
 
 An editor works on what it has read, named by the survey's `edit_number`; if somebody else has saved since, its save is
-refused. Drafts hold content and settings; name and schedules are saved at once.
+refused. Drafts hold content and settings; name and schedules are saved at once. Each function that changes a draft
+raises SurveyDeleted if somebody deleted the survey meanwhile.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from core.audit import Actor
 from core.models import Researcher, Survey, SurveyDraft, SurveyVersion
 from core.models.audit_record import Action
 from core.surveys.content import content_to_store, decoded_content, decoded_settings, settings_to_store
+from core.surveys.locking import lock_survey
 from core.surveys.rules.checking import Finding, Level
 from core.surveys.rules.survey import check_survey
 from core.surveys.saving import publish, rebuild_of_survey, record_survey
@@ -157,7 +159,7 @@ def publish_draft(session: Session, survey: Survey, *, number: int, now: datetim
 
 
 def _locked(session: Session, survey: Survey, number: int) -> None:
-    session.refresh(survey, with_for_update={"key_share": True})
+    lock_survey(session, survey)
     if survey.edit_number != number:
         raise DraftMoved
 

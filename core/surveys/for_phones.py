@@ -38,3 +38,11 @@ def settings_for_phones(survey: Survey) -> dict[str, Any]:
     except ContentRefused as error:
         raise UnreadableSurvey(f"survey {survey.object_id}: {error}") from error
     return {"always_available": False, **settings_without_zero(settings)}
+
+
+def asks_on_arrival(survey: Survey) -> bool:
+    """Whether phones ask it as soon as they get it: then iOS asks again whenever anything of it differs (PHONE-52)."""
+    try:
+        return settings_for_phones(survey).get("trigger_on_first_download") is True
+    except UnreadableSurvey:
+        return False

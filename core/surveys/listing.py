@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.models import Intervention, Schedule, Survey, SurveyDraft, SurveyType, SurveyVersion
+from core.models import AppSettings, Intervention, Schedule, Survey, SurveyDraft, SurveyType, SurveyVersion
 from core.surveys.content import ContentRefused, decoded_content
 from core.surveys.schedules import ScheduleKind
 
@@ -102,3 +102,9 @@ def schedules_of(session: Session, survey: Survey) -> list[tuple[Schedule, str |
         .order_by(Schedule.kind.desc(), Schedule.weekday, Schedule.falls_on, Schedule.days_after, Schedule.time_of_day)
     )
     return [(schedule, name) for schedule, name in rows]
+
+
+def longest_recording_seconds(session: Session, study_id: int) -> int:
+    """How long an answer to an audio survey of the study may be (PHONE-40)."""
+    column = AppSettings.__table__.c["voice_recording_max_time_length_seconds"]
+    return int(session.scalars(sa.select(column).where(AppSettings.study_id == study_id)).one())

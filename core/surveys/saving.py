@@ -23,6 +23,7 @@ from core.surveys.content import (
     settings_to_store,
     settings_without_zero,
 )
+from core.surveys.locking import lock_survey, lock_survey_or_deleted
 from core.surveys.rebuilding import update_events_of_study
 from core.surveys.schedules import ScheduleKind, Timing
 from core.surveys.scheduling import replace_timings
@@ -87,12 +88,12 @@ def add_survey(
 def save_survey(session: Session, survey: Survey, changes: SurveyChanges, now: datetime, *, actor: Actor) -> None:
     """Saves these changes, one editor at a time; the caller commits. What is equal to before changes nothing.
 
-    Content, type or settings are published with it. Raises ContentRefused and TimingRefused, upon which the caller
-    rolls back.
+    Content, type or settings are published with it. Raises ContentRefused, TimingRefused and SurveyDeleted, upon which
+    the caller rolls back.
     """
     content = None if changes.content is None else decoded_content(changes.content)
     settings = None if changes.settings is None else decoded_settings(changes.settings)
-    session.refresh(survey, with_for_update={"key_share": True})
+    lock_survey(session, survey)
     if changes.name is not None:
         survey.name = changes.name
     is_first = survey.published_at is None
@@ -134,7 +135,7 @@ def publish(
 
 def delete_survey(session: Session, survey: Survey, now: datetime, *, actor: Actor) -> None:
     """No phone gets it any more, and its schedules and events go; the rest stays (SURVEY-4). The caller commits."""
-    session.refresh(survey, with_for_update={"key_share": True})
+    lock_survey_or_deleted(session, survey)
     if survey.deleted_at is not None:
         return
     survey.deleted_at = now
@@ -146,7 +147,7 @@ def delete_survey(session: Session, survey: Survey, now: datetime, *, actor: Act
 
 def restore_survey(session: Session, survey: Survey, now: datetime, *, actor: Actor) -> None:
     """Takes a deletion back, without the schedules of before (SURVEY-4). The caller commits."""
-    session.refresh(survey, with_for_update={"key_share": True})
+    lock_survey_or_deleted(session, survey)
     if survey.deleted_at is None:
         return
     survey.deleted_at = None

@@ -16,6 +16,7 @@ from core.audit import Actor, record
 from core.models import CustomField, Intervention, Schedule, Study, Survey
 from core.models.audit_record import Action
 from core.surveys.expiry import set_expiry
+from core.surveys.locking import lock_survey
 from core.surveys.rebuilding import update_events_of_study
 from core.surveys.schedules import KIND_OF, Arm, Planned, Random, Relative, ScheduleKind, Timing
 from core.surveys.timing_lists import TimingRefused, arm_problem, problem_of
@@ -37,9 +38,9 @@ class ScheduleChanges:
 def save_schedules(session: Session, survey: Survey, changes: ScheduleChanges, now: datetime, *, actor: Actor) -> bool:
     """Saves them, one editor at a time; the caller commits. Tells whether events wait for `rebuild-schedules`.
 
-    Raises TimingRefused, which names the entry, and ExpiryRefused; upon both the caller rolls back.
+    Raises TimingRefused, which names the entry, ExpiryRefused and SurveyDeleted, upon which the caller rolls back.
     """
-    session.refresh(survey, with_for_update={"key_share": True})
+    lock_survey(session, survey)
     apply_schedules(session, survey, changes, now)
     study = session.get_one(Study, survey.study_id)
     record(session, actor, Action.SURVEY_SCHEDULES, study=study, survey=survey.object_id)
@@ -86,7 +87,8 @@ def _replace(
 ) -> None:
     _check(session, survey, wanted)
     rows = {planned_of(schedule): schedule.id for schedule in existing}
-    gone = [planned for planned in rows if planned not in wanted]
+    kept = set(wanted)
+    gone = [planned for planned in rows if planned not in kept]
     new = [planned for planned in wanted if planned not in rows]
     # A timing that only changes its arm asks today as it did before.
     moved = {planned.timing for planned in gone} & {planned.timing for planned in new}

@@ -1,6 +1,7 @@
 """Simulated phones: an independent implementation of the apps' side of the phone API (spec PHONE-1 … PHONE-124).
 
-It imports nothing of the server, so that it cannot share the server's mistakes about the protocol.
+It imports nothing of the server, so that it cannot share the server's mistakes about the protocol; but for the rules
+by which apps show questions and write answers (`core.surveys.rules`), which are about the apps and not the protocol.
 Used by `make demo`, the tests and the benchmarks; `python -m ops.phones --help` lists the options.
 """
 

@@ -61,6 +61,7 @@ class Phone:
         self.problems: list[str] = []
         self.lock = threading.Lock()
         self._used_times: set[tuple[str, int]] = set()
+        self._seen: dict[str, set[str]] = {}
 
     @property
     def is_registered(self) -> bool:
@@ -169,7 +170,14 @@ class Phone:
                 written.append(self._keep(name, sound, None, None))
             elif survey["content"]:
                 stamp = self._fresh_time(f"survey{survey_id}", at_ms)
-                filled = surveys.fill_in(survey, self.platform, self.seed, stamp)
+                seen = self._seen.setdefault(survey_id, set())
+                filled = surveys.fill_in(survey, self.platform, self.seed, stamp, seen=seen)
+                if not isinstance(filled, surveys.Filled):
+                    self.problems.append(f"{survey_id}: question {filled.place + 1}: {filled.reason}")
+                    continue
+                seen.update(filled.shown)
+                if seen >= {question["question_id"] for question in survey["content"]}:
+                    seen.clear()
                 for alias, lines in (("surveyTimings", filled.timings), ("surveyAnswers", filled.answers)):
                     name = file_name(self.patient_id, alias, stamp, survey_id)
                     written.append(self._keep(name, plaintext(lines), lines, None))

@@ -1,25 +1,23 @@
 """Surveys on a phone: what the apps require, which questions they show, and the files of a filled-in survey."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.streams.table import Platform as OurPlatform
+from core.surveys.rules.answer_files import (
+    ANDROID_TYPES,
+    TIMINGS_HEADER,
+    answer_text,
+    answers_file,
+    question_fields,
+)
+from core.surveys.rules.answering import Answer, Stop, way_through
 from ops.phones.platforms import Platform
 
-ANSWERS_HEADER = "question id,question type,question text,question answer options,answer"
-TIMINGS_HEADER = "timestamp,question id,question type,question text,question answer options,answer"
-
-_ANDROID_TYPES = {
-    "info_text_box": "Info Text Box",
-    "slider": "Slider Question",
-    "radio_button": "Radio Button Question",
-    "checkbox": "Checkbox Question",
-    "free_response": "Open Response Question",
-    "date": "Date Question",
-    "time": "Time Question",
-    "date_time": "DateTime Question",
-}
+OPEN_SHARE = 0.05
+"""The share of questions that are left open though the app would let them be answered."""
 _FIELD_TYPES = ("NUMERIC", "SINGLE_LINE_TEXT", "MULTI_LINE_TEXT")
 _COMMENTS = ("fine", "a bit tired", "better than yesterday", "nothing to add", "long day")
 
@@ -28,11 +26,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Filled:
-    """A filled-in survey: the records of the two files that both apps write for it."""
+    """A filled-in survey: the records of the two files that both apps write for it, and the ids of what was shown."""
 
     survey_id: str
     timings: list[str]
     answers: list[str]
+    shown: list[str]
 
 
 def complaints(surveys: Any) -> list[str]:
@@ -70,7 +69,7 @@ def _question_complaints(question: Json) -> list[str]:
     if not question.get("question_id"):
         found.append("a question without question_id")
     kind = question.get("question_type")
-    if kind not in _ANDROID_TYPES:
+    if kind not in ANDROID_TYPES:
         found.append(f"question_type {kind!r}")
     if kind == "free_response" and question.get("text_field_type") not in _FIELD_TYPES:
         found.append(f"text_field_type {question.get('text_field_type')!r}")
@@ -81,62 +80,49 @@ def _question_complaints(question: Json) -> list[str]:
     return found
 
 
-def is_shown(logic: Json | None, given: Mapping[str, list[float]]) -> bool:
-    """Whether a question's `display_if` holds for the answers so far (PHONE-56, Android's reading).
+def fill_in(survey: Json, platform: Platform, seed: str, at_ms: int, *, seen: Collection[str] = ()) -> Filled | Stop:
+    """Answers a tracking survey at a Unix time in milliseconds; the same arguments give the same answers.
 
-    `given` has the numbers of each answered question: a value, an index, or the indexes of a checkbox.
+    Questions are shown as the app shows them (PHONE-52, PHONE-56). A few that are not required stay open. `seen` names
+    questions that this phone showed before. Where the app stops on the way, it is said at which question and why.
     """
-    if not logic:
-        return True
-    operator, operand = next(iter(logic.items()))
-    if operator == "not":
-        return not is_shown(operand, given)
-    if operator in ("and", "or"):
-        parts = [is_shown(part, given) for part in operand]
-        return all(parts) if operator == "and" else any(parts)
-    compare = {
-        "==": float.__eq__,
-        "!=": float.__ne__,
-        "<": float.__lt__,
-        "<=": float.__le__,
-        ">": float.__gt__,
-        ">=": float.__ge__,
-    }[operator]
-    return any(compare(float(value), float(operand[1])) for value in given.get(operand[0], []))
-
-
-def fill_in(survey: Json, platform: Platform, seed: str, at_ms: int) -> Filled:
-    """Answers a tracking survey at a Unix time in milliseconds; the same arguments give the same answers."""
     dice = random.Random(f"answers|{seed}|{survey['_id']}|{at_ms}")
-    ios = platform is Platform.IOS
-    given: dict[str, list[float]] = {}
-    answers = [ANSWERS_HEADER]
-    timings = [TIMINGS_HEADER + (",event" if ios else "")]
+    of = OurPlatform[platform.name]
+    content: list[Json] = survey["content"]
+    given = {q["question_id"]: _answer(q, dice) for q in content if isinstance(q, dict) and "question_id" in q}
+    way = way_through(content, survey["settings"], given, of, seed=f"{seed}|{at_ms}", seen=seen)
+    if way.stop:
+        return way.stop
+    questions = [content[place] for place in way.shown]
+    timings = (_ios_timings if platform is Platform.IOS else _android_timings)(questions, given, at_ms, dice)
+    shown = [question["question_id"] for question in questions]
+    return Filled(survey["_id"], timings, answers_file(content, way, given, of), shown)
+
+
+def _android_timings(questions: list[Json], given: Mapping[str, Answer], at_ms: int, dice: random.Random) -> list[str]:
     clock = at_ms
-    if not ios:
-        timings.append(f"{clock},Survey first rendered and displayed to user")
-    for i, question in enumerate(survey["content"]):
-        # Android shows the first question whatever its condition says.
-        if not (i == 0 and not ios) and not is_shown(question.get("display_if"), given):
-            continue
-        kind, question_id = question["question_type"], question["question_id"]
-        numbers, answer = _answer(question, dice, ios)
-        given[question_id] = numbers
-        options = _options(question, ios)
-        row = f"{question_id},{kind if ios else _ANDROID_TYPES[kind]},{_clean(question['question_text'])},{options}"
+    timings = [TIMINGS_HEADER, f"{clock},Survey first rendered and displayed to user"]
+    for question in questions:
+        clock += dice.randint(1300, 7500)
+        if answer := answer_text(question, given[question["question_id"]], OurPlatform.ANDROID):
+            timings.append(f"{clock},{question_fields(question, OurPlatform.ANDROID)},{answer}")
+    return [*timings, f"{clock + dice.randint(500, 2000)},User hit submit"]
+
+
+def _ios_timings(questions: list[Json], given: Mapping[str, Answer], at_ms: int, dice: random.Random) -> list[str]:
+    clock = at_ms
+    timings = [f"{TIMINGS_HEADER},event"]
+    for question in questions:
+        row = question_fields(question, OurPlatform.IOS)
+        answer = answer_text(question, given[question["question_id"]], OurPlatform.IOS)
         clock += dice.randint(400, 1500)
-        if ios:
-            timings.append(f"{clock},{row},,present")
-        if kind != "info_text_box":
+        timings.append(f"{clock},{row},,present")
+        if answer:
             clock += dice.randint(900, 6000)
-            timings.append(f"{clock},{row},{answer}" + (",changed" if ios else ""))
-            answers.append(f"{row},{answer}")
-        if ios:
-            clock += dice.randint(200, 900)
-            timings.append(f"{clock},{row},{answer},unpresent")
-    clock += dice.randint(500, 2000)
-    timings.append(f"{clock},,,,,,submitted" if ios else f"{clock},User hit submit")
-    return Filled(survey["_id"], timings, answers)
+            timings.append(f"{clock},{row},{answer},changed")
+        clock += dice.randint(200, 900)
+        timings.append(f"{clock},{row},{answer},unpresent")
+    return [*timings, f"{clock + dice.randint(500, 2000)},,,,,,submitted"]
 
 
 def recording(survey: Json, seed: str, at_ms: int) -> tuple[str, bytes]:
@@ -149,52 +135,21 @@ def recording(survey: Json, seed: str, at_ms: int) -> tuple[str, bytes]:
     return "mp4", b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00isommp42" + noise
 
 
-def _answer(question: Json, dice: random.Random, ios: bool) -> tuple[list[float], str]:
-    """The numbers that conditions compare, and the text that the file holds."""
+def _answer(question: Json, dice: random.Random) -> Answer:
+    """An answer as `way_through` takes it."""
     kind = question["question_type"]
+    if kind == "info_text_box" or (question.get("required") is not True and dice.random() < OPEN_SHARE):
+        return None
     if kind == "slider":
-        low, high = int(question["min"]), int(question["max"])
-        value = round(min(high, max(low, dice.gauss(low + 0.6 * (high - low), 0.2 * (high - low)))))
-        return [value], str(value)
-    if kind in ("radio_button", "checkbox"):
-        texts = [_clean(answer["text"]) for answer in question["answers"]]
-        if not texts:
-            return [], ""
-        if kind == "radio_button":
-            index = dice.randrange(len(texts))
-            return [index], texts[index]
-        chosen = [i for i in range(len(texts)) if dice.random() < 0.4]
-        return list(map(float, chosen)), _list_text([texts[i] for i in chosen], ios)
+        low, high = int(float(question["min"])), int(float(question["max"]))
+        return round(min(high, max(low, dice.gauss(low + 0.6 * (high - low), 0.2 * (high - low)))))
+    if kind == "radio_button":
+        return dice.randrange(len(question["answers"])) if question["answers"] else None
+    if kind == "checkbox":
+        count = len(question["answers"])
+        return tuple(i for i in range(count) if dice.random() < 0.4) or tuple(range(min(count, 1)))
     if kind == "free_response":
-        if question["text_field_type"] == "NUMERIC":
-            value = dice.randint(0, 12)
-            return [value], str(value)
-        return [], dice.choice(_COMMENTS)
-    if kind == "date":
-        return [], f"2024-{dice.randint(1, 12):02d}-{dice.randint(1, 28):02d}"
-    if kind == "time":
-        return [], f"{dice.randint(6, 22):02d}:{dice.randint(0, 59):02d}"
-    if kind == "date_time":
-        return [], f"2024-{dice.randint(1, 12):02d}-{dice.randint(1, 28):02d} {dice.randint(6, 22):02d}:30"
-    return [], ""
-
-
-def _options(question: Json, ios: bool) -> str:
-    """The answer options as the apps write them."""
-    kind = question["question_type"]
-    if kind == "slider":
-        return f"min = {question['min']}; max = {question['max']}"
-    if kind in ("radio_button", "checkbox"):
-        return _list_text([_clean(answer["text"]) for answer in question["answers"]], ios)
-    if kind == "free_response":
-        return f"Text-field input type = {question['text_field_type']}"
-    return ""
-
-
-def _list_text(texts: list[str], ios: bool) -> str:
-    return ";".join(texts) if ios else f"[{'; '.join(texts)}]"
-
-
-def _clean(text: str) -> str:
-    """Both apps keep commas and line ends out of their CSV by writing something else in their place."""
-    return text.replace(",", ";").replace("\n", " ").replace("\r", " ").replace("\t", " ")
+        return str(dice.randint(0, 12)) if question["text_field_type"] == "NUMERIC" else dice.choice(_COMMENTS)
+    day, minute = f"2024-{dice.randint(1, 12):02d}-{dice.randint(1, 28):02d}", dice.randint(0, 59)
+    time = f"{dice.randint(6, 22):02d}:{minute:02d}"
+    return {"date": day, "time": time}.get(kind, f"{day} {time}")

@@ -163,7 +163,7 @@ def test_pictures(portal: Portal, study: Study) -> None:
         path = page.path.format(
             study=study.id, participant=first.patient_id, batch=batch, survey=survey_number, **people
         )
-        if path.endswith(".csv") or name in ("studies.export_file", "account.left"):  # downloads, and JSON
+        if path.endswith((".csv", ".ics")) or name in ("studies.export_file", "account.left"):  # downloads, and JSON
             continue
         for width in WIDTHS:
             for scheme in SCHEMES:

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from core.surveys.rules.answering import Stop
 from ops.phones import (
     FleetOptions,
     Ledger,
@@ -41,7 +42,7 @@ from ops.phones.fleet import make_members
 from ops.phones.history import Habit, collect_day
 from ops.phones.ledger import read_ledger
 from ops.phones.settings import ANDROID_REQUIRED
-from ops.phones.surveys import complaints, fill_in, is_shown
+from ops.phones.surveys import Filled, complaints, fill_in
 from tests.support.paths import DEVICE_FILES, REPOSITORY
 
 CLIENT_PUBLIC_KEY = (DEVICE_FILES / "test_client_public_key.txt").read_text().strip()
@@ -374,21 +375,16 @@ def test_surveys_that_would_crash_an_app_are_refused_and_named(server: ScriptedS
     assert complaints({}) == ["the survey download is not an array"]
 
 
-def test_conditions_are_evaluated_as_the_apps_do() -> None:
-    """PHONE-56."""
-    given: dict[str, list[float]] = {"a": [3], "boxes": [0, 2]}
-    assert is_shown(None, given)
-    assert is_shown({"and": [{">": ["a", 2]}, {"==": ["boxes", 2]}]}, given)
-    assert not is_shown({"==": ["unanswered", 1]}, given)
-    assert is_shown({"not": {"or": [{"<": ["a", 3]}, {">=": ["boxes", 3]}]}}, given)
-
-
 @pytest.mark.parametrize("platform", Platform)
 def test_answers_and_timings_have_the_rows_of_the_app(platform: Platform) -> None:
-    """PHONE-71: headers; commas never end a field early; hidden questions have no row."""
+    """PHONE-71, CLAR-56: headers; commas never end a field early; what was not shown is so named, or absent."""
     filled = fill_in(SURVEY, platform, "1", 1717236000000)
+    assert isinstance(filled, Filled) and filled.shown == ["q1", "q2"]
     assert filled == fill_in(SURVEY, platform, "1", 1717236000000)
-    assert [row.split(",")[0] for row in filled.answers] == ["question id", "q1", "q2"]
+    hidden = ["q3"] if platform is Platform.IOS else []
+    assert [row.split(",")[0] for row in filled.answers] == ["question id", "q1", "q2", *hidden]
+    assert "q2,Radio Button Question,Nap?,[a; b],0" in filled.answers or platform is Platform.IOS
+    assert filled.answers[-1].endswith("NOT_PRESENTED") == (platform is Platform.IOS)
     assert all(row.count(",") == 4 for row in filled.answers)
     event = ",event" if platform is Platform.IOS else ""
     assert (
@@ -397,6 +393,40 @@ def test_answers_and_timings_have_the_rows_of_the_app(platform: Platform) -> Non
     stamps = [int(row.split(",")[0]) for row in filled.timings[1:]]
     assert stamps == sorted(stamps)
     assert ("submitted" if platform is Platform.IOS else "User hit submit") in filled.timings[-1]
+
+
+def test_a_phone_goes_only_where_its_answers_lead() -> None:
+    """PHONE-56: what was never shown makes a comparison true on iOS, and false on Android."""
+    asked = {"question_type": "radio_button", "question_text": "?", "answers": [{"text": "a"}], "required": True}
+    content = [
+        asked | {"question_id": "1"},
+        asked | {"question_id": "2", "display_if": {"==": ["1", 7]}},
+        asked | {"question_id": "3", "display_if": {"==": ["2", 0]}},
+    ]
+    shown = {}
+    for platform in Platform:
+        filled = fill_in(SURVEY | {"content": content}, platform, "1", 1717236000000)
+        assert isinstance(filled, Filled)
+        shown[platform] = filled.shown
+    assert shown == {Platform.ANDROID: ["1"], Platform.IOS: ["1", "3"]}
+
+
+def test_an_iphone_writes_nothing_where_its_app_crashes() -> None:
+    """PHONE-55."""
+    content = [*SURVEY["content"][:2], SURVEY["content"][2] | {"display_if": {"!=": ["q2", 0]}}]
+    stop = fill_in(SURVEY | {"content": content}, Platform.IOS, "1", 1717236000000)
+    assert isinstance(stop, Stop) and stop.place == 2
+    assert isinstance(fill_in(SURVEY | {"content": content}, Platform.ANDROID, "1", 1717236000000), Filled)
+
+
+def test_questions_left_open_say_so() -> None:
+    """CLAR-56."""
+    content = [SURVEY["content"][0] | {"question_id": str(number)} for number in range(200)]
+    for platform in Platform:
+        filled = fill_in(SURVEY | {"content": content}, platform, "1", 1717236000000)
+        assert isinstance(filled, Filled)
+        open_ones = [row for row in filled.answers if row.endswith(",NO_ANSWER_SELECTED")]
+        assert 0 < len(open_ones) < 40
 
 
 @pytest.mark.parametrize("platform", Platform)
@@ -645,10 +675,15 @@ def test_bad_participants_are_one_line_and_exit_1(tmp_path: Path, capsys: pytest
     assert capsys.readouterr().err.startswith("participants: wanted a JSON list")
 
 
-def test_the_phones_import_nothing_of_the_server() -> None:
+def test_the_phones_import_nothing_of_the_server_but_the_rules_of_surveys() -> None:
+    """PHONE-56: which questions an app shows is written down once, and shared with the preview."""
     source = Path(sys.modules["ops.phones"].__file__ or "").parent
     for module in source.glob("*.py"):
         for line in module.read_text(encoding="utf-8").splitlines():
+            if module.name == "surveys.py" and line.startswith(
+                ("from core.surveys.rules.", "from core.streams.table ")
+            ):
+                continue
             assert not line.startswith(("import core", "from core", "import webapp", "from webapp", "import flows"))
 
 

@@ -1,15 +1,21 @@
-"""`python -m tests.walk FOLDER`: a study team's first day in the portal as pictures, in order on FOLDER/index.html."""
+"""`python -m tests.walk FOLDER [WALK]`: a walk through the portal as pictures, in order on FOLDER/index.html.
+
+The walks are `first_day` (the default): a study team's first day; `a_survey`: building, trying, scheduling and
+answering a survey.
+"""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+HERE = Path(__file__).parent
+WALKS = ("first_day", "a_survey")
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("python -m tests.walk FOLDER")
-    folder = Path(sys.argv[1]).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    steps = Path(__file__).parent / "first_day.py"
-    command = [sys.executable, "-m", "pytest", "-q", "-o", "timeout=0", str(steps)]
-    sys.exit(subprocess.call(command, env=os.environ | {"PICTURES": str(folder)}))
+    folder, walk, *rest = [*sys.argv[1:], *WALKS[:1]] if len(sys.argv) == 2 else [*sys.argv[1:], "", ""]
+    if walk not in WALKS or any(rest):
+        sys.exit(f"python -m tests.walk FOLDER [{'|'.join(WALKS)}]")
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-o", "timeout=0", str(HERE / f"{walk}.py")]
+    sys.exit(subprocess.call(command, env=os.environ | {"PICTURES": str(Path(folder).resolve())}))

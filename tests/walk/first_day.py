@@ -1,10 +1,7 @@
 """The first day of a study: from a settings file to a purge, with a simulated phone that registers and uploads."""
 
-import os
 import re
 from datetime import UTC, datetime, timedelta
-from html import escape
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -21,38 +18,13 @@ from tests.browser.navigator import AddingPage, ParticipantPage, Portal
 from tests.browser.settings.navigator import AppSettingsPage
 from tests.support.factories import Factory
 from tests.support.paths import VECTORS
+from tests.walk.album import FOLDER, Album
 from webapp.stores import object_store
 
-FOLDER = Path(os.environ.get("PICTURES", "var/walk"))
 SETTINGS_FILE = VECTORS / "surveys" / "export_current.json"
 NAME = "Mood and movement after discharge"
 ZONE = ZoneInfo("America/New_York")
 pytestmark = pytest.mark.usefixtures("quick_passwords")
-
-
-class Album:
-    """Numbered pictures of the portal, each with a sentence."""
-
-    def __init__(self, portal: Portal) -> None:
-        self.portal = portal
-        self.sentences: list[str] = []
-
-    def takes(self, sentence: str) -> None:
-        self.sentences.append(sentence)
-        self.portal.page.wait_for_load_state()
-        self.portal.has_no_sideways_scroll()
-        self.portal.page.screenshot(path=FOLDER / f"{len(self.sentences):02}.png", full_page=True)
-
-    def is_written(self) -> None:
-        """Writes the page that shows all of them."""
-        steps = "".join(
-            f'<h2>{number}. {escape(sentence)}</h2><img src="{number:02}.png" alt="">'
-            for number, sentence in enumerate(self.sentences, 1)
-        )
-        style = "body{max-width:60rem;margin:auto;font:16px sans-serif}img{width:100%;border:1px solid #ccc}"
-        FOLDER.joinpath("index.html").write_text(
-            f'<!doctype html><html lang="en"><title>A first day</title><style>{style}</style>{steps}'
-        )
 
 
 def test_a_first_day(app: Flask, factory: Factory, portal: Portal) -> None:
@@ -75,7 +47,7 @@ def test_a_first_day(app: Flask, factory: Factory, portal: Portal) -> None:
     uploads(album, phone)
     withdraws(album, patient_id)
     purges(album, last_in_the_list(portal))
-    album.is_written()
+    album.is_written("A first day")
 
 
 def creates_study(album: Album) -> None:

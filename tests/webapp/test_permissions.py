@@ -118,6 +118,9 @@ MATRIX: dict[str, str | Page | Key] = {
     "access.passkey_challenge": Page(None, "/passkey_challenge", "POST"),
     "access.sign_out": Page(None, "/logout"),
     "studies.choose": Page(Capability.OWN_STUDIES, "/choose_study"),
+    "notifications.credentials": Page(Capability.PUSH_CREDENTIALS, "/manage_firebase_credentials", is_return_page=True),
+    "notifications.store": Page(Capability.PUSH_CREDENTIALS, "/upload_backend_firebase_cert", "POST", passed=422),
+    "notifications.remove": Page(Capability.PUSH_CREDENTIALS, "/delete_backend_firebase_cert", "POST", passed=302),
     "site.downtime": Page(Capability.DOWNTIME, "/downtime"),
     "site.set_downtime": Page(Capability.DOWNTIME, "/set_downtime", "POST", passed=302),
     "account.page": Page(Capability.OWN_PASSWORD, "/manage_credentials"),
@@ -169,9 +172,14 @@ MATRIX: dict[str, str | Page | Key] = {
     "surveys.list": Page(LIST, "/view_study/{study}/surveys", is_return_page=True),
     "surveys.page": Page(LIST, "/edit_survey/{study}/{survey}", is_return_page=True),
     "surveys.versions": Page(LIST, "/edit_survey/{study}/{survey}/versions"),
+    "surveys.preview": Page(LIST, "/edit_survey/{study}/{survey}/preview"),
+    "surveys.step": Page(LIST, "/edit_survey/{study}/{survey}/preview", "POST"),
     "surveys.questions": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/questions", is_return_page=True),
     "surveys.schedule": Page(LIST, "/edit_survey/{study}/{survey}/schedule", is_return_page=True),
     "surveys.change_schedule": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/schedule", "POST"),
+    "surveys.change_time_to_answer": Page(
+        EDIT_SURVEY, "/view_study/{study}/surveys/time_to_answer", "POST", passed=422
+    ),
     "surveys.calendar": Page(LIST, "/view_study/{study}/surveys/calendar", is_return_page=True),
     "surveys.calendar_download": Page(LIST, "/view_study/{study}/surveys/calendar.ics"),
     "surveys.save": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/draft", "PUT", passed=400),
@@ -179,6 +187,10 @@ MATRIX: dict[str, str | Page | Key] = {
     "surveys.publish": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/publish", "POST", passed=400),
     "surveys.discard": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/discard", "POST", passed=400),
     "surveys.keep_draft": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/keep_draft", "POST", passed=400),
+    "surveys.copy": Page(LIST, "/edit_survey/{study}/{survey}/copy"),
+    "surveys.make_copy": Page(LIST, "/edit_survey/{study}/{survey}/copy", "POST", passed=422),
+    "surveys.bring_in": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/bring_in"),
+    "surveys.bring": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/bring_in", "POST", passed=422),
     "surveys.create": Page(EDIT_SURVEY, "/create_survey/{study}/tracking_survey", "POST", passed=302),
     "surveys.rename": Page(EDIT_SURVEY, "/rename_survey/{study}/{survey}", "POST", passed=400),
     "surveys.update": Page(EDIT_SURVEY, "/update_survey/{study}/{survey}", "POST", passed=201),
@@ -372,12 +384,10 @@ def ask(
     number = study or world.study.id
     path = path_of(world, page, study=number, participant=participant, batch=batch)
     visitor = Visitor(app, world.visitors[who])
-    if page.method == "GET":
-        return visitor.get(path)
     fields = {"study_id": str(number), "number_of_new_patients": "none"}
     if page.asks_form:
         fields["patient_id"] = participant or world.participant.patient_id
-    return visitor.post(path, **fields)
+    return visitor.send(page.method, path, **fields)
 
 
 def a_survey(study: Study, *, is_deleted: bool = False) -> Survey:
@@ -529,7 +539,7 @@ def test_a_survey_of_another_study_is_not_there(app: Flask, world: World):
             ):
                 path = page.path.format(study=world.study.id, survey=survey.id)
                 visitor = Visitor(app, world.visitors["site_admin"])
-                answer = visitor.get(path) if page.method == "GET" else visitor.post(path)
+                answer = visitor.send(page.method, path)
                 assert answer.status_code == 404, (page, survey.study_id)
 
 
@@ -559,7 +569,7 @@ def test_what_changes_something_is_not_reached_by_get(app: Flask, world: World):
     """PERM-10, PERM-31: 405 before any look at the session."""
     shown = {page.path for page in PORTAL.values() if page.method == "GET"}
     for page in PORTAL.values():
-        if page.method == "POST" and page.path not in shown:
+        if page.method != "GET" and page.path not in shown:
             path = path_of(world, page)
             assert Visitor(app).get(path).status_code == 405, page
             assert Visitor(app, world.visitors["site_admin"]).get(path).status_code == 405, page
@@ -568,10 +578,10 @@ def test_what_changes_something_is_not_reached_by_get(app: Flask, world: World):
 def test_a_change_without_a_token_is_refused(app: Flask, world: World):
     """PERM-30, PORTAL-6."""
     for page in PORTAL.values():
-        if page.method == "POST" and page.path not in ("/validate_login", "/invitation/{token}"):
+        if page.method != "GET" and page.path not in ("/validate_login", "/invitation/{token}"):
             visitor = Visitor(app, world.visitors["site_admin"])
-            path = path_of(world, page)
-            answer = visitor.post(path, has_token=False, study_id=str(world.study.id), number_of_new_patients="1")
+            fields = {"study_id": str(world.study.id), "number_of_new_patients": "1"}
+            answer = visitor.open(path_of(world, page), method=page.method, data=fields)
             assert answer.status_code == 403, page
     assert db.session.scalar(db.select(db.func.count()).select_from(Participant)) == 2
 

@@ -284,7 +284,7 @@ def test_what_concerns_the_whole_study_is_refused(app: Flask, world: TwoSites):
             survey = a_survey(world.study, is_deleted="restore" in page.path).id if "{survey}" in page.path else None
             path = address(world, page, "north111", survey=survey)
             fields = {"study_id": str(world.study.id), "number_of_new_patients": "none"}
-            answer = visitor.get(path) if page.method == "GET" else visitor.post(path, **fields)
+            answer = visitor.send(page.method, path, **fields)
             statuses.append(answer.status_code)
         if page.capability in STUDY_WIDE:
             assert (statuses[0], statuses[1]) == (403, statuses[2]) and statuses[2] != 403, endpoint

@@ -19,6 +19,8 @@ from webapp.portal.frame.navigation import init_navigation
 from webapp.portal.frame.server_address import server_address
 from webapp.portal.frame.wording import FILTERS
 from webapp.portal.interventions.views import interventions
+from webapp.portal.notifications import credentials  # noqa: F401  its views
+from webapp.portal.notifications.section import notifications
 from webapp.portal.participants import (  # noqa: F401  their views
     about,
     adding,
@@ -55,8 +57,10 @@ from webapp.portal.studies import (  # noqa: F401  their views
 )
 from webapp.portal.studies import views as study_views  # noqa: F401
 from webapp.portal.studies.section import studies
+from webapp.portal.surveys import copying as survey_copying  # noqa: F401
 from webapp.portal.surveys import designing, scheduling  # noqa: F401  their views
 from webapp.portal.surveys import editing as survey_editing  # noqa: F401  its views
+from webapp.portal.surveys import previewing as survey_previewing  # noqa: F401
 from webapp.portal.surveys import views as survey_views  # noqa: F401
 from webapp.portal.surveys.section import surveys
 
@@ -68,6 +72,7 @@ SECTIONS = (
     participants,
     surveys,
     interventions,
+    notifications,
     researchers,
     downloads,
     audit,

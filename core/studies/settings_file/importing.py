@@ -1,6 +1,5 @@
 """Importing a settings file: what it would do, and doing it in one transaction (SURVEY-51 to SURVEY-54)."""
 
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
-from core.models import AppSettings, CustomField, Intervention, Study, Survey
+from core.models import AppSettings, CustomField, Intervention, Study
 from core.models.audit_record import Action
 from core.studies.changing import set_timezone
 from core.studies.custom_fields import create_field
@@ -26,8 +25,9 @@ from core.studies.settings_file.reading import (
     old_numbers,
 )
 from core.studies.settings_versions import values_of
-from core.surveys.content import ContentRefused, decoded_content, questions_to_store
+from core.surveys.questions_in_use import question_ids_of
 from core.surveys.rebuilding import update_events_of_study
+from core.surveys.rules.renewing import with_new_ids
 from core.surveys.saving import SurveyChanges, add_survey
 from core.surveys.schedules import Arm, Planned, Relative, Timing
 from core.surveys.scheduling import ScheduleChanges, apply_schedules
@@ -142,7 +142,7 @@ def import_file(session: Session, study: Study, plan: ImportPlan, now: datetime,
     session.flush()
     fields = sa.select(CustomField).filter_by(study_id=study.id)
     numbered = Numbers(by_name, by_number, {field.name.lower(): field.id for field in session.scalars(fields)})
-    taken = _question_ids(session, study) if plan.surveys else set[str]()
+    taken = question_ids_of(session, study.id) if plan.surveys else set[str]()
     for survey in plan.surveys:
         _add(session, study, survey, numbered, taken, now, actor)
     record(session, actor, Action.STUDY_IMPORT, study=study, settings=len(plan.settings), surveys=len(plan.surveys))
@@ -207,45 +207,3 @@ def _add(
     added = add_survey(session, study, survey.survey_type, what, now, actor=actor)
     planned = [numbers.planned(timing, arm) for _, arm, _, listed in survey.all_timings() for timing in listed]
     apply_schedules(session, added, ScheduleChanges(planned, survey.expiry_minutes), now)
-
-
-def with_new_ids(content: list[Any], taken: set[str]) -> list[Any]:
-    """The questions with new ids in place of those that are taken, also where logic names them (CLAR-50)."""
-    new = {
-        question["question_id"]: str(uuid.uuid4())
-        for question in content
-        if isinstance(question, dict) and question.get("question_id") in taken
-    }
-    return [_renamed(question, new) for question in content] if new else content
-
-
-def _renamed(question: Any, new: Mapping[str, str]) -> Any:
-    """The question with the new ids; its texts stay, also where one is equal to an id."""
-    if not isinstance(question, dict):
-        return question
-    changed = dict(question)
-    if isinstance(name := question.get("question_id"), str):
-        changed["question_id"] = new.get(name, name)
-    if "display_if" in question:
-        changed["display_if"] = _renamed_logic(question["display_if"], new)
-    return changed
-
-
-def _renamed_logic(part: Any, new: Mapping[str, str]) -> Any:
-    """Comparisons, `[question id, number]`, are the only lists in logic that begin with a text (SURVEY-21)."""
-    if isinstance(part, dict):
-        return {operator: _renamed_logic(operand, new) for operator, operand in part.items()}
-    if isinstance(part, list) and part and isinstance(part[0], str):
-        return [new.get(part[0], part[0]), *part[1:]]
-    return [_renamed_logic(each, new) for each in part] if isinstance(part, list) else part
-
-
-def _question_ids(session: Session, study: Study) -> set[str]:
-    found: set[str] = set()
-    for content in session.scalars(sa.select(Survey.content).where(Survey.study_id == study.id)):
-        try:
-            questions = questions_to_store(decoded_content(content, is_null_empty=True))
-        except ContentRefused:
-            continue
-        found |= {q["question_id"] for q in questions if isinstance(q, dict) and isinstance(q.get("question_id"), str)}
-    return found

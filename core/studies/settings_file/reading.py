@@ -7,12 +7,13 @@ from typing import Any
 
 from core.models.app_settings import CONSENT_SECTIONS
 from core.models.survey import SurveyType
+from core.storable import not_storable, readable
 from core.studies.app_settings import RULE_OF, setting_problem
 from core.studies.names import NameRefused, checked_label
-from core.studies.settings_file.storable import not_storable, readable
 from core.surveys.content import ContentRefused, decoded_content, decoded_settings
 from core.surveys.rules.answerable import LEAST_MINUTES, MOST_MINUTES
 from core.surveys.rules.checking import check_questions
+from core.surveys.rules.settings import check_settings
 from core.surveys.rules.warnings import warnings_of
 from core.surveys.schedules import Arm, Relative, ScheduleKind, Timing
 from core.surveys.timing_lists import TimingRefused, arm_problem, read_timings
@@ -288,6 +289,9 @@ def _read_content(file: StudyFile, survey: SurveyInFile, value: dict[str, Any]) 
         survey.settings = decoded_settings(value.get("settings"), is_null_empty=True)
     except ContentRefused as refused:
         file.refuse(f"{survey.place}.settings", str(refused))
+    if survey.survey_type is not None:
+        for finding in check_settings(survey.settings, survey.survey_type):
+            file.refuse(f"{survey.place}.settings", finding.message)
     try:
         survey.content = decoded_content(value.get("content"), is_null_empty=True)
     except ContentRefused as refused:

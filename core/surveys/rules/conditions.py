@@ -36,7 +36,7 @@ def can_be_met(logic: Any, questions: Mapping[str, Any]) -> bool:
     classes = [list(_classes(questions[asked], own)) for asked, own in by_question.items()]
     if math.prod(len(of_question) for of_question in classes) > MOST_COMBINATIONS:
         return True
-    return any(_is_met(logic, frozenset().union(*met)) for met in itertools.product(*classes))
+    return any(is_met(logic, frozenset().union(*met)) for met in itertools.product(*classes))
 
 
 def comparisons_of(logic: Any) -> Iterator[Comparison]:
@@ -49,30 +49,54 @@ def comparisons_of(logic: Any) -> Iterator[Comparison]:
                 yield from comparisons_of(part)
 
 
-def _is_met(logic: Any, met: frozenset[Comparison]) -> bool:
+def is_met(logic: Any, met: frozenset[Comparison]) -> bool:
+    """Whether the condition holds where exactly these of its comparisons do."""
     ((name, operand),) = logic.items()
     if name == "and":
-        return all(_is_met(part, met) for part in operand)
+        return all(is_met(part, met) for part in operand)
     if name == "or":
-        return any(_is_met(part, met) for part in operand)
+        return any(is_met(part, met) for part in operand)
     if name == "not":
-        return not _is_met(operand, met)
+        return not is_met(operand, met)
     return (name, operand[0], float(operand[1])) in met
 
 
 def _classes(question: Mapping[str, Any], own: list[Comparison]) -> set[frozenset[Comparison]]:
     """The sets of comparisons that one answer to the question can meet at once, the empty one among them."""
-    single = {frozenset(c for c in own if _COMPARE[c[0]](number, c[2])) for number in _numbers(question, own)}
-    if question["question_type"] == "checkbox":  # any selected answer may meet a comparison
-        single = _unions(single)
-    return single | {frozenset()}
+    return set(classes_of_answers(question, own)) | {frozenset()}
 
 
-def _unions(sets: set[frozenset[Comparison]]) -> set[frozenset[Comparison]]:
-    found = {frozenset[Comparison]()}
-    for one in sets:
-        found |= {one | other for other in found}
-        if len(found) > MOST_COMBINATIONS:
+def classes_of_answers(
+    question: Mapping[str, Any], own: list[Comparison], most: int = MOST_COMBINATIONS
+) -> dict[frozenset[Comparison], Any]:
+    """The sets of these comparisons that one answer can meet at once, each with an answer that does (PHONE-56).
+
+    `own` are comparisons of this question. Answers are numbers, indices, or tuples of indices for a checkbox, where
+    any ticked index may meet a comparison. An answer is preferred to None, which is no answer. A required question
+    has None for the empty set only where it is a typed number, since what was typed may be none. Of more than `most`
+    sets some are left out.
+    """
+    single: dict[frozenset[Comparison], Any] = {}
+    for number in _numbers(question, own):
+        single.setdefault(frozenset(c for c in own if compares(c[0], number, c[2])), number)
+    if question["question_type"] == "checkbox":
+        single = _unions(single, most)
+    may_be_nothing = question.get("required") is not True or question["question_type"] == "free_response"
+    return single if frozenset() in single or not may_be_nothing else single | {frozenset(): None}
+
+
+def compares(name: str, answer: float, number: float) -> bool:
+    """Whether an answer meets a comparison; `name` is one of `==`, `!=`, `<`, `<=`, `>`, `>=`."""
+    return _COMPARE[name](answer, number)
+
+
+def _unions(single: dict[frozenset[Comparison], Any], most: int) -> dict[frozenset[Comparison], tuple[int, ...]]:
+    """What several ticked answers meet together, each set with the indices to tick."""
+    found: dict[frozenset[Comparison], tuple[int, ...]] = {met: (index,) for met, index in single.items()}
+    for met, index in single.items():
+        for other, indices in list(found.items()):
+            found.setdefault(met | other, (*indices, index))
+        if len(found) > most:
             break
     return found
 

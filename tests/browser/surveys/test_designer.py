@@ -1,6 +1,7 @@
 """The designer by mouse and by keyboard: questions, conditions, drafts, publishing (SURVEY-5, SURVEY-25, SURVEY-27)."""
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -273,6 +274,40 @@ def test_a_draft_is_compared_and_discarded(portal: Portal, survey: Survey):
     page.get_by_role("button", name="Discard the draft").click()
     expect(page.get_by_text("The draft is gone")).to_be_visible()
     assert json.loads(survey.content)[3] == REST
+
+
+def test_the_draft_is_tried_beside_the_designer(portal: Portal, survey: Survey):
+    """SURVEY-26, SURVEY-5: the phone shows the draft that was saved last, and its conditions work."""
+    designer, page = opened(portal, survey), portal.page
+    phone = page.get_by_role("region", name="Preview on a phone")
+    expect(phone).to_contain_text("How often?")
+    designer.chooses(2)
+    page.get_by_label("Text", exact=True).fill("Why was that?")
+    designer.is_saved()
+    phone.get_by_label("often").check()
+    phone.get_by_role("button", name="Next").click()
+    expect(phone).to_contain_text("How low?")
+    phone.get_by_role("button", name="Next").click()
+    expect(phone).to_contain_text("Why was that?")
+    portal.has_no_axe_violation()
+
+
+def test_questions_are_brought_in_after_the_draft_was_saved(portal: Portal, survey: Survey):
+    """CLAR-50."""
+    designer, page = opened(portal, survey), portal.page
+    designer.chooses(3)
+    page.get_by_label("Text", exact=True).fill("Typed just now")
+    page.get_by_role("link", name="Bring in questions of another survey").click()
+    expect(page).to_have_url(re.compile("/bring_in"))
+    assert drafted(survey)[3]["question_text"] == "Typed just now"
+
+
+def test_a_change_that_iphones_ask_again_is_said(portal: Portal, survey: Survey):
+    """PHONE-52, CLAR-53."""
+    opened(portal, survey)
+    portal.page.get_by_role("button", name="Settings of the survey").click()
+    portal.page.get_by_label("Ask as soon as it reaches a phone").check()
+    expect(portal.page.get_by_text("iPhones ask it again")).to_be_visible()
 
 
 def test_an_audio_survey_has_a_prompt_and_recording_settings(portal: Portal, study: Study):

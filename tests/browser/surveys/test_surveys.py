@@ -46,11 +46,11 @@ def test_a_survey_is_looked_at_compared_deleted_and_restored(portal: Portal, stu
     for size in ((375, "dark"), (1280, "light")):
         looks_right(portal, *size)
     page.get_by_role("link", name="Compare versions").click()
-    portal.sees_heading("Versions")
+    expect(page.get_by_label("Before")).to_be_visible()
     expect(page.get_by_text("not in this version")).to_have_count(1)
     for size in ((375, "light"), (1280, "dark")):
         looks_right(portal, *size)
-    page.get_by_role("link", name="Evening check").click()
+    page.get_by_role("navigation", name="Survey").get_by_role("link", name="Survey").click()
     page.get_by_role("button", name="Delete the survey").click()
     expect(page.get_by_text("Evening check was deleted")).to_be_visible()
     page.get_by_role("button", name="Restore").click()

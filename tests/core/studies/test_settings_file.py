@@ -201,6 +201,24 @@ def test_what_the_database_cannot_keep_is_refused_with_its_place(study: Study, t
     assert places and places[0].startswith("surveys[0].settings")
 
 
+@pytest.mark.parametrize(
+    ("kind", "chosen"),
+    [
+        ("tracking_survey", {"randomize": "yes"}),
+        ("tracking_survey", {"number_of_random_questions": -1}),
+        ("audio_survey", {"bit_rate": 5}),
+        ("audio_survey", {"always_available": 1}),
+    ],
+)
+def test_settings_that_no_survey_can_have_are_refused(study: Study, kind: str, chosen: dict):
+    """SURVEY-53, SURVEY-22: `bad_settings`; settings of no known name are kept (SURVEY-11)."""
+    survey = {"survey_type": kind, "settings": chosen, "content": None}
+    errors = plan_of(study, json.dumps({"surveys": [survey]}).encode()).errors
+    assert [told.place for told in errors] == ["surveys[0].settings"] and next(iter(chosen)) in errors[0].message
+    survey["settings"] = {"colour": 5, "number_of_random_questions": 0}
+    assert not plan_of(study, json.dumps({"surveys": [survey]}).encode()).errors
+
+
 def test_places_and_names_that_cannot_be_shown_are_escaped(study: Study):
     """SURVEY-53."""
     contents = (

@@ -1,6 +1,7 @@
 """Drafts of surveys, and publishing them (SURVEY-5, SURVEY-20, SURVEY-27, CLAR-50)."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from core.audit import SERVER
-from core.database import db
+from core.database import db, open_session
 from core.models import AuditRecord, ScheduledEvent, Survey, SurveyDraft, SurveyType, SurveyVersion
 from core.models.audit_record import Action
 from core.models.survey import surveys_for_phones
@@ -26,8 +27,10 @@ from core.surveys.drafts import (
     save_draft,
 )
 from core.surveys.listing import survey_lines
+from core.surveys.locking import SurveyDeleted
 from core.surveys.saving import SurveyChanges, create_survey, delete_survey, save_survey
-from core.surveys.schedules import ScheduleKind, Weekly
+from core.surveys.schedules import Planned, ScheduleKind, Weekly
+from core.surveys.scheduling import ScheduleChanges, save_schedules
 from tests.support.factories import Factory
 from tests.support.paths import VECTORS
 
@@ -214,3 +217,56 @@ def test_content_that_is_opened_and_published_unchanged_keeps_every_byte(app: Fl
             assert (survey.content, len(versions(survey))) == (text, 1)
             kept += 1
     assert kept > 100
+
+
+def test_of_many_who_save_or_publish_at_once_one_succeeds(survey: Survey):
+    """SURVEY-5: whoever has read the same draft; nothing of the others is left behind."""
+    draft = saved(survey, [TEXT], draft_of(db.session(), survey).number)
+    number = survey.id
+    db.session.remove()
+
+    def run(n: int) -> str:
+        with open_session() as session:
+            mine = session.get_one(Survey, number)
+            draft_of(session, mine)
+            try:
+                if n % 2:
+                    publish_draft(session, mine, number=draft.number, now=NOW, actor=SERVER)
+                else:
+                    changed = [TEXT | {"question_text": str(n)}]
+                    save_draft(session, mine, changed, {}, number=draft.number, now=NOW, actor=SERVER)
+                session.commit()
+                return "published" if n % 2 else "saved"
+            except DraftMoved:
+                return "moved"
+
+    with ThreadPoolExecutor(6) as threads:
+        ends = list(threads.map(run, range(12)))
+    assert ends.count("moved") == 11
+    after = db.session.get_one(Survey, number)
+    is_published = "published" in ends
+    assert (after.published_at is not None, len(versions(after))) == (is_published, int(is_published))
+    assert draft_of(db.session(), after).is_saved is not is_published
+
+
+def test_nothing_is_saved_into_a_survey_that_somebody_deleted_meanwhile(survey: Survey):
+    """SURVEY-4: restored, it would else have schedules again."""
+    saved(survey, [TEXT], 0)
+    number = survey.id
+    with open_session() as other:
+        delete_survey(other, other.get_one(Survey, number), NOW, actor=SERVER)
+        other.commit()
+    weekly = Weekly(1, time(9))
+    session = db.session()
+    for change in (
+        lambda: save_schedules(session, survey, ScheduleChanges([Planned(weekly)]), NOW, actor=SERVER),
+        lambda: save_survey(session, survey, SurveyChanges(timings={ScheduleKind.WEEKLY: [weekly]}), NOW, actor=SERVER),
+        lambda: save_draft(session, survey, [], {}, number=1, now=NOW, actor=SERVER),
+        lambda: publish_draft(session, survey, number=1, now=NOW, actor=SERVER),
+        lambda: discard_draft(session, survey, number=1, now=NOW, actor=SERVER),
+        lambda: keep_stale_draft(session, survey, number=1, actor=SERVER),
+    ):
+        with pytest.raises(SurveyDeleted):
+            change()
+        session.rollback()
+    assert db.session.get_one(Survey, number).published_at is None

@@ -67,6 +67,8 @@ WORDS = {
     Action.SURVEY_DRAFT: "began a draft of a survey",
     Action.SURVEY_DISCARD: "discarded the draft of a survey",
     Action.SURVEY_PUBLISH: "published a survey",
+    Action.SURVEY_COPY: "copied a survey",
+    Action.SURVEY_BRING_IN: "brought questions into the draft of a survey",
     Action.SURVEY_DELETE: "deleted a survey",
     Action.SURVEY_RESTORE: "restored a survey",
     Action.RESEARCHER_CREATE: "added the account",

@@ -46,6 +46,7 @@ ACCOUNT_NAVIGATION = (
     NavigationItem("researchers", "researchers.list", "Researchers", "users", Capability.RESEARCHER_LIST),
     NavigationItem("rights", "researchers.rights", "Who may do what", "shield-check", Capability.OWN_STUDIES),
     NavigationItem("audit", "audit.site_changes", "Audit trail", "scroll-text", Capability.AUDIT_ALL),
+    NavigationItem("push", "notifications.credentials", "Push credentials", "smartphone", Capability.PUSH_CREDENTIALS),
     NavigationItem("downtime", "site.downtime", "Downtime", "power", Capability.DOWNTIME),
 )
 

@@ -125,13 +125,14 @@ def edit_field(study_number: int) -> ResponseReturnValue:
 @interventions.post("/delete_field/<number:study_number>", endpoint="delete_field")
 @requires(Capability.FIELD_EDIT)
 def remove_field(study_number: int) -> ResponseReturnValue:
-    """Deletes a custom field with all its values, once its name was typed."""
+    """Deletes a custom field with all its values, once its name was typed; with its schedules where that was ticked."""
     found = _field(request.form.get("field", ""))
     name = found.name
     if request.form.get("typed_name", "").strip() != name:
         return _fields(problem=f"Type {name} to delete it.", deleting=found.id)
     try:
-        delete_field(db.session(), g.study, found, actor=actor_of(g.researcher))
+        with_schedules = request.form.get("with_schedules") == "true"
+        delete_field(db.session(), g.study, found, with_schedules=with_schedules, actor=actor_of(g.researcher))
         db.session.commit()
     except NameRefused as refused:
         db.session.rollback()

@@ -11,7 +11,7 @@ from core.access import Capability
 from core.audit import actor_of
 from core.database import db
 from core.models import Survey
-from core.surveys.content import ContentRefused, decoded_content, decoded_settings
+from core.surveys.content import ContentRefused, decoded_content, decoded_settings, refuse_unstorable
 from core.surveys.drafts import (
     Draft,
     DraftMoved,
@@ -161,17 +161,25 @@ def _edit() -> Edit:
     if (request.content_length or 0) > LARGEST_DRAFT:
         raise ContentRefused("it is larger than 5 MB")
     try:
-        return Edit.model_validate(decoded_settings(request.get_data(as_text=True)))
+        sent = decoded_settings(request.get_data(as_text=True))
+        refuse_unstorable(sent, "the draft")
+        return Edit.model_validate(sent)
     except ValidationError as wrong:
         first = wrong.errors()[0]
         raise ContentRefused(f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}") from None
 
 
 def _whole(edit: Edit, draft: Draft) -> tuple[list[Any], dict[str, Any]]:
-    """The content and settings with what the draft has of them. Raises ContentRefused for an index beyond it."""
+    """The content and settings with what the draft has of them.
+
+    Raises ContentRefused for an index beyond it, and for one that comes twice: a short request cannot grow.
+    """
     before = decoded_content(draft.content, is_null_empty=True)
-    if any(isinstance(item, int) and not 0 <= item < len(before) for item in edit.content):
+    kept = [item for item in edit.content if isinstance(item, int)]
+    if any(not 0 <= index < len(before) for index in kept):
         raise ContentRefused("an index names no question of the draft")
+    if len(set(kept)) < len(kept):
+        raise ContentRefused("an index comes twice")
     content = [before[item] if isinstance(item, int) else item for item in edit.content]
     settings = decoded_settings(draft.settings, is_null_empty=True) if edit.settings is None else edit.settings
     return content, settings

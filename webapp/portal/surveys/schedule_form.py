@@ -14,7 +14,8 @@ from core.surveys.timing_lists import MOST_DAYS_AFTER, YEARS, problem_of
 
 UNITS = {"minutes": 1, "hours": 60, "days": 1440}
 EVERY_DAY = frozenset(range(7))
-MOST_ROWS = 500
+MOST_ROWS = 2_000
+LONGEST_NUMBER = 18
 
 
 class RowsRefused(Exception):
@@ -90,25 +91,30 @@ def _arm_text(arm: Arm | None) -> str:
     return f"{arm.field}:{arm.value}" if arm else ""
 
 
-def typed_rows(form: MultiDict[str, str]) -> list[Row]:
-    """The rows of a form that was sent; rows of kinds that do not exist are left out."""
+def typed_rows(form: MultiDict[str, str], *, without: str | None = None) -> list[Row]:
+    """The rows of a form that was sent, but the one that `without` names as the form does.
+
+    Rows of kinds that do not exist, and days beside the seven, are left out.
+    """
     rows = []
-    for place in form.getlist("row")[:MOST_ROWS]:
+    for place in form.getlist("row"):
         kind = form.get(f"kind-{place}", "")
-        if kind in set(ScheduleKind):
+        if kind in set(ScheduleKind) and place != without:
             names = ("at", "until", "on", "intervention", "offset", "direction", "prompts", "distance", "arm")
             typed = {name: form.get(f"{name}-{place}", "").strip() for name in names}
-            days = frozenset(int(day) for day in form.getlist(f"days-{place}") if day in "0123456")
+            days = frozenset(int(day) for day in form.getlist(f"days-{place}") if day in set("0123456"))
             rows.append(Row(ScheduleKind(kind), days, **typed))
     return rows
 
 
 def planned_of_rows(rows: Sequence[Row]) -> list[Planned]:
-    """The schedules that the rows mean, each once; blank rows mean none. Raises RowsRefused."""
+    """The schedules that the rows mean, each once; blank rows mean none. Raises RowsRefused, also for too many rows."""
     found: list[Planned] = []
     read = []
-    for row in rows:
+    for number, row in enumerate(rows, 1):
         try:
+            if number > MOST_ROWS:
+                raise ValueError(f"A survey has up to {MOST_ROWS:,} rows of times.")
             planned = [] if row.is_blank else list(_planned(row))
             read.append(replace(row, problem=""))
             found += planned
@@ -130,7 +136,7 @@ def arm_of(text: str) -> Arm | None:
     if not text:
         return None
     field, _, value = text.partition(":")
-    if not field.isdecimal() or not value:
+    if not _is_number(field) or not value:
         raise ValueError("Choose for whom.")
     return Arm(int(field), value)
 
@@ -145,7 +151,7 @@ def _timings(row: Row) -> list[Timing]:
         case ScheduleKind.ABSOLUTE:
             return [Absolute(_date(row.on), _time(row.at))]
         case ScheduleKind.RELATIVE:
-            if not row.intervention.isdecimal():
+            if not _is_number(row.intervention):
                 raise ValueError("Choose an intervention.")
             days = _number(row.offset, "days", MOST_DAYS_AFTER)
             return [Relative(int(row.intervention), -days if row.direction == "before" else days, _time(row.at))]
@@ -159,9 +165,12 @@ def _timings(row: Row) -> list[Timing]:
 
 def _time(text: str) -> time:
     try:
-        return time.fromisoformat(text).replace(second=0, microsecond=0)
+        found = time.fromisoformat(text)
     except ValueError:
         raise ValueError("Give a time of the day, such as 09:30.") from None
+    if found.tzinfo is not None:
+        raise ValueError("Give a time of the day without a time zone: it is that of each phone.")
+    return found.replace(second=0, microsecond=0)
 
 
 def _date(text: str) -> date:
@@ -174,6 +183,11 @@ def _date(text: str) -> date:
     return found
 
 
+def _is_number(text: str) -> bool:
+    """Whether the text can be the number of a row in the database."""
+    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER
+
+
 def _number(text: str, what: str, most: int) -> int:
     if not text.isdecimal() or not text.isascii() or int(text[:9]) > most:
         raise ValueError(f"Give a whole number of {what}, up to {most:,}.")
@@ -182,8 +196,11 @@ def _number(text: str, what: str, most: int) -> int:
 
 def expiry_of(form: MultiDict[str, str]) -> int:
     """For how many minutes the survey can be answered; 0 for the study's time. Raises ValueError."""
-    if form.get("expiry") != "own":
-        return 0
+    return expiry_minutes(form) if form.get("expiry") == "own" else 0
+
+
+def expiry_minutes(form: MultiDict[str, str]) -> int:
+    """The minutes that number and unit of the form give. Raises ValueError."""
     return _number(form.get("expiry_count", "").strip(), "units", 100_000) * UNITS.get(form.get("expiry_unit", ""), 1)
 
 

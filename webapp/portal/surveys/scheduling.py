@@ -12,12 +12,14 @@ from core.access import Capability
 from core.audit import actor_of
 from core.database import db
 from core.models import Participant, Survey
-from core.notifications.credentials import apns_key, service_account
+from core.notifications.described import can_push
+from core.studies.changing import set_survey_expiry
 from core.studies.interventions import interventions_of
 from core.surveys.arms import arms_of
 from core.surveys.calendar_file import calendar_file
 from core.surveys.coming import Calendar, coming_events
 from core.surveys.expiry import ExpiryRefused, own_expiry
+from core.surveys.for_phones import asks_on_arrival
 from core.surveys.listing import survey_lines
 from core.surveys.previewing import preview_schedule_change
 from core.surveys.schedules import Arm, ScheduleKind, local_date
@@ -35,13 +37,14 @@ from webapp.portal.surveys.schedule_form import (
     RowsRefused,
     arm_of,
     expiry_in_units,
+    expiry_minutes,
     expiry_of,
     planned_of_rows,
     rows_of,
     typed_rows,
 )
 from webapp.portal.surveys.section import surveys
-from webapp.portal.surveys.views import SURVEY, the_survey
+from webapp.portal.surveys.views import SURVEY, list_page, the_survey
 
 CALENDAR = "/view_study/<number:study_number>/surveys/calendar"
 PAGE = "portal/surveys/schedule.html"
@@ -79,8 +82,8 @@ def change_schedule(study_number: int, survey_number: int) -> ResponseReturnValu
     survey, rows, form = the_survey(survey_number), typed_rows(request.form), request.form
     if (kind := form.get("add")) in set(ScheduleKind):
         return _page(survey, [*rows, NEW_ROWS[ScheduleKind(kind)]], typed=True)
-    if (place := form.get("remove", "")).isdecimal():
-        return _page(survey, [row for at, row in enumerate(rows) if at != int(place)], typed=True)
+    if "remove" in form:
+        return _page(survey, typed_rows(form, without=form["remove"]), typed=True)
     if "save" not in form:
         return _page(survey, rows, typed=True)
     try:
@@ -117,7 +120,6 @@ def _page(
             expiry_problem, changes = str(refused), ScheduleChanges()
         except TimingRefused as refused:
             problem, changes = f"{refused}.", ScheduleChanges()
-    has_credentials = service_account(session) is not None or apns_key(session) is not None
     return (
         render_template(
             PAGE,
@@ -132,12 +134,27 @@ def _page(
             problem=problem,
             row_problems=list(dict.fromkeys(row.problem for row in rows if row.problem)),
             preview=preview,
-            has_credentials=has_credentials,
+            has_credentials=can_push(session),
+            asks_again=survey.published_at is not None and asks_on_arrival(survey),
             wording=wording,
             **_calendar_parts(seen, changes=(survey, changes)),
         ),
         status,
     )
+
+
+@surveys.post("/view_study/<number:study_number>/surveys/time_to_answer")
+@requires(Capability.SURVEY_EDIT)
+def change_time_to_answer(study_number: int) -> ResponseReturnValue:
+    """Sets for how long surveys without a time of their own can be answered (CLAR-51)."""
+    try:
+        set_survey_expiry(db.session(), g.study, expiry_minutes(request.form), actor=actor_of(g.researcher))
+        db.session.commit()
+    except (ExpiryRefused, ValueError) as refused:
+        db.session.rollback()
+        return list_page(problem=str(refused), typed=request.form.get("expiry_count", ""))
+    flash(f"Surveys can be answered for {wording.duration(g.study.survey_expiry_minutes)}.", "good")
+    return redirect(url_for("surveys.list", study_number=study_number))
 
 
 @surveys.get(CALENDAR)

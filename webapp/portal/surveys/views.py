@@ -9,16 +9,21 @@ from flask.typing import ResponseReturnValue
 from core.access import Capability
 from core.database import db
 from core.models import Survey, SurveyType
+from core.studies.custom_fields import fields_of
+from core.studies.interventions import interventions_of
 from core.surveys.content import ContentRefused, decoded_content, decoded_settings
 from core.surveys.drafts import draft_of
-from core.surveys.listing import schedules_of, survey_lines, survey_of_study, versions_of
+from core.surveys.expiry import own_expiry
+from core.surveys.listing import survey_lines, survey_of_study, versions_of
 from core.surveys.rules.checking import Finding
 from core.surveys.rules.comparing import compare
 from core.surveys.rules.sentences import logic_sentence, numbered
 from core.surveys.rules.survey import check_survey
+from core.surveys.scheduling import planned_schedules
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.wording import moment
 from webapp.portal.surveys import wording
+from webapp.portal.surveys.schedule_form import UNITS, expiry_in_units, rows_of
 from webapp.portal.surveys.section import surveys
 
 SURVEY = "/edit_survey/<number:study_number>/<number:survey_number>"
@@ -28,12 +33,22 @@ SURVEY = "/edit_survey/<number:study_number>/<number:survey_number>"
 @requires(Capability.STUDY_VIEW, is_return_page=True)
 def survey_list(study_number: int) -> ResponseReturnValue:
     """The study's surveys, and the deleted ones below."""
-    return render_template(
+    return list_page()
+
+
+def list_page(*, problem: str = "", typed: str = "") -> ResponseReturnValue:
+    """The list, with the problem of the form for the time to answer if it was refused."""
+    page = render_template(
         "portal/surveys/list.html",
-        lines=survey_lines(db.session(), study_number),
-        deleted=survey_lines(db.session(), study_number, deleted=True),
+        lines=survey_lines(db.session(), g.study.id),
+        deleted=survey_lines(db.session(), g.study.id, deleted=True),
+        expiry=expiry_in_units(g.study.survey_expiry_minutes),
+        units=UNITS,
+        problem=problem,
+        typed=typed,
         wording=wording,
     )
+    return page, 422 if problem else 200
 
 
 @surveys.get(SURVEY)
@@ -50,7 +65,7 @@ def survey_page(survey: Survey, *, problem: str = "", typed_name: str | None = N
         "portal/surveys/survey.html",
         survey=survey,
         shown=shown,
-        schedules=schedules_of(db.session(), survey),
+        **_times(survey),
         versions=versions_of(db.session(), survey),
         draft=draft_of(db.session(), survey),
         wording=wording,
@@ -58,6 +73,20 @@ def survey_page(survey: Survey, *, problem: str = "", typed_name: str | None = N
         typed_name=survey.name if typed_name is None else typed_name,
     )
     return page, 422 if problem else 200
+
+
+def _times(survey: Survey) -> dict[str, Any]:
+    """When the survey is asked, in words, and for how long it can be answered."""
+    session = db.session()
+    planned = planned_schedules(session, survey)
+    interventions = {str(of.id): of.name for of in interventions_of(session, survey.study_id)} if planned else {}
+    fields = {str(of.id): of.name for of in fields_of(session, survey.study_id)} if planned else {}
+    minutes = own_expiry(session, survey) or g.study.survey_expiry_minutes
+    return {
+        "schedule_count": len(planned),
+        "times": wording.times_in_words(rows_of(planned), interventions, fields),
+        "time_to_answer": wording.duration(minutes),
+    }
 
 
 @surveys.get(f"{SURVEY}/versions")

@@ -1,15 +1,16 @@
 """Surveys in words: types of questions, settings, schedules."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from core.models import Schedule
 from core.surveys.coming import Calendar
+from core.surveys.rules.answering import Answer
 from core.surveys.rules.calendar import ClockChange
 from core.surveys.schedules import ScheduleKind
-from webapp.portal.frame.wording import counted
+from webapp.portal.frame.wording import counted, day
+from webapp.portal.surveys.schedule_form import Row
 
 QUESTION_TYPES = {
     "info_text_box": "Text to read",
@@ -57,6 +58,18 @@ def question_type(question: Mapping[str, Any]) -> str:
     return words
 
 
+def given_answer(question: Mapping[str, Any], answer: Answer) -> str:
+    """An answer in words: the texts of what was chosen; empty for none."""
+    if answer is None or answer == ():
+        return ""
+    kind = question.get("question_type")
+    if isinstance(answer, tuple):
+        return "; ".join(str(question["answers"][index]["text"]) for index in answer)
+    if kind == "radio_button" and isinstance(answer, int):
+        return str(question["answers"][answer]["text"])
+    return str(answer)
+
+
 def setting_value(value: Any) -> str:
     """A setting's value in words."""
     if isinstance(value, bool):
@@ -83,20 +96,27 @@ def changed_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> lis
     ]
 
 
-def schedule_in_words(schedule: Schedule, intervention: str | None) -> str:
-    """When a schedule asks, in the words of its kind; times are those of the participant's clock."""
-    at = schedule.time_of_day.strftime("%H:%M")
-    if schedule.kind == ScheduleKind.WEEKLY.value:
-        return f"{WEEKDAYS[schedule.weekday or 0]} at {at}"
-    if schedule.kind == ScheduleKind.RANDOM.value and schedule.window_last is not None:
-        named = [WEEKDAYS[day] for day in range(7) if (schedule.weekdays or 0) >> day & 1]
-        when = "every day" if len(named) == 7 else f"on {', '.join(named)}"
-        return f"{counted(schedule.prompts or 0, 'random time')} from {at} to {schedule.window_last:%H:%M} {when}"
-    if schedule.falls_on is not None:
-        return f"{schedule.falls_on.day} {schedule.falls_on.strftime('%b %Y')} at {at}"
-    days = schedule.days_after or 0
-    when = "on the day of" if days == 0 else f"{counted(abs(days), 'day')} {'after' if days > 0 else 'before'}"
-    return f"{when} {intervention} at {at}"
+def times_in_words(rows: Sequence[Row], interventions: Mapping[str, str], fields: Mapping[str, str]) -> list[str]:
+    """When a survey is asked, a line for each row; the mappings give names by numbers as text."""
+    return [_row_in_words(row, interventions, fields) for row in rows]
+
+
+def _row_in_words(row: Row, interventions: Mapping[str, str], fields: Mapping[str, str]) -> str:
+    days = "every day" if len(row.days) == 7 else ", ".join(WEEKDAYS[day] for day in sorted(row.days))
+    match row.kind:
+        case ScheduleKind.WEEKLY:
+            when = f"{days[0].upper()}{days[1:]} at {row.at}"
+        case ScheduleKind.ABSOLUTE:
+            when = f"{day(date.fromisoformat(row.on))} at {row.at}"
+        case ScheduleKind.RELATIVE:
+            name = interventions.get(row.intervention, "an intervention")
+            offset = f"{counted(int(row.offset), 'day')} {row.direction} {name}"
+            when = f"{'On the day of ' + name if row.offset == '0' else offset} at {row.at}"
+        case ScheduleKind.RANDOM:
+            on = "every day" if len(row.days) == 7 else f"on {days}"
+            when = f"{counted(int(row.prompts), 'random time')} from {row.at} to {row.until} {on}"
+    field, _, value = row.arm.partition(":")
+    return f"{when}, for {fields.get(field, 'a field')} {value} only" if row.arm else when
 
 
 def schedules_summary(schedules: Mapping[ScheduleKind, int]) -> str:

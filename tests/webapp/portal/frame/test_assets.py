@@ -9,10 +9,13 @@ from webapp.portal.frame.navigation import ACCOUNT_NAVIGATION, STUDY_NAVIGATION
 
 TEMPLATES = [path.read_text() for path in (REPOSITORY / "templates" / "portal").rglob("*.html")]
 
+SCRIPTS = [path.read_text() for path in (REPOSITORY / "webapp" / "static" / "js" / "designer").glob("*.js")]
+
 
 def test_the_sprite_holds_the_icons_in_use_and_no_others():
     used = {name for text in TEMPLATES for call in re.findall(r"icon\(([^)]*)\)", text) for name in quoted(call)}
     used |= {name for text in TEMPLATES for name in re.findall(r"icons\.svg'\) }}#([a-z0-9-]+)", text)}
+    used |= {name for text in SCRIPTS for name in icons_of_script(text)}
     used |= {item.icon for item in (*STUDY_NAVIGATION, *ACCOUNT_NAVIGATION)}
     assert used == set(ICONS)
 
@@ -43,3 +46,10 @@ def test_nothing_else_is_served_from_the_packages(assets: None):
 def quoted(call: str) -> list[str]:
     """Names in a call of the macro; those of states and messages are keys of a mapping, not icons."""
     return re.findall(r"(?<!\{)(?<!, )'([a-z0-9-]+)'(?!:)", call) + re.findall(r": '([a-z0-9-]+)'", call)
+
+
+def icons_of_script(script: str) -> list[str]:
+    """Names of icons in the designer's views: as attributes, and in both branches of a choice."""
+    choices = re.findall(r'name=\$\{[^}]*\? "([a-z0-9-]+)" : "([a-z0-9-]+)"\}', script)
+    named = re.findall(r'(?:Icon\} name|icon)="([a-z0-9-]+)"', script)
+    return named + [name for choice in choices for name in choice]

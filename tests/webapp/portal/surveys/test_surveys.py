@@ -7,9 +7,11 @@ import pytest
 from flask import Flask
 
 from core.access import Role
+from core.audit import SERVER
 from core.database import db
 from core.models import AuditRecord, Schedule, Study, Survey, SurveyType, SurveyVersion
-from core.surveys.schedules import Absolute, Relative, Weekly
+from core.studies.custom_fields import create_field
+from core.surveys.schedules import Absolute, Arm, Relative, Weekly
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
 
@@ -73,10 +75,25 @@ def test_a_survey_is_shown_as_phones_have_it(visitor: Visitor, survey: Survey, f
     page = visitor.get(f"/edit_survey/{place(survey)}").text
     assert "Pain &lt;b&gt;now&lt;/b&gt;? {{7*7}} 😀" in page and "Slider, 0 to 10" in page
     assert "Shown if question 1" in page and "is more than 5" in page
-    for words in ("Mondays at 20:00", "31 Jan 2030 at 09:05", "2 days before Visit at 07:00"):
+    for words in (
+        "Mondays at 20:00",
+        "31 Jan 2030 at 09:05",
+        "It can be answered for 24 hours",
+        "2 days before Visit at 07:00",
+    ):
         assert words in page
     listed = visitor.get(f"/view_study/{survey.study_id}/surveys").text
     assert "1 weekly time, 1 date, 1 time after an intervention" in listed
+
+
+def test_times_of_one_arm_say_whose_they_are(visitor: Visitor, survey: Survey, factory: Factory, study: Study):
+    """CLAR-53: the page of the survey names field and value, so that no reader takes them for everybody's."""
+    field = create_field(db.session(), study, "Dose", actor=SERVER)
+    db.session.commit()
+    factory.schedule(survey, Weekly(1, time(9)), Arm(field.id, "high <b>"))
+    factory.schedule(survey, Weekly(1, time(9)))
+    page = visitor.get(f"/edit_survey/{place(survey)}").text
+    assert "<li>Mondays at 09:00, for Dose high &lt;b&gt; only</li>" in page and "<li>Mondays at 09:00</li>" in page
 
 
 def test_what_checking_finds_stands_at_its_question(visitor: Visitor, factory: Factory, study: Study):

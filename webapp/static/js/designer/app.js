@@ -7,9 +7,14 @@ import { QuestionEditor } from "./question_view.js";
 import { PromptEditor, SettingsEditor } from "./settings_view.js";
 import { counted } from "./words.js";
 
+// PHONE-52, CLAR-53: iOS takes a survey that differs for a new one.
+const ASKED_AGAIN =
+  "This survey is asked as soon as it reaches a phone. Once this draft is published, iPhones ask it again, also of those who have answered it.";
+
 export function App({ designer, saving }) {
   return html`<${Bar} designer=${designer} saving=${saving} />
     ${saving.state === "conflict" && html`<${Conflict} saving=${saving} />`}
+    ${saving.isDraft && saving.isPublished && designer.settings.trigger_on_first_download === true && html`<p class="note warn"><${Icon} name="triangle-alert" /><span>${ASKED_AGAIN}</span></p>`}
     ${designer.findingsOfAll.map((finding) => html`<${Finding} finding=${finding} />`)}
     ${designer.isAudio
       ? html`<div class="designer is-audio"><div class="stack-4"><${PromptEditor} designer=${designer} /><${SettingsEditor} designer=${designer} /></div></div>`

@@ -25,6 +25,7 @@ export function QuestionList({ designer }) {
     <ol ref=${list}>${questions.map((question, place) => html`<${Row} key=${designer.keyOf(question, place)} question=${question} place=${place} isSelected=${place === selected}
       sentence=${designer.sentences[question?.question_id]} worst=${designer.worstOf(place)} designer=${designer} />`)}</ol>
     <button type="button" class="list-extra" aria-current=${selected === "settings"} onClick=${() => designer.select("settings")}><${Icon} name="sliders-horizontal" />Settings of the survey</button>
+    <a class="list-extra" href=${designer.bringInAddress}><${Icon} name="copy" />Bring in questions of another survey</a>
   </section>`;
 }
 

@@ -25,6 +25,7 @@ const saving = {
 };
 const draw = () => { render(html`<${App} designer=${designer} saving=${saving} />`, root); designer.settleFocus(); };
 const designer = new Designer(editor, { draw, changed: (document) => saver.want(document) });
+designer.bringInAddress = root.dataset.bringIn;
 const saver = new Saver(root.dataset.draft, token, designer.document, editor.number, hear);
 const form = (name) => document.querySelector(`form[data-${name}]`);
 
@@ -35,7 +36,7 @@ function hear(state, body) {
     designer.hear(body);
     Object.assign(saving, { isDraft: body.is_draft, savedAt: body.saved_at });
     form("discard").hidden = !body.is_draft;
-    document.dispatchEvent(new CustomEvent("draft-saved", { detail: { number: body.number } }));
+    tryIt(body.number);
   }
   if (state === "conflict") saving.conflict = body;
   draw();
@@ -73,6 +74,14 @@ for (const name of ["publish", "discard"]) {
   });
 }
 
+// A link that works on the draft waits for it to be saved.
+root.addEventListener("click", async (event) => {
+  const link = event.target.closest("a.list-extra");
+  if (!link || saver.isSaved) return;
+  event.preventDefault();
+  if (await saver.flush()) location.assign(link.href);
+});
+
 addEventListener("keydown", (event) => {
   if (!(event.ctrlKey || event.metaKey) || document.querySelector("dialog[open]")) return;
   const key = event.key.toLowerCase();
@@ -104,6 +113,14 @@ function bringBack() {
   designer.load(kept.document);
 }
 
+// The preview beside the designer, where there is room for it, shows the draft that was saved last.
+const { preview } = document.querySelector("[data-preview]").dataset;
+function tryIt(number) {
+  if (!document.getElementById("phone")?.closest(".designer-preview").offsetParent) return;
+  htmx.ajax("GET", `${preview}${number}`, { target: "#phone", swap: "outerHTML" });
+}
+
 draw();
 bringBack();
+addEventListener("load", () => tryIt(editor.number));
 document.documentElement.dataset.designer = "ready";

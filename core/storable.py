@@ -1,4 +1,4 @@
-"""What PostgreSQL can keep of a settings file: JSON allows a few values that its columns refuse. Pure."""
+"""Which JSON values can be stored, shown and sent to phones: JSON allows a few that columns and pages refuse. Pure."""
 
 import math
 from collections.abc import Iterator

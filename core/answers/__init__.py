@@ -1,0 +1,1 @@
+"""What participants answered: read from the files of both apps to one form (CLAR-56)."""

@@ -1,0 +1,1 @@
+"""The notifications section of the portal."""
