@@ -6,9 +6,11 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
+from core.audit import SERVER
 from core.database import db
 from core.models import NotificationAttempt, ParticipantActivity, PushReceipt, ScheduledEvent, SenderState
 from core.streams import Platform
+from core.studies.settings_changes import save_app_settings
 from core.surveys.schedules import Absolute, Weekly
 from tests.core.notifications.test_due import TODAY, answer
 from tests.support.pushing import NEW_IOS, Pushing, attempts, data_of, events
@@ -93,6 +95,17 @@ def test_what_may_not_be_resent(pushing: Pushing):
     assert pushing.look(local(12)).messages == 1
     assert attempts(was_resend=True)[0].participant_id == someone.id
     assert db.session.scalar(sa.select(SenderState.looked_at)) == local(12)
+
+
+def test_switching_resends_on_resends_nothing_of_the_past(pushing: Pushing):
+    """NOTIF-51."""
+    pushing.phone(Platform.IOS, **NEW_IOS)
+    for minutes, hour in ((0, 9), (60, 10)):
+        save_app_settings(db.session(), pushing.study, {"resend_period_minutes": minutes}, local(10), actor=SERVER)
+        pushing.asked(Absolute(TODAY, time(hour, 30)))
+        assert pushing.look(local(hour, minute=30)).messages == 1
+    assert [event.is_never_resent for event in events()] == [True, False]
+    assert [len(message) for message in pushing.sent()] == [1, 1]
 
 
 def test_nothing_is_resent_after_expiry_or_eight_times(pushing: Pushing):
