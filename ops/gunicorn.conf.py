@@ -72,6 +72,14 @@ def post_fork(server: Any, worker: Any) -> None:
         count_alone()
 
 
+def post_worker_init(worker: Any) -> None:
+    """Watches over the sending of notifications, in each process (CLAR-62)."""
+    from core.database import get_engine
+    from webapp.watching import Watcher
+
+    Watcher(get_engine()).start()
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """Adds the counts of an ended worker to the totals."""
     try:

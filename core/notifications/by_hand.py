@@ -79,7 +79,7 @@ def send_survey_now(
     recipient, reason = _recipients(session, [participant.id])[participant.id]
     record(session, actor, Action.NOTIFICATION_SEND, study=study, participant=participant, survey=survey.object_id)
     if recipient is None:
-        _write_attempt(session, participant, survey, reason, actor, now)
+        _write_attempt(session, participant, survey, reason, actor.name, now)
         session.commit()
         raise NotSent(reason)
     until = now + timedelta(minutes=own_expiry(session, survey) or study.survey_expiry_minutes)
@@ -89,7 +89,7 @@ def send_survey_now(
     session.commit()
     done = deliver(engine, open_sender, [Entry(recipient, MessageKind.MANUAL, message, now)], clock)
     status = SUCCESS if done.accepted else _said(done)
-    _write_attempt(session, participant, survey, status, actor, clock())
+    _write_attempt(session, participant, survey, status, actor.name, clock())
     session.commit()
     return None if done.accepted else status
 
@@ -193,7 +193,7 @@ def _recipient(
 
 
 def _write_attempt(
-    session: Session, participant: Participant, survey: Survey, status: str, actor: Actor, now: datetime
+    session: Session, participant: Participant, survey: Survey, status: str, author_name: str, now: datetime
 ) -> None:
     session.add(
         NotificationAttempt(
@@ -202,7 +202,7 @@ def _write_attempt(
             kind=AttemptKind.MANUAL.value,
             scheduled_at=now,
             status=status,
-            researcher_name=actor.name,
+            researcher_name=author_name,
             attempted_at=now,
         )
     )

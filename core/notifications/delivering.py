@@ -28,7 +28,7 @@ from core.notifications.service_states import configured_services, has_accepted,
 
 BATCH = 500
 SETTLED_AT_ONCE = 100
-SETTLE_SECONDS = 0.2
+SETTLE_SECONDS = 0.1
 
 OpenSender = Callable[[Session, PushService], BulkSender | None]
 """Makes the sender of a service, or None where the site has no credentials for it."""

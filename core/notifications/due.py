@@ -1,6 +1,6 @@
 """Which messages are to be sent now (NOTIF-20 to NOTIF-23, NOTIF-51, CLAR-51 to CLAR-54).
 
-Six queries, whatever the number of participants; what they return is decided here by the rules, row by row.
+Seven queries, whatever the number of participants; what they return is decided here by the rules, row by row.
 """
 
 from collections import Counter, defaultdict

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, aliased
 
 from core.bulk import value_table
@@ -49,37 +50,40 @@ def due_rows(
         return []
     of = _bracket_table(found)
     latest = max(each.perhaps for each in found.values())
+    waiting = waiting_events(latest)
     query = (
-        sa.select(*_columns(), of.c.surely)
+        sa.select(*_columns())
+        .join(waiting, waiting.c.id == ScheduledEvent.id)
         .join(Participant, Participant.id == ScheduledEvent.participant_id)
         .join(of, _is_of_pair(of))
-        .where(
-            ScheduledEvent.state == EventState.PENDING.value,
-            ScheduledEvent.scheduled_at <= latest,
-            ScheduledEvent.scheduled_at <= of.c.perhaps,
-            ~_is_in_ledger(),
-        )
+        .where(ScheduledEvent.scheduled_at <= of.c.perhaps, ~_is_in_ledger())
     )
     return session.execute(_with_the_rest(query, services, now)).all()
+
+
+def waiting_events(latest: datetime) -> sa.CTE:
+    """Numbers of the pending events scheduled up to then, by their index; else all events of all phones are read."""
+    is_waiting = (ScheduledEvent.state == EventState.PENDING.value, ScheduledEvent.scheduled_at <= latest)
+    waiting = sa.select(ScheduledEvent.id).where(*is_waiting).cte("waiting")
+    return waiting.prefix_with("MATERIALIZED")
 
 
 def unconfirmed_rows(
     session: Session, study_ids: Collection[int], services: Collection[PushService], since: datetime, now: datetime
 ) -> Sequence[sa.Row[Any]]:
-    """Events that were sent to active iOS apps, without a receipt, at most a week ago; one query.
+    """Events that were sent to active iOS apps, without a receipt, at most a week ago; two queries.
 
     Attempts before `since` count for nothing. Rows end with the times of the first and newest success, and their
     number.
     """
     if not study_ids or not services:
         return []
-    sent = (
+    recent = (
         sa.select(
-            NotificationAttempt.participant_id,
             NotificationAttempt.uuid,
-            sa.func.min(NotificationAttempt.attempted_at).label("first_at"),
-            sa.func.max(NotificationAttempt.attempted_at).label("last_at"),
-            sa.func.count().label("tries"),
+            sa.func.min(NotificationAttempt.attempted_at),
+            sa.func.max(NotificationAttempt.attempted_at),
+            sa.func.count(),
         )
         .where(
             NotificationAttempt.uuid.is_not(None),
@@ -87,23 +91,29 @@ def unconfirmed_rows(
             NotificationAttempt.status == SUCCESS,
             NotificationAttempt.attempted_at >= max(since, now - LONGEST),
         )
-        .group_by(NotificationAttempt.participant_id, NotificationAttempt.uuid)
-        .subquery()
+        .group_by(NotificationAttempt.uuid)
     )
+    found = session.execute(recent).all()
+    if not found:
+        return []
+    # As an array of uuids: the database would otherwise read all events to join them.
+    sent = value_table("sent", _SENT, found)
+    uuids = sa.cast([row[0] for row in found], ARRAY(sa.Uuid()))
     is_waiting = sa.exists().where(
-        PushMessageEvent.uuid == sent.c.uuid,
-        PushMessageEvent.participant_id == sent.c.participant_id,
+        PushMessageEvent.uuid == ScheduledEvent.uuid,
+        PushMessageEvent.participant_id == ScheduledEvent.participant_id,
         PushMessage.id == PushMessageEvent.message_id,
         PushMessage.state == MessageState.PENDING.value,
     )
     is_received = sa.exists().where(
-        PushReceipt.participant_id == sent.c.participant_id, PushReceipt.uuid == sent.c.uuid
+        PushReceipt.participant_id == ScheduledEvent.participant_id, PushReceipt.uuid == ScheduledEvent.uuid
     )
     query = (
         sa.select(*_columns(), sent.c.first_at, sent.c.last_at, sent.c.tries)
-        .join(sent, sa.and_(sent.c.uuid == ScheduledEvent.uuid, sent.c.participant_id == ScheduledEvent.participant_id))
+        .join(sent, sent.c.uuid == ScheduledEvent.uuid)
         .join(Participant, Participant.id == ScheduledEvent.participant_id)
         .where(
+            ScheduledEvent.uuid == sa.any_(uuids),
             Participant.study_id.in_(study_ids),
             Participant.os_type == Platform.IOS.value,
             ParticipantActivity.last_activity_at >= now - ACTIVE_FOR,
@@ -113,6 +123,14 @@ def unconfirmed_rows(
         )
     )
     return session.execute(_with_the_rest(query, services, now)).all()
+
+
+_SENT: dict[str, sa.types.TypeEngine[Any]] = {
+    "uuid": sa.Uuid(),
+    "first_at": sa.DateTime(timezone=True),
+    "last_at": sa.DateTime(timezone=True),
+    "tries": sa.BigInteger(),
+}
 
 
 def _columns() -> tuple[Any, ...]:

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
-from core.models import AppSettings, AppSettingsVersion, Study
+from core.limits import seen_whole
+from core.models import AppSettings, AppSettingsVersion, Participant, ScheduledEvent, Study
 from core.models.audit_record import Action
 from core.studies.app_settings import setting_problem
 from core.studies.creating import apply_app_settings
@@ -23,6 +24,9 @@ def setting_problems(values: Mapping[str, Any]) -> dict[str, str]:
             reason = problem.removeprefix(f"{name}: ")
             problems[name] = f"{reason[0].upper()}{reason[1:]}."
     return problems
+
+
+RESENDS = "resend_period_minutes"
 
 
 class SettingsOvertaken(Exception):
@@ -68,6 +72,8 @@ def save_app_settings(
     if not changed:
         session.expire(settings)
         return []
+    if before[RESENDS] == 0 and after[RESENDS] > 0:
+        _never_resend_the_past(session, study, now)
     add_settings_version(session, study, after, changed, now, actor.name)
     told = [name for name in changed if isinstance(after[name], int)]  # switches too; texts stay out of the trail
     record(
@@ -81,3 +87,12 @@ def save_app_settings(
     )
     session.flush()
     return changed
+
+
+def _never_resend_the_past(session: Session, study: Study, now: datetime) -> None:
+    """Marks the study's past events, of all its participants, so that switching resends on floods nobody (NOTIF-51)."""
+    session.flush()
+    with seen_whole(session):
+        theirs = ScheduledEvent.participant_id.in_(sa.select(Participant.id).where(Participant.study_id == study.id))
+        past = sa.update(ScheduledEvent).where(theirs, ScheduledEvent.scheduled_at <= now)
+        session.execute(past.values(is_never_resent=True), execution_options={"synchronize_session": False})

@@ -19,6 +19,7 @@ NAMES = (
     "rights",
     "designer",
     "events",
+    "notifications",
 )
 MOST_SECONDS = 600
 

@@ -1,6 +1,7 @@
 """Sending by Apple directly, for a deployment's own iOS build, through aioapns (NOTIF-34, NOTIF-41)."""
 
 import asyncio
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -76,7 +77,8 @@ async def send_by(pool: Pool, token: str, message: Message) -> Outcome:
             collapse_key=message.collapse_key,
         )
         try:
-            connection = await asyncio.wait_for(pool.connection(), SEND_SECONDS)
+            size_bytes = len(json.dumps(request.message, ensure_ascii=False).encode())
+            connection = await asyncio.wait_for(pool.connection(size_bytes), SEND_SECONDS)
         except (TimeoutError, OSError, H2Error):
             return Outcome(Fate.UNREACHABLE, SILENCE)
         try:

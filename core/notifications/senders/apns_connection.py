@@ -5,6 +5,7 @@ may have taken it; it ignores a stream that Apple refuses, whose caller then wai
 after its caller has given up breaks the ending of the connection.
 """
 
+import asyncio
 import json
 import ssl
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from aioapns.connection import (
     APNsTLSClientProtocol,
     JWTAuthorizationHeaderProvider,
 )
-from aioapns.exceptions import ConnectionError as NoConnection
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
@@ -31,6 +31,8 @@ from h2.events import (
 from h2.exceptions import ProtocolError
 
 from core.notifications.credential_files import ApnsKey
+
+WAIT_SECONDS = 0.01
 
 
 class NotTaken(Exception):
@@ -90,6 +92,15 @@ class Protocol(APNsTLSClientProtocol):
                 self._fail(number, NotTaken())
         super().on_connection_terminated(event)
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether no more can be sent over it."""
+        return self.transport is None or self.transport.is_closing()
+
+    def has_room_for(self, size_bytes: int) -> bool:
+        """Whether a message of this size can be sent now; aioapns opens a stream first and fails in its middle."""
+        return not self.is_busy and self.conn.outbound_flow_control_window >= size_bytes
+
     def has_sent(self, number: str) -> bool:
         """Whether the message with this id was put on the wire, so that Apple may have taken it."""
         return number in self.request_streams.values()
@@ -131,13 +142,20 @@ class Pool(APNsKeyConnectionPool):
         place = {"APNS_SERVER": gateway.host, "APNS_PORT": gateway.port} if gateway else {"APNS_SERVER": server}
         self.protocol_class = type("Protocol", (Protocol,), place)
 
-    async def connection(self) -> Protocol:
-        """A connection with a free stream; raises OSError where there is none."""
-        try:
-            found: Any = await self.acquire()
-        except NoConnection as error:
-            raise OSError from error
-        return found  # type: ignore[no-any-return]
+    async def connection(self, size_bytes: int) -> Protocol:
+        """A connection with a free stream, over which so much can be sent now; raises OSError where there is none.
+
+        aioapns' own takes connections that are being closed, and makes none once it waits for one.
+        """
+        while True:
+            alive = [each for each in self.connections if isinstance(each, Protocol) and not each.is_closing]
+            if free := next((each for each in alive if each.has_room_for(size_bytes)), None):
+                return free
+            if len(alive) < self.max_connections and not self._lock.locked():
+                async with self._lock:
+                    self.connections.append(await self.create_connection())
+                continue
+            await asyncio.sleep(WAIT_SECONDS)
 
     async def create_connection(self) -> APNsBaseClientProtocol:
         """A new connection; raises OSError."""

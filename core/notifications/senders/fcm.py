@@ -48,12 +48,14 @@ class FcmSender:
         self._account = account
         self._fcm_url = fcm_url
         self._client: _Client | None = None
+        self._making = Lock()
 
     def send(self, token: str, message: Message) -> Outcome:
         """Sends one message to one token, once. Raises nothing: failures are returned as outcomes."""
         try:
-            if self._client is None:
-                self._client = _Client(self._account, self._fcm_url)
+            with self._making:
+                if self._client is None:
+                    self._client = _Client(self._account, self._fcm_url)
             outcome: Outcome = self._client.notify(
                 fcm_token=token, **_arguments(message), timeout=(CONNECT_SECONDS, READ_SECONDS)
             )

@@ -5,11 +5,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from core.audit import SERVER
 from core.database import db
 from core.models import EventRebuild, ScheduledEvent, UploadRecord
 from core.notifications.due import Ended
+from core.notifications.due_rows import waiting_events
 from core.notifications.sending import look_at_due
 from core.participants.changing import retire_participant
 from core.participants.pausing import pause_participant
@@ -207,6 +210,17 @@ def test_receipts_come_from_new_ios_apps_only(pushing: Pushing):
     pushing.look()
     assert attempts(participant_id=new.id)[0].uuid is not None
     assert attempts(participant_id=old.id)[0].uuid is None
+
+
+def test_due_events_are_found_by_their_index(pushing: Pushing):
+    """NOTIF-20: however many events are to come."""
+    pushing.phone()
+    pushing.asked(*(Weekly(day, time(hour)) for day in range(7) for hour in range(24)))
+    db.session.execute(sa.text("SET LOCAL enable_seqscan = off"))  # a table of a test is read whole otherwise
+    query = sa.select(waiting_events(pushing.now).c.id)
+    text = str(query.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}))
+    plan = "\n".join(db.session.scalars(sa.text(f"EXPLAIN {text}".replace(":", "\\:"))))
+    assert "ix_scheduled_events_pending" in plan, plan
 
 
 def answer(pushing: Pushing, someone: Any, survey: Any, at: datetime) -> None:

@@ -25,6 +25,7 @@ from core.models import (
     Participant,
     ParticipantEvent,
     Purge,
+    PushMessage,
     ReprocessingJob,
     StoredObject,
     Survey,
@@ -112,6 +113,7 @@ def values_for(table: sa.Table, study_id: int) -> dict[str, Any]:
         if name in table.c:
             references[name] = db.session.scalar(parent)
     checked = {"kind": "manual", "service": "fcm", "reason": "junk name", "detail": {"device_id": "d0"}}
+    checked |= {"platform": "ANDROID"}
     checked |= {"participant_events": {"kind": "registered"}, "departures": {"kind": "completed"}}.get(table.name, {})
     now = datetime.now(UTC)
     by_type = {sa.Text: f"x{now}", sa.DateTime: now, sa.Uuid: sa.func.gen_random_uuid(), sa.Date: now.date(), JSONB: {}}
@@ -132,7 +134,19 @@ def parents_of(study_id: int) -> dict[str, Any]:
     name = f"x{datetime.now()}"
     consent = {"study_id": study_id, "number": 1, "author_name": "x", "form_text": "", "sections": {}}
     edit = {"study_id": study_id, "author_name": "x", "summary": "x"}
+    someone = sa.select(sa.func.max(Participant.id)).where(Participant.study_id == study_id).scalar_subquery()
+    now = sa.func.now()
+    message: dict[str, Any] = {
+        "participant_id": someone,
+        "service": "fcm",
+        "platform": "ANDROID",
+        "kind": "surveys",
+        "nonce": "",
+    }
     return {
+        "message_id": sa.insert(PushMessage)
+        .values(message | {"due_at": now, "expires_at": now})
+        .returning(PushMessage.id),
         "field_id": sa.insert(CustomField).values(study_id=study_id, name=name).returning(CustomField.id),
         "consent_version_id": sa.insert(ConsentVersion)
         .values(consent | {"number": hash(name) % 1_000_000})

@@ -20,11 +20,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, DataReceived, RequestReceived, StreamEnded
+from h2.settings import SettingCodes
 
 from core.notifications.senders.apns_connection import Gateway
 
 KEY = ec.generate_private_key(ec.SECP256R1())
+MANY_STREAMS = 1_000
 KEY_ID, TEAM_ID, TOPIC = "ABC1234567", "TEAM123456", "org.example.app"
 
 
@@ -36,6 +39,18 @@ class FakeApple:
     pushes: list[tuple[str, dict[str, str], dict[str, Any]]] = field(default_factory=list)
     refusals: list[tuple[int, str]] = field(default_factory=list)
     authorizations: set[str] = field(default_factory=set)
+    by_token: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Refusals of messages for these tokens, each time; after one, a connection allows one stream until a success."""
+    goodbye_after: set[int] = field(default_factory=set)
+    """After so many requests in all, the connection says goodbye and looks at no later one."""
+    refused_streams: set[int] = field(default_factory=set)
+    """Requests, by number, whose stream is refused."""
+    unanswered: set[int] = field(default_factory=set)
+    """Requests, by number, that are taken and never answered."""
+    requests: int = 0
+    connections: int = 0
+    most_at_once: int = 0
+    """The most streams that were open on one connection while it allowed one only."""
 
     def answer(self, headers: dict[str, str], body: bytes) -> tuple[int, str]:
         token = headers["authorization"].removeprefix("bearer ")
@@ -49,6 +64,9 @@ class FakeApple:
         if headers["apns-topic"] != TOPIC:
             return 400, "DeviceTokenNotForTopic"
         self.authorizations.add(token)
+        device = headers[":path"].rsplit("/", 1)[-1]
+        if device in self.by_token:
+            return self.by_token[device]
         if self.refusals:
             return self.refusals.pop(0)
         self.pushes.append((headers[":path"], headers, json.loads(body)))
@@ -88,24 +106,49 @@ def _serve(fake: FakeApple, tls: ssl.SSLContext, plain: socket.socket) -> None:
 
 
 def _speak(fake: FakeApple, connection: ssl.SSLSocket) -> None:
+    fake.connections += 1
     http = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
     http.initiate_connection()
+    http.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: MANY_STREAMS})
     connection.sendall(http.data_to_send())
     requests: dict[int, tuple[dict[str, str], bytearray]] = {}
+    is_limited = False
     while data := connection.recv(65_536):
+        ended = []
         for event in http.receive_data(data):
             if isinstance(event, RequestReceived):
                 requests[event.stream_id] = dict(event.headers), bytearray()
             elif isinstance(event, DataReceived):
                 requests[event.stream_id][1].extend(event.data)
+                http.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             elif isinstance(event, StreamEnded):
-                headers, body = requests.pop(event.stream_id)
-                status, reason = fake.answer(headers, bytes(body))
-                shown = [(":status", str(status)), ("apns-id", headers["apns-id"])]
-                http.send_headers(event.stream_id, shown, end_stream=not reason)
-                if reason:
-                    http.send_data(event.stream_id, json.dumps({"reason": reason}).encode(), end_stream=True)
+                ended.append(event.stream_id)
             elif isinstance(event, ConnectionTerminated):
+                return
+        if is_limited:
+            fake.most_at_once = max(fake.most_at_once, len(ended))
+        for stream in ended:
+            headers, body = requests.pop(stream)
+            fake.requests += 1
+            if fake.requests in fake.refused_streams:
+                http.reset_stream(stream, ErrorCodes.REFUSED_STREAM)
+                continue
+            status, reason = fake.answer(headers, bytes(body))
+            if fake.requests in fake.unanswered:
+                continue
+            shown = [(":status", str(status)), ("apns-id", headers["apns-id"])]
+            http.send_headers(stream, shown, end_stream=not reason)
+            if reason:
+                http.send_data(stream, json.dumps({"reason": reason}).encode(), end_stream=True)
+            if is_limited is not (status == 410):
+                is_limited = status == 410
+                allowed = 1 if is_limited else MANY_STREAMS
+                http.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: allowed})
+            if fake.requests in fake.goodbye_after:
+                http.close_connection(last_stream_id=stream)
+                connection.sendall(http.data_to_send())
+                while connection.recv(65_536):  # a reset of the connection would overtake the goodbye
+                    pass
                 return
         connection.sendall(http.data_to_send())
 

@@ -4,12 +4,12 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -48,6 +48,8 @@ def fcm_error(status: int, name: str, message: str, own_code: str | None = None,
     return Answer(status, json.dumps({"error": error}), {k.replace("_", "-"): v for k, v in headers.items()})
 
 
+HANG_UP = Answer(0, "")
+"""The connection ends without an answer."""
 UNREGISTERED = fcm_error(404, "NOT_FOUND", "Requested entity was not found.", "UNREGISTERED")
 
 
@@ -63,6 +65,16 @@ class FakeGoogle:
     token_requests: int = 0
     sends: int = 0
     is_silent: bool = False
+    by_token: dict[str, Answer] = field(default_factory=dict)
+    """Answers to messages for these tokens, each time."""
+    answer_nth: Callable[[int], Answer | None] = lambda nth: None
+    """An answer to the nth send in place of a success; the first is 1."""
+    hangs_up_after: set[int] = field(default_factory=set)
+    """The sends, by number, that are taken, and whose connection then ends without an answer."""
+    seconds: float = 0.0
+    """How long each answer to a send takes."""
+    answering: int = 0
+    _counting: Lock = field(default_factory=Lock)
     stopping: Event = field(default_factory=Event)
 
     @property
@@ -79,6 +91,11 @@ class FakeGoogle:
             "client_email": email,
             "token_uri": f"{self.url}/token",
         }
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a send is being answered."""
+        return self.answering > 0
 
     def grant(self, body: str) -> Answer:
         """RFC 7523: the assertion must be signed by the account's key, for Google's endpoint, not expired."""
@@ -100,14 +117,29 @@ class FakeGoogle:
 
     def send(self, path: str, authorization: str, body: str) -> Answer:
         """`POST /v1/projects/<project>/messages:send`."""
-        self.sends += 1
+        with self._counting:
+            self.sends += 1
+            nth = self.sends
+            self.answering += 1
+        self.stopping.wait(self.seconds)
+        try:
+            return self._answer(nth, path, authorization, body)
+        finally:
+            with self._counting:
+                self.answering -= 1
+
+    def _answer(self, nth: int, path: str, authorization: str, body: str) -> Answer:
         if authorization.removeprefix("Bearer ") not in self.access_tokens:
             return fcm_error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
         if path != f"/v1/projects/{PROJECT}/messages:send":
             return fcm_error(403, "PERMISSION_DENIED", "Permission denied on resource project.")
         if self.answers:
             return self.answers.pop(0)
+        if answer := self.answer_nth(nth):
+            return answer
         message = json.loads(body)["message"]
+        if answer := self.by_token.get(message.get("token", "")):
+            return answer
         texts = [value for part in (message, message.get("android", {})) for value in part.get("data", {}).values()]
         known = all(name in FIELDS and isinstance(value, FIELDS[name]) for name, value in message.items())
         if not known or not all(isinstance(text, str) for text in texts):
@@ -116,7 +148,15 @@ class FakeGoogle:
             text = "The registration token is not a valid FCM registration token"
             return fcm_error(400, "INVALID_ARGUMENT", text, "INVALID_ARGUMENT")
         self.messages.append(message)
+        if nth in self.hangs_up_after:
+            return HANG_UP
         return Answer(200, json.dumps({"name": f"projects/{PROJECT}/messages/{secrets.token_hex(8)}"}))
+
+
+class ManyConnections(ThreadingHTTPServer):
+    """A server that many connections may reach at once."""
+
+    request_queue_size = 128
 
 
 @contextmanager
@@ -137,6 +177,9 @@ def running_google() -> Iterator[FakeGoogle]:
                 answer = fake.grant(body)
             else:
                 answer = fake.send(self.path, self.headers.get("Authorization", ""), body)
+            if answer is HANG_UP:
+                self.close_connection = True
+                return
             data = answer.body.encode()
             self.send_response(answer.status)
             for name, value in {"Content-Type": "application/json", **answer.headers}.items():
@@ -145,10 +188,14 @@ def running_google() -> Iterator[FakeGoogle]:
             self.end_headers()
             self.wfile.write(data)
 
+        def handle(self) -> None:
+            with suppress(ConnectionError):  # the sender was killed
+                super().handle()
+
         def log_message(self, *args: Any) -> None:
             pass
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http = ManyConnections(("127.0.0.1", 0), Handler)
     http.daemon_threads = True
     fake.url = f"http://127.0.0.1:{http.server_port}"
     thread = Thread(target=http.serve_forever, args=(0.02,), daemon=True)
