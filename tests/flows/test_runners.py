@@ -15,7 +15,7 @@ from tests.support.factories import Factory
 PARTICIPANTS, FILES = 6, 5
 
 
-@pytest.mark.parametrize("runner", ["threads", "processes", "dask"])
+@pytest.mark.parametrize("runner", ["threads", "processes", pytest.param("dask", marks=pytest.mark.long)])
 def test_a_run_gives_the_same_wherever_its_tasks_work(
     prefect: None, app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch, runner: str
 ):

@@ -15,6 +15,7 @@ from tests.ops.test_run import CHUNK_SECONDS, HOUR_MS
 from tests.ops.whole_system import WholeSystem
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_each_part_is_started_again_by_itself(run: WholeSystem):
     """OPS-23: after kills of Prefect, worker and PostgreSQL uploads go on, and all ends with the terminal."""
@@ -65,6 +66,7 @@ def test_a_system_that_is_killed_twenty_times_comes_up_again_and_leaves_nothing(
     killed_and_started_again(run, 20)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_server_that_a_command_has_started_is_taken_over(tmp_path: Path):
     """CLAR-2: and the other way round, a command that still works at Ctrl-C keeps the database to its end."""

@@ -128,7 +128,7 @@ def everything(app: Flask, world: TwoSites, person: Researcher, key: dict[str, s
     return answers
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", [ROLES[0], *(pytest.param(role, marks=pytest.mark.long) for role in ROLES[1:])])
 def test_another_site_changes_no_answer(app: Flask, factory: Factory, world: TwoSites, role: Role):
     """PERM-95: every answer is the same whether the study has thirteen participants elsewhere or none."""
     person = world.limited(role)

@@ -1,6 +1,5 @@
 """The walk over all ways through a survey (SURVEY-26, CLAR-59)."""
 
-import time
 from typing import Any
 
 import pytest
@@ -80,17 +79,15 @@ def chain(count: int) -> list[Any]:
     return content
 
 
-def test_a_hundred_and_fifty_questions_are_decided_in_a_second():
-    content = chain(150)
-    began = time.process_time()
-    walk = walk_all_ways(content, {}, ANDROID)
-    assert time.process_time() - began < 1
+def test_a_hundred_and_fifty_questions_are_decided():
+    """CLAR-59: within the bound of steps."""
+    walk = walk_all_ways(chain(150), {}, ANDROID)
     assert walk.is_decided and walk.ways == 150 and walk.longest is not None and walk.longest.shown == 150
     assert walk.shortest is not None and walk.shortest.shown == 1
 
 
 @pytest.mark.parametrize("kind", ["slider", "checkbox"])
-def test_what_is_too_much_work_is_not_decided_and_soon(kind: str):
+def test_what_is_too_much_work_is_not_decided(kind: str):
     """CLAR-59: thirty questions that are all remembered until the end."""
     answers = [{"text": str(number)} for number in range(30)]
     content: list[Any] = [
@@ -98,9 +95,7 @@ def test_what_is_too_much_work_is_not_decided_and_soon(kind: str):
     ]
     parts = [{"or": [{"==": [str(n), m]} for m in range(0, 10, 2)]} for n in range(149)]
     content.append(under({"and": parts}))
-    began = time.process_time()
     walk = walk_all_ways(content, {}, ANDROID)
-    assert time.process_time() - began < 1
     assert not walk.is_decided and walk.unreachable == () and walk.longest is None
 
 

@@ -271,7 +271,9 @@ def read_only(folder: Path) -> Iterator[None]:
             folder.chmod(0o700)
 
 
-@pytest.mark.parametrize("path", ["/get-studies/v1", "/get-data/v1", "/validate_login"])
+@pytest.mark.parametrize(
+    "path", ["/get-data/v1", "/validate_login", pytest.param("/get-studies/v1", marks=pytest.mark.long)]
+)
 def test_whole_requests_of_others_do_not_take_all_connections(
     settings: Settings, app: Flask, participant: Participant, path: str
 ):
