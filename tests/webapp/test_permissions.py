@@ -231,9 +231,7 @@ MATRIX: dict[str, str | Page | Key] = {
     "participants.detail": Page(Capability.PARTICIPANT_VIEW, OWN, is_return_page=True),
     "participants.detail_figures": Page(Capability.PARTICIPANT_VIEW, f"{OWN}/figures", passed=302),
     "participants.notified": Page(Capability.PARTICIPANT_VIEW, f"{OWN}/notification_history"),
-    "participants.why_not_sent": Page(
-        Capability.PARTICIPANT_VIEW, f"{OWN}/notification_history/why?survey={{survey}}&at=2026-03-01T09:00:00Z"
-    ),
+    "participants.why_not_sent": Page(Capability.PARTICIPANT_VIEW, f"{OWN}/notification_history/why", passed=404),
     "participants.send_now": Page(
         Capability.PARTICIPANT_PUSH, "/{study}/send_survey_notification/{participant}", "POST", passed=400
     ),
