@@ -50,21 +50,20 @@ def due_rows(
         return []
     of = _bracket_table(found)
     latest = max(each.perhaps for each in found.values())
-    waiting = waiting_events(latest)
+    event = aliased(ScheduledEvent, waiting_events(latest))
     query = (
-        sa.select(*_columns())
-        .join(waiting, waiting.c.id == ScheduledEvent.id)
-        .join(Participant, Participant.id == ScheduledEvent.participant_id)
+        sa.select(*_columns(event))
+        .join(Participant, Participant.id == event.participant_id)
         .join(of, _is_of_pair(of))
-        .where(ScheduledEvent.scheduled_at <= of.c.perhaps, ~_is_in_ledger())
+        .where(event.scheduled_at <= of.c.perhaps, ~_is_in_ledger(event))
     )
-    return session.execute(_with_the_rest(query, services, now)).all()
+    return session.execute(_with_the_rest(query, event, services, now)).all()
 
 
 def waiting_events(latest: datetime) -> sa.CTE:
-    """Numbers of the pending events scheduled up to then, by their index; else all events of all phones are read."""
+    """The pending events scheduled up to then, by their index; else all events of all phones are read."""
     is_waiting = (ScheduledEvent.state == EventState.PENDING.value, ScheduledEvent.scheduled_at <= latest)
-    waiting = sa.select(ScheduledEvent.id).where(*is_waiting).cte("waiting")
+    waiting = sa.select(ScheduledEvent).where(*is_waiting).cte("waiting")
     return waiting.prefix_with("MATERIALIZED")
 
 
@@ -109,7 +108,7 @@ def unconfirmed_rows(
         PushReceipt.participant_id == ScheduledEvent.participant_id, PushReceipt.uuid == ScheduledEvent.uuid
     )
     query = (
-        sa.select(*_columns(), sent.c.first_at, sent.c.last_at, sent.c.tries)
+        sa.select(*_columns(ScheduledEvent), sent.c.first_at, sent.c.last_at, sent.c.tries)
         .join(sent, sent.c.uuid == ScheduledEvent.uuid)
         .join(Participant, Participant.id == ScheduledEvent.participant_id)
         .where(
@@ -122,7 +121,7 @@ def unconfirmed_rows(
             ~is_waiting,
         )
     )
-    return session.execute(_with_the_rest(query, services, now)).all()
+    return session.execute(_with_the_rest(query, ScheduledEvent, services, now)).all()
 
 
 _SENT: dict[str, sa.types.TypeEngine[Any]] = {
@@ -133,13 +132,13 @@ _SENT: dict[str, sa.types.TypeEngine[Any]] = {
 }
 
 
-def _columns() -> tuple[Any, ...]:
+def _columns(event: type[ScheduledEvent]) -> tuple[Any, ...]:
     return (
-        ScheduledEvent.id.label("event_id"),
-        ScheduledEvent.survey_id,
-        ScheduledEvent.scheduled_at,
-        ScheduledEvent.uuid,
-        _next_event().label("next_at"),
+        event.id.label("event_id"),
+        event.survey_id,
+        event.scheduled_at,
+        event.uuid,
+        _next_event(event).label("next_at"),
         Schedule.kind,
         Survey.object_id.label("survey_object_id"),
         SurveyExpiry.minutes.label("expiry_minutes"),
@@ -158,7 +157,9 @@ def _columns() -> tuple[Any, ...]:
     )
 
 
-def _with_the_rest(query: sa.Select[Any], services: Collection[PushService], now: datetime) -> sa.Select[Any]:
+def _with_the_rest(
+    query: sa.Select[Any], event: type[ScheduledEvent], services: Collection[PushService], now: datetime
+) -> sa.Select[Any]:
     """Joins what every message needs, and leaves out who gets none: retired, departed, paused, without token."""
     has_token = sa.and_(
         PushToken.participant_id == Participant.id,
@@ -174,9 +175,9 @@ def _with_the_rest(query: sa.Select[Any], services: Collection[PushService], now
     return (
         query.join(ParticipantActivity, ParticipantActivity.participant_id == Participant.id)
         .join(PushToken, has_token)
-        .join(Survey, Survey.id == ScheduledEvent.survey_id)
-        .outerjoin(SurveyExpiry, SurveyExpiry.survey_id == ScheduledEvent.survey_id)
-        .outerjoin(Schedule, Schedule.id == ScheduledEvent.schedule_id)
+        .join(Survey, Survey.id == event.survey_id)
+        .outerjoin(SurveyExpiry, SurveyExpiry.survey_id == event.survey_id)
+        .outerjoin(Schedule, Schedule.id == event.schedule_id)
         .where(
             Participant.retired_at.is_(None),
             Participant.purge_asked_at.is_(None),
@@ -188,26 +189,26 @@ def _with_the_rest(query: sa.Select[Any], services: Collection[PushService], now
     )
 
 
-def _next_event() -> sa.ScalarSelect[Any]:
+def _next_event(event: type[ScheduledEvent]) -> sa.ScalarSelect[Any]:
     later = aliased(ScheduledEvent)
     return (
         sa.select(sa.func.min(later.scheduled_at))
         .where(
-            later.participant_id == ScheduledEvent.participant_id,
-            later.survey_id == ScheduledEvent.survey_id,
-            later.scheduled_at > ScheduledEvent.scheduled_at,
+            later.participant_id == event.participant_id,
+            later.survey_id == event.survey_id,
+            later.scheduled_at > event.scheduled_at,
         )
-        .correlate(ScheduledEvent)
+        .correlate(event)
         .scalar_subquery()
     )
 
 
-def _is_in_ledger() -> sa.Exists:
+def _is_in_ledger(event: type[ScheduledEvent]) -> sa.Exists:
     """A message about this survey and time is on its way, or was accepted (NOTIF-7, NOTIF-45)."""
     return sa.exists().where(
-        PushMessageEvent.participant_id == ScheduledEvent.participant_id,
-        PushMessageEvent.survey_id == ScheduledEvent.survey_id,
-        PushMessageEvent.scheduled_at == ScheduledEvent.scheduled_at,
+        PushMessageEvent.participant_id == event.participant_id,
+        PushMessageEvent.survey_id == event.survey_id,
+        PushMessageEvent.scheduled_at == event.scheduled_at,
         PushMessage.id == PushMessageEvent.message_id,
         PushMessage.state.in_([MessageState.PENDING.value, MessageState.ACCEPTED.value]),
     )
