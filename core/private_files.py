@@ -11,6 +11,7 @@ OURS = (
     "postgres",
     "objects",
     "prefect",
+    "push_answers",
     "secret_key",
     "spool",
     "tmp",

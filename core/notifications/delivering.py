@@ -1,7 +1,7 @@
 """Sends messages through the ledger, batch by batch: written, sent, settled (NOTIF-45).
 
-A run uses one client for each service. Outcomes are settled in small groups while others are still on their way, so
-that a process that is killed leaves few answers unrecorded.
+A run uses one client for each service. Each answer is written to a file at once, and settled in the database in small
+groups while others are still on their way: a process that is killed leaves no answer unrecorded.
 """
 
 import time
@@ -15,9 +15,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.models import PushService
+from core.notifications.answer_log import AnswerLog
 from core.notifications.credential_files import ApnsKey
 from core.notifications.credentials import apns_key, service_account
-from core.notifications.ledger import Entry, Settled, settle, withdraw_entries, write_entries
+from core.notifications.ledger import Entry, Settled, nonce_of, settle, withdraw_entries, write_entries
 from core.notifications.outcomes import Fate, Outcome
 from core.notifications.retiring_tokens import retire_unregistered
 from core.notifications.rules.judging import blames_credential
@@ -61,12 +62,17 @@ def opener(fcm_url: str) -> OpenSender:
 
 
 def deliver(
-    engine: sa.Engine, open_sender: OpenSender, entries: Sequence[Entry], clock: Callable[[], datetime]
+    engine: sa.Engine,
+    open_sender: OpenSender,
+    entries: Sequence[Entry],
+    clock: Callable[[], datetime],
+    log: AnswerLog | None = None,
 ) -> Delivered:
     """Sends the messages of a run, and draws the conclusions about tokens and services. Commits as it goes.
 
     Messages to tokens that failed before are sent last: after a token that Apple does not know, it allows a connection
-    one message at a time. Raises the database's errors.
+    one message at a time. The sole sender gives a log of answers, for the case that it is killed. Raises the database's
+    errors.
     """
     done = Delivered()
     by_service: dict[PushService, list[Entry]] = {}
@@ -74,7 +80,7 @@ def deliver(
         by_service.setdefault(entry.recipient.service, []).append(entry)
     with Session(engine) as session:
         for service, some in by_service.items():
-            _deliver_by(session, service, open_sender, some, clock, done)
+            _deliver_by(session, service, open_sender, some, clock, done, log)
     return done
 
 
@@ -85,6 +91,7 @@ def _deliver_by(
     entries: Sequence[Entry],
     clock: Callable[[], datetime],
     done: Delivered,
+    log: AnswerLog | None,
 ) -> None:
     sender = open_sender(session, service)
     session.commit()
@@ -98,7 +105,7 @@ def _deliver_by(
         for start in range(0, len(entries), BATCH):
             batch = entries[start : start + BATCH]
             tried = 0
-            for settled in _send_batch(session, sender, batch, clock):
+            for settled in _send_batch(session, sender, batch, clock, log):
                 tried += 1
                 outcomes.append(settled.outcome)
                 fate = "unknown" if settled.outcome.is_unknown else settled.outcome.fate.value
@@ -112,18 +119,21 @@ def _deliver_by(
 
 
 def _send_batch(
-    session: Session, sender: BulkSender, batch: Sequence[Entry], clock: Callable[[], datetime]
+    session: Session, sender: BulkSender, batch: Sequence[Entry], clock: Callable[[], datetime], log: AnswerLog | None
 ) -> Iterator[Settled]:
     """Sends a batch and yields what is settled; rows of messages that were not tried are deleted."""
     numbers = write_entries(session, batch, clock())
     session.commit()
     recipients = {number: entry.recipient for number, entry in zip(numbers, batch, strict=True)}
+    nonces = {number: nonce_of(entry) for number, entry in zip(numbers, batch, strict=True)}
     messages = [
         Addressed(number, entry.recipient.token, entry.message) for number, entry in zip(numbers, batch, strict=True)
     ]
     group: list[Settled] = []
     settled_at = time.monotonic()
     for number, outcome in sender.send_all(messages):
+        if log:
+            log.note(number, nonces[number], outcome)
         group.append(Settled(number, recipients.pop(number), outcome))
         if len(group) >= SETTLED_AT_ONCE or time.monotonic() - settled_at >= SETTLE_SECONDS:
             _settle_group(session, group, clock())

@@ -142,6 +142,11 @@ def end_events(session: Session, ended: Sequence[tuple[int, AskedEvent, Ended]],
     session.execute(sa.insert(NotificationAttempt), rows)
 
 
+def nonce_of(entry: Entry) -> str:
+    """The random text that tells this message from all others (NOTIF-30)."""
+    return entry.message.data.get("nonce", "")
+
+
 def _row(entry: Entry, now: datetime) -> dict[str, Any]:
     to = entry.recipient
     return {
@@ -150,7 +155,7 @@ def _row(entry: Entry, now: datetime) -> dict[str, Any]:
         "service": to.service.value,
         "platform": to.platform.value,
         "kind": entry.kind.value,
-        "nonce": entry.message.data.get("nonce", ""),
+        "nonce": nonce_of(entry),
         "app_version": to.app_version,
         "due_at": entry.due_at,
         "expires_at": entry.message.expires_at,

@@ -5,7 +5,7 @@ One process sends at a time, by a lock of the database, which ends with the conn
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from core.clock import check_clock
 from core.locks import LockSpace, held_alone, lock_key
 from core.models import MessageKind, PushService, SenderPass, SenderState
+from core.notifications.answer_log import answer_log, settle_left_answers
 from core.notifications.delivering import Delivered, OpenSender, by_words, deliver, utc_now
 from core.notifications.due import DueMessage, Selection, due_notifications
 from core.notifications.expiring import expire_old_events
@@ -66,13 +67,16 @@ def send_due(
     with Session(engine) as session:
         if clock is utc_now:
             check_clock(session)
+        settle_left_answers(session, now)
         given_up = give_up_pending(session, now)
         ended = expire_old_events(session, now)
         session.commit()
         selection = _selection(session, now)
         end_events(session, selection.ended, now)
         session.commit()
-    done = deliver(engine, open_sender, [entry_of(message, now) for message in selection.messages], clock)
+    entries = [entry_of(message, now) for message in selection.messages]
+    with answer_log() if entries else nullcontext() as answers:
+        done = deliver(engine, open_sender, entries, clock, answers)
     look = _look(now, selection, done, ended, given_up)
     with Session(engine) as session:
         retired = retire_failing(session, most_failures, now)
