@@ -20,7 +20,7 @@ demo: install ## the same, with a study whose simulated phones report
 
 test: install ## the whole test suite, on two cores
 	@$(BIN)/python -m ops.chromium
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not long" $(ARGS)
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
 test-long: install ## tests that take long; each has a sample in `make test`
 	$(BIN)/pytest -q -m long $(ARGS)

@@ -21,7 +21,7 @@ from core.notifications.answer_log import FOLDER
 from tests.support.pushing import Pushing, data_of, events
 
 PHONES = 150
-SEEDS = range(4)
+SEEDS = [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))]
 
 
 def start_sender(pushing: Pushing) -> subprocess.Popen[bytes]:
