@@ -137,6 +137,7 @@ def test_thirty_commands_beside_a_running_system_leave_it_alone(run: WholeSystem
     processed_beside(run, times=30, at_once=3)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_nobody_without_the_secret_commands_prefect(run: WholeSystem, tmp_path: Path):
     """CLAR-1: the attack from a page of another site, from a name that leads here, and by somebody with the secret."""

@@ -321,7 +321,7 @@ def test_the_number_of_statements_does_not_grow_with_the_number_of_participants(
         (
             "SELECT * FROM notification_attempts WHERE participant_id = 1 AND attempted_at <= now()"
             " AND uuid IS NOT NULL AND NOT is_confirmed AND status = 'success'",
-            "unconfirmed",
+            "unconfirmed|ix_notification_attempts_resends",  # either holds these rows alone; the table is empty
         ),
         (
             "SELECT * FROM notification_attempts WHERE participant_id = 1 ORDER BY attempted_at DESC LIMIT 25",
@@ -335,7 +335,7 @@ def test_hot_queries_have_their_index(app: Flask, query: str, index: str):
     for way in ("seqscan", "bitmapscan"):  # tables are empty here
         db.session.execute(sa.text(f"SET LOCAL enable_{way} = off"))
     plan = "\n".join(db.session.scalars(sa.text(f"EXPLAIN {query}")))
-    assert f"ix_{table}_{index}" in plan
+    assert any(name in plan for name in f"ix_{table}_{index}".split("|"))
     assert "Sort" not in plan
 
 

@@ -90,6 +90,7 @@ def test_a_registry_that_is_sent_back_brings_only_what_changed(
         assert list(members(get_data(server, key, study, registry=json.dumps(merged)))) == ["registry"]
 
 
+@pytest.mark.long
 def test_a_registry_of_a_million_entries_is_looked_up_not_searched(
     app: Flask, factory: Factory, study: Study, key: dict[str, str]
 ):

@@ -143,6 +143,7 @@ def test_readers_that_stop_take_neither_uploads_nor_others_downloads(
     assert ask(port, "/get-data/v1", mine)[0] == 200
 
 
+@pytest.mark.long
 def test_guessed_keys_wait_and_right_ones_do_not(port: int, factory: Factory, participant: Participant):
     """CLAR-11, report row 25: beyond some wrong tries an address waits; a right key is answered, new ones too."""
     key, fresh = (factory.api_key(factory.researcher(study=participant.study)) for _ in range(2))

@@ -65,6 +65,7 @@ def researcher(factory: Factory) -> Researcher:
     return researcher
 
 
+@pytest.mark.long
 def test_five_addresses_that_guess_one_name_keep_nobody_out(server: str, researcher: Researcher):
     """PORTAL-22, PORTAL-23, CLAR-11: each locks itself; the right person signs in, and is told how many failed."""
     for n in range(2, 7):
