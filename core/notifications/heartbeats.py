@@ -1,8 +1,9 @@
 """Heartbeats: a push to phones that have been silent for a while, so that their app goes on (NOTIF-60)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +21,7 @@ from core.models import (
     PushToken,
 )
 from core.models.phone_history import EventKind
+from core.notifications.answer_log import answer_log, settle_left_answers
 from core.notifications.delivering import OpenSender, by_words, deliver, utc_now
 from core.notifications.due import Recipient
 from core.notifications.due_rows import ACTIVE_FOR
@@ -33,6 +35,8 @@ from core.notifications.service_states import configured_services, resting_servi
 from core.streams import Platform
 
 LEAST_MINUTES = 30
+NOTED_WITHIN = timedelta(hours=1)
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,15 @@ def send_heartbeats(
     engine: sa.Engine, open_sender: OpenSender, *, clock: Callable[[], datetime] = utc_now
 ) -> Heartbeats:
     """Pushes a heartbeat to each phone that is silent; commits as it goes. One run at a time, as `send_due`."""
-    began_at = clock()
     with Session(engine) as session:
-        entries = silent_phones(session, began_at)
+        settle_left_answers(session, clock())
+        _note_accepted(session, clock())
+        entries = silent_phones(session, clock())
         session.commit()
-    done = deliver(engine, open_sender, entries, clock)
+    with answer_log() if entries else nullcontext() as answers:
+        done = deliver(engine, open_sender, entries, clock, answers)
     with Session(engine) as session:
-        _note_accepted(session, [entry.recipient.participant_id for entry in entries], began_at, clock())
+        _note_accepted(session, clock())
         session.commit()
     return Heartbeats(len(entries), done.accepted, by_words(done.outcomes))
 
@@ -148,22 +154,30 @@ def _entry(row: Any, study: RunningStudy, now: datetime) -> Entry:
     return Entry(recipient, MessageKind.HEARTBEAT, message, now)
 
 
-def _note_accepted(session: Session, participant_ids: Sequence[int], began_at: datetime, now: datetime) -> None:
-    """Stores when heartbeats were pushed, and a row in each participant's history."""
-    theirs = PushMessage.participant_id == sa.any_(sa.cast(list(participant_ids), ARRAY(sa.BigInteger())))
-    accepted = list(
-        session.scalars(
-            sa.select(PushMessage.participant_id).where(
-                theirs,
+def _note_accepted(session: Session, now: datetime) -> None:
+    """Stores when heartbeats were pushed, and a row in each participant's history.
+
+    Reads the ledger: also what a run had sent that was killed before it noted so.
+    """
+    activity = ParticipantActivity
+    accepted = dict(
+        session.execute(
+            sa.select(PushMessage.participant_id, sa.func.max(PushMessage.written_at))
+            .join(activity, activity.participant_id == PushMessage.participant_id)
+            .where(
                 PushMessage.kind == MessageKind.HEARTBEAT.value,
                 PushMessage.state == MessageState.ACCEPTED.value,
-                PushMessage.written_at >= began_at,
+                PushMessage.written_at >= now - NOTED_WITHIN,
+                PushMessage.written_at > sa.func.coalesce(activity.last_heartbeat_push_at, LONG_AGO),
             )
+            .group_by(PushMessage.participant_id)
         )
+        .tuples()
+        .all()
     )
     if not accepted:
         return
-    of = ParticipantActivity.participant_id == sa.any_(sa.cast(sorted(accepted), ARRAY(sa.BigInteger())))
-    session.execute(sa.update(ParticipantActivity).where(of).values(last_heartbeat_push_at=now))
+    of = activity.participant_id == sa.any_(sa.cast(sorted(accepted), ARRAY(sa.BigInteger())))
+    session.execute(sa.update(activity).where(of).values(last_heartbeat_push_at=now))
     rows = [{"participant_id": number, "at": now, "kind": EventKind.HEARTBEAT_PUSHED.value} for number in accepted]
     session.execute(sa.insert(ParticipantEvent), rows)

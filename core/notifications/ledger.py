@@ -39,6 +39,8 @@ SETTLED_AS: Mapping[Fate, MessageState] = {
     Fate.UNREGISTERED: MessageState.UNREGISTERED,
 }
 """All other fates are failures."""
+WITHOUT_OUTCOME = (MessageState.PENDING.value, MessageState.UNKNOWN.value)
+"""States of rows whose answer is not recorded; a late one still counts."""
 WITHOUT_ATTEMPT = frozenset((Fate.UNREGISTERED, Fate.QUOTA))
 """Fates that leave no row in the history of attempts (NOTIF-41, NOTIF-43)."""
 
@@ -100,19 +102,25 @@ def withdraw_entries(session: Session, numbers: Sequence[int]) -> None:
 def settle(session: Session, settled: Sequence[Settled], now: datetime) -> None:
     """Writes what became of messages: their rows, attempts, events, and their tokens' failures. The caller commits.
 
-    Outcomes that are unknown leave their rows pending. At most six statements, whatever the number.
+    Outcomes that are unknown leave their rows pending. Rows that have their outcome stay as they are, so that settling
+    twice writes nothing twice. At most six statements, whatever the number.
     """
     known = [each for each in settled if not each.outcome.is_unknown]
     if not known:
         return
     given = _given(known)
-    of_message = PushMessage.id == given.c.number
-    session.execute(
-        sa.update(PushMessage)
-        .where(of_message)
-        .values(state=given.c.state, fate=given.c.fate, reason=given.c.reason, settled_at=now)
+    written = set(
+        session.scalars(
+            sa.update(PushMessage)
+            .where(PushMessage.id == given.c.number, PushMessage.state.in_(WITHOUT_OUTCOME))
+            .values(state=given.c.state, fate=given.c.fate, reason=given.c.reason, settled_at=now)
+            .returning(PushMessage.id)
+        )
     )
-    _write_attempts(session, given, now)
+    known = [each for each in known if each.number in written]
+    if not known:
+        return
+    _write_attempts(session, _given(known), now)
     if accepted := [each.number for each in known if each.outcome.fate is Fate.DELIVERED]:
         session.execute(_events_done(accepted))
     _note_tokens(session, known, now)

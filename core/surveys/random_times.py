@@ -49,7 +49,7 @@ class DayOfPrompts:
     def minutes(self, seed: uuid.UUID, participant: int) -> list[int]:
         """The minutes of the day at which this participant is asked, ascending; `participant` is the row's number.
 
-        A day whose clock change leaves too little room has as many as fit; a window wholly inside a clock change none.
+        Where a clock change makes the window too short, there are as many as fit; in a window that it skips, none.
         """
         digest = hashlib.sha512(b"%s|%d|%s" % (seed.bytes, participant, self._day)).digest()
         return self._choices.chosen(int.from_bytes(digest, "big"))

@@ -104,10 +104,10 @@ def problem_of(timing: Random) -> str:
         return "the least distance is from 1 to 1,439 minutes"
     if not fits(timing):
         needed = (timing.prompts - 1) * timing.distance_minutes
-        room = f"{timing.first:%H:%M} to {timing.last:%H:%M}"
+        window = f"{timing.first:%H:%M} to {timing.last:%H:%M}"
         return (
             f"{timing.prompts} prompts at least {timing.distance_minutes} minutes apart need {needed} minutes,"
-            f" more than from {room}"
+            f" more than from {window}"
         )
     return ""
 

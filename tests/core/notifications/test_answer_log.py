@@ -1,15 +1,18 @@
 """Answers that a killed sender had written are settled by the next look (NOTIF-45)."""
 
 import json
-from datetime import time
+import shutil
+from datetime import time, timedelta
 from pathlib import Path
 
 import pytest
 
 from core.config import get_settings
 from core.database import db
-from core.models import MessageState, PushMessage
-from core.notifications.answer_log import FOLDER, answer_log
+from core.models import MessageState, ParticipantActivity, PushMessage
+from core.notifications.answer_log import FOLDER, answer_log, settle_left_answers
+from core.notifications.delivering import opener
+from core.notifications.heartbeats import send_heartbeats
 from core.notifications.outcomes import DELIVERED, Fate, Outcome
 from core.surveys.schedules import Absolute
 from tests.core.notifications.test_due import TODAY
@@ -69,6 +72,56 @@ def test_a_row_that_was_settled_stays_as_it_is(pushing: Pushing):
     left(row.id, row.nonce, Outcome(Fate.FAILED, "another answer"))
     pushing.later(minutes=5)
     assert [row.status for row in attempts()] == ["success"]
+
+
+def test_settling_twice_writes_nothing_twice(pushing: Pushing):
+    """NOTIF-45: two processes may hold one answer, as when a sender has lost the lock without knowing it."""
+    pushing.phone()
+    pushing.asked(NOON)
+    pushing.look()
+    row = db.session.scalars(db.select(PushMessage)).one()
+    left(row.id, row.nonce)
+    assert settle_left_answers(db.session(), pushing.now) == 1
+    assert len(attempts()) == 1
+
+
+def test_a_line_that_cannot_be_read_stops_nothing(pushing: Pushing, pending: PushMessage):
+    """Such as one of another release."""
+    folder = get_settings().var_dir / FOLDER
+    for name, text in (("a", "5"), ("b", f'{{"number": {pending.id}, "nonce": "{pending.nonce}", "fate": "gone"}}')):
+        (folder / f"{name}.jsonl").write_text(text)
+    assert pushing.later(minutes=5).messages == 1
+    assert files() == []
+
+
+def test_a_folder_that_takes_no_file_does_not_stop_the_sending(pushing: Pushing):
+    """NOTIF-45: a full disk of this machine is no reason to keep surveys back."""
+    folder = get_settings().var_dir / FOLDER
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.write_text("a file where a folder belongs")
+    try:
+        pushing.phone()
+        pushing.asked(NOON)
+        assert pushing.look().accepted == 1
+    finally:
+        folder.unlink()
+
+
+def test_a_heartbeat_of_a_run_that_was_killed_is_noted_and_not_repeated(
+    pushing: Pushing, monkeypatch: pytest.MonkeyPatch
+):
+    """NOTIF-60, NOTIF-45: sent and accepted, and killed before that was noted."""
+    someone = pushing.phone(last_surveys_at=pushing.now - timedelta(hours=3))
+    opened, clock = opener(pushing.google.url), lambda: pushing.now
+    with monkeypatch.context() as dying:
+        dying.setattr("core.notifications.heartbeats._note_accepted", lambda *_: None)
+        assert send_heartbeats(db.engine, opened, clock=clock).accepted == 1
+    pushing.now += timedelta(minutes=5)
+    assert send_heartbeats(db.engine, opened, clock=clock).silent == 0
+    db.session.expire_all()
+    activity = db.session.get_one(ParticipantActivity, someone.id)
+    assert activity.last_heartbeat_push_at == pushing.now
 
 
 def test_the_file_holds_no_token_and_no_outcome_that_is_unknown(pushing: Pushing):

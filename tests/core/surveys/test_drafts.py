@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from flask_migrate import downgrade, upgrade
 
 from core.audit import SERVER
 from core.database import db, open_session
@@ -220,7 +221,7 @@ def test_content_that_is_opened_and_published_unchanged_keeps_every_byte(app: Fl
 
 
 def test_of_many_who_save_or_publish_at_once_one_succeeds(survey: Survey):
-    """SURVEY-5: whoever has read the same draft; nothing of the others is left behind."""
+    """SURVEY-5: several editors have read the same draft; nothing of the others is left behind."""
     draft = saved(survey, [TEXT], draft_of(db.session(), survey).number)
     number = survey.id
     db.session.remove()
@@ -270,3 +271,22 @@ def test_nothing_is_saved_into_a_survey_that_somebody_deleted_meanwhile(survey: 
             change()
         session.rollback()
     assert db.session.get_one(Survey, number).published_at is None
+
+
+def test_surveys_of_before_count_as_published_and_no_unpublished_one_reaches_phones_by_going_back(
+    app: Flask, factory: Factory
+):
+    """SURVEY-5, OPS-43: migration 0022 with data, down and up again."""
+    study = factory.study()
+    old = factory.survey(study, content=json.dumps([TEXT]))
+    new = create_survey(db.session(), study, SurveyType.TRACKING, NOW, actor=SERVER)
+    save_draft(db.session(), new, [SCALE], {}, number=0, now=NOW, actor=SERVER)
+    weekly = {ScheduleKind.WEEKLY: [Weekly(1, time(9))]}
+    save_survey(db.session(), new, SurveyChanges(timings=weekly), NOW, actor=SERVER)
+    db.session.commit()
+    kept, first = old.id, versions(old)[0].started_at
+    db.session.remove()
+    downgrade(revision="0021")
+    upgrade()
+    rows = db.session.scalars(sa.select(Survey)).all()
+    assert [(survey.id, survey.published_at, survey.edit_number) for survey in rows] == [(kept, first, 0)]

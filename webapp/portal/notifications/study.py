@@ -108,10 +108,11 @@ def send_message(study_number: int) -> ResponseReturnValue:
     """Says whom a text would reach, and sends it once that was confirmed."""
     text, everybody = request.form.get("text", ""), request.form.get("to") == "all"
     people, unknown = _addressed(everybody, request.form.get("ids", ""))
-    problem = f"There is no participant {', '.join(unknown[:5])} here." if unknown else ""
-    problem = problem or ("" if people else "Nobody is chosen.")
-    if len(people) > MOST_ADDRESSED:
+    problem = "" if people else "Nobody is chosen."
+    if len(people) + len(unknown) > MOST_ADDRESSED:
         problem = f"At most {MOST_ADDRESSED:,} participants can be addressed at once."
+    elif unknown:
+        problem = f"There is no participant {', '.join(unknown[:5])} here."
     try:
         preview = preview_text(db.session(), people, text)
         if problem or request.form.get("confirmed") != text.strip():

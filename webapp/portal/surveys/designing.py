@@ -172,7 +172,7 @@ def _edit() -> Edit:
 def _whole(edit: Edit, draft: Draft) -> tuple[list[Any], dict[str, Any]]:
     """The content and settings with what the draft has of them.
 
-    Raises ContentRefused for an index beyond it, and for one that comes twice: a short request cannot grow.
+    Raises ContentRefused for an index beyond it, for one that comes twice, and for a draft that grows too large.
     """
     before = decoded_content(draft.content, is_null_empty=True)
     kept = [item for item in edit.content if isinstance(item, int)]
@@ -182,6 +182,8 @@ def _whole(edit: Edit, draft: Draft) -> tuple[list[Any], dict[str, Any]]:
         raise ContentRefused("an index comes twice")
     content = [before[item] if isinstance(item, int) else item for item in edit.content]
     settings = decoded_settings(draft.settings, is_null_empty=True) if edit.settings is None else edit.settings
+    if len(json.dumps([content, settings])) > LARGEST_DRAFT:
+        raise ContentRefused("it is larger than 5 MB")
     return content, settings
 
 

@@ -20,7 +20,6 @@ from core.surveys.calendar_file import calendar_file
 from core.surveys.coming import Calendar, coming_events
 from core.surveys.expiry import ExpiryRefused, own_expiry
 from core.surveys.for_phones import asks_on_arrival
-from core.surveys.listing import survey_lines
 from core.surveys.previewing import preview_schedule_change
 from core.surveys.schedules import Arm, ScheduleKind, local_date
 from core.surveys.scheduling import ScheduleChanges, planned_schedules, save_schedules
@@ -94,7 +93,7 @@ def change_schedule(study_number: int, survey_number: int) -> ResponseReturnValu
         db.session.rollback()
         return _page(survey, rows, typed=True, status=422)
     if waits:
-        start_run(REBUILD_SCHEDULES)
+        start_run(REBUILD_SCHEDULES, only_asked=True)
     flash("The times were saved." + (" Notifications follow within minutes." if waits else ""), "good")
     return redirect(url_for("surveys.schedule", study_number=study_number, survey_number=survey_number))
 
@@ -205,7 +204,7 @@ def _calendar_parts(seen: Seen, changes: tuple[Survey, ScheduleChanges] | None =
     """What the template of the calendar needs; everything is shown for nobody in particular after a wrong choice."""
     session = db.session()
     found = coming_events(session, g.study, seen.participant, seen.zone, g.now, arm=seen.arm, changes=changes)
-    names = {line.survey.id: line.survey.name or "without a name" for line in survey_lines(session, g.study.id)}
+    names = {each.survey_id: each.name or "A survey without a name" for each in found.surveys}
     return {
         "calendar": found,
         "weeks": _weeks(found),

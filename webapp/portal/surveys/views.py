@@ -122,23 +122,28 @@ def side_by_side(old: "ShownSurvey", new: "ShownSurvey") -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Comparable:
-    """A version, or the draft, that can be chosen: `key` goes into the address."""
+    """A version, or the draft, that can be chosen: `key` goes into the address. It is read when it is shown."""
 
     key: str
     label: str
-    shown: "ShownSurvey"
+    stored: tuple[str, str, str]
+
+    @property
+    def shown(self) -> "ShownSurvey":
+        """Content and settings, checked."""
+        return read(*self.stored)
 
 
 def _comparable(survey: Survey) -> list[Comparable]:
     """The draft if there is one, then the versions, newest first."""
     kind, found = survey.survey_type, versions_of(db.session(), survey)
     draft = draft_of(db.session(), survey)
-    drafts = [Comparable("draft", "the draft", read(kind, draft.content, draft.settings))] if draft.is_saved else []
+    drafts = [Comparable("draft", "the draft", (kind, draft.content, draft.settings))] if draft.is_saved else []
     return drafts + [
         Comparable(
             str(version.id),
             f"version {number}, {moment(version.started_at)}{', deleted' if version.is_deleted else ''}",
-            read(version.survey_type, version.content, version.settings),
+            (version.survey_type, version.content, version.settings),
         )
         for number, version in zip(range(len(found), 0, -1), found, strict=True)
     ]

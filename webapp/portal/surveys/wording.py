@@ -158,7 +158,7 @@ def piles(calendar: Calendar, names: Mapping[int, str], zone: ZoneInfo) -> list[
     for pair, times in together.items():
         first = times[0]
         often = "" if len(times) == 1 else f", and {counted(len(times) - 1, 'more time')}"
-        who = " and ".join(names.get(number, "this survey") for number in pair)
+        who = " and ".join(names[number] for number in pair)
         found.append(
             f"{who} are asked within a minute of each other: on {first.day} {first:%b} at {first:%H:%M}{often}."
         )

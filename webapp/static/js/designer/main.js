@@ -67,7 +67,8 @@ async function compare() {
 for (const name of ["publish", "discard"]) {
   form(name).addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (name === "publish" && !(await saver.flush())) return draw();
+    if (name === "discard") await saver.rest();
+    else if (!(await saver.flush())) return draw();
     saver.want(saver.saved); // what is being typed belongs to no draft any more
     form(name).elements.number.value = saver.number;
     event.target.submit();
@@ -113,7 +114,7 @@ function bringBack() {
   designer.load(kept.document);
 }
 
-// The preview beside the designer, where there is room for it, shows the draft that was saved last.
+// On wide screens a phone beside the designer shows the draft that was saved last.
 const { preview } = document.querySelector("[data-preview]").dataset;
 function tryIt(number) {
   if (!document.getElementById("phone")?.closest(".designer-preview").offsetParent) return;

@@ -25,10 +25,15 @@ export class Saver {
     this.#after(PAUSE_MS);
   }
 
+  // Waits for a save that is on its way, and begins none.
+  async rest() {
+    while (this.#running) await this.#running;
+    clearTimeout(this.#timer);
+  }
+
   // Saves now; resolves to whether all is saved.
   async flush() {
-    clearTimeout(this.#timer);
-    while (this.#running) await this.#running;
+    await this.rest();
     if (!this.isSaved && this.state !== "conflict") await this.#save();
     return this.isSaved && this.state !== "conflict";
   }
