@@ -49,10 +49,12 @@ from webapp.portal.researchers.section import researchers
 from webapp.portal.settings import history  # noqa: F401  their views
 from webapp.portal.settings import views as settings_views  # noqa: F401
 from webapp.portal.settings.section import settings_section
+from webapp.portal.site import alerts  # noqa: F401  its views
 from webapp.portal.site.views import site
 from webapp.portal.studies import (  # noqa: F401  their views
     creating,
     editing,
+    languages,
     overview,
     processing,
     settings_files,
