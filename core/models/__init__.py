@@ -54,6 +54,7 @@ from core.models.stored_object import SealKind, StoredObject
 from core.models.study import Study
 from core.models.study_language import StudyLanguage
 from core.models.survey import Survey, SurveyDraft, SurveyType, SurveyVersion
+from core.models.survey_translation import SurveyTranslation
 from core.models.system_event import SystemEvent, Trouble
 from core.models.upload import (
     ProblemUpload,
@@ -150,6 +151,7 @@ __all__ = [
     "Survey",
     "SurveyDraft",
     "SurveyExpiry",
+    "SurveyTranslation",
     "SurveyType",
     "SurveyVersion",
     "Switch",

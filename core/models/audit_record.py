@@ -104,6 +104,7 @@ class Action(StrEnum):
     NOTIFICATION_TEXT = "notification.text"
     NOTIFICATION_TEST = "notification.test"
     STUDY_QUIET_HOURS = "study.quiet_hours"
+    SURVEY_TRANSLATE = "survey.translate"
     STUDY_LANGUAGE_FIELD = "study.language_field"
     STUDY_LANGUAGE_SAVE = "study.language_save"
     STUDY_LANGUAGE_REMOVE = "study.language_remove"

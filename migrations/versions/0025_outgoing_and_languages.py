@@ -1,4 +1,4 @@
-"""mails, webhooks and Prefect events that the server sends; languages of studies, and what pushes say in them
+"""mails, webhooks and Prefect events that the server sends; languages of studies, translations
 
 Revision ID: 0025
 Revises: 0024
@@ -79,6 +79,28 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("is_base"),
     )
+    op.create_table(
+        "survey_translations",
+        sa.Column("survey_id", sa.BigInteger(), nullable=False),
+        sa.Column("language_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("texts", JSONB(), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("edit_number", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("researcher_id", sa.BigInteger(), nullable=True),
+        sa.Column("saved_at", AT, nullable=False),
+        *(
+            sa.ForeignKeyConstraint(
+                [column], [target], name=op.f(f"fk_survey_translations_{column}_{target[:-3]}"), ondelete=ondelete
+            )
+            for column, target, ondelete in (
+                ("survey_id", "surveys.id", "CASCADE"),
+                ("language_id", "study_languages.id", "CASCADE"),
+                ("researcher_id", "researchers.id", "SET NULL"),
+            )
+        ),
+        sa.PrimaryKeyConstraint("survey_id", "language_id", name=op.f("pk_survey_translations")),
+    )
+    op.create_index(op.f("ix_survey_translations_language_id"), "survey_translations", ["language_id"])
     op.add_column("studies", sa.Column("language_field_id", sa.BigInteger(), nullable=True))
     op.create_foreign_key(
         op.f("fk_studies_language_field_id_custom_fields"),
@@ -93,5 +115,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_constraint(op.f("fk_studies_language_field_id_custom_fields"), "studies", type_="foreignkey")
     op.drop_column("studies", "language_field_id")
+    op.drop_table("survey_translations")
     op.drop_table("study_languages")
     op.drop_table("outgoing_messages")

@@ -20,6 +20,7 @@ WORDS = {
     Action.NOTIFICATION_SEND: "sent a survey now to",
     Action.NOTIFICATION_TEXT: "sent a message to participants",
     Action.NOTIFICATION_TEST: "sent a test message",
+    Action.SURVEY_TRANSLATE: "saved a survey’s translation",
     Action.STUDY_LANGUAGE_FIELD: "changed the field of languages",
     Action.STUDY_LANGUAGE_SAVE: "saved a language",
     Action.STUDY_LANGUAGE_REMOVE: "removed a language",
