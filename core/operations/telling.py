@@ -4,8 +4,10 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from core.audit import Actor, record
 from core.config import Settings
 from core.models import SystemEvent
+from core.models.audit_record import Action
 from core.outgoing.queueing import queue_mail, queue_prefect_event, queue_webhook
 
 BEGAN, OVER, TESTED = "began", "over", "test"
@@ -28,10 +30,12 @@ def tell_of_trouble(session: Session, settings: Settings, trouble: SystemEvent, 
         queue_prefect_event(session, name, resource, payload, about=f"{about} {name}", now=now)
 
 
-def tell_as_a_test(session: Session, settings: Settings, who: str, now: datetime) -> int:
+def tell_as_a_test(session: Session, settings: Settings, now: datetime, *, actor: Actor) -> int:
     """Writes a test to all who are told of troubles; returns how many messages there are. The caller commits."""
-    text = f"{who} asked for this test. Nothing is wrong."
-    return _tell(session, settings, "This is a test of alerts.", text, f"{TESTED} {now.isoformat()}", now)
+    text = f"{actor.name} asked for this test. Nothing is wrong."
+    count = _tell(session, settings, "This is a test of alerts.", text, f"{TESTED} {now.isoformat()}", now)
+    record(session, actor, Action.OUTGOING_TEST, messages=count)
+    return count
 
 
 def about_trouble(trouble: SystemEvent) -> str:

@@ -11,8 +11,10 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from core.audit import Actor, record
 from core.config import Settings
-from core.models import OutgoingMessage
+from core.models import OutgoingMessage, Study
+from core.models.audit_record import Action
 from core.models.outgoing_message import Channel
 from core.outgoing.transports import Letter, NotDelivered, send_mail, send_prefect_event, send_webhook
 
@@ -50,10 +52,12 @@ def deliver_waiting(
     return len(claimed)
 
 
-def try_again(session: Session, message: OutgoingMessage, now: datetime) -> None:
+def try_again(session: Session, message: OutgoingMessage, now: datetime, *, actor: Actor) -> None:
     """Gives a message that was given up its time again, with the same contents and id. The caller commits."""
     if message.given_up_at is not None:
         message.given_up_at, message.next_try_at, message.tries, message.created_at = None, now, 0, now
+        study = session.get(Study, message.study_id) if message.study_id else None
+        record(session, actor, Action.OUTGOING_RETRY, study=study, message=str(message.uuid), about=message.about)
 
 
 def _claim(session: Session, now: datetime) -> list[tuple[int, Letter]]:

@@ -208,11 +208,13 @@ MATRIX: dict[str, str | Page | Key] = {
     "surveys.discard": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/discard", "POST", passed=400),
     "surveys.keep_draft": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/keep_draft", "POST", passed=400),
     "surveys.translations": Page(LIST, "/edit_survey/{study}/{survey}/translations"),
-    "surveys.translation": Page(LIST, "/edit_survey/{study}/{survey}/translations/0", passed=404),
-    "surveys.save_a_translation": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/translations/0", "POST", passed=404),
-    "surveys.translation_file": Page(LIST, "/edit_survey/{study}/{survey}/translations/0.csv", passed=404),
+    "surveys.translation": Page(LIST, "/edit_survey/{study}/{survey}/translations/999999", passed=404),
+    "surveys.save_a_translation": Page(
+        EDIT_SURVEY, "/edit_survey/{study}/{survey}/translations/999999", "POST", passed=404
+    ),
+    "surveys.translation_file": Page(LIST, "/edit_survey/{study}/{survey}/translations/999999.csv", passed=404),
     "surveys.upload_translation": Page(
-        EDIT_SURVEY, "/edit_survey/{study}/{survey}/translations/0.csv", "POST", passed=404
+        EDIT_SURVEY, "/edit_survey/{study}/{survey}/translations/999999.csv", "POST", passed=404
     ),
     "surveys.copy": Page(LIST, "/edit_survey/{study}/{survey}/copy"),
     "surveys.make_copy": Page(LIST, "/edit_survey/{study}/{survey}/copy", "POST", passed=422),

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from core.audit import SERVER
 from core.config import Settings, load_settings
 from core.database import db
 from core.models import OutgoingMessage
@@ -95,7 +96,7 @@ def test_an_unknown_recipient_is_given_up_at_once_and_can_be_tried_again(mail: M
     queue_mail(db.session(), "nobody@x.example", "One", "Text", about="a matter", now=NOW)
     deliver(settings)
     assert rows()[0].given_up_at == NOW and rows()[0].problem == "The mail server refuses the recipient (550)."
-    try_again(db.session(), rows()[0], NOW + timedelta(days=5))
+    try_again(db.session(), rows()[0], NOW + timedelta(days=5), actor=SERVER)
     assert deliver(settings, NOW + timedelta(days=5)) == 1
 
 

@@ -4,10 +4,9 @@ from flask import abort, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from core.access import Capability
-from core.audit import actor_of, record
+from core.audit import actor_of
 from core.database import db
 from core.models import OutgoingMessage
-from core.models.audit_record import Action
 from core.operations.alerts import newest_messages, newest_troubles
 from core.operations.telling import tell_as_a_test
 from core.outgoing.delivering import try_again
@@ -37,9 +36,8 @@ def alerts() -> ResponseReturnValue:
 @requires(Capability.PUSH_CREDENTIALS)
 def test_alert() -> ResponseReturnValue:
     """Sends a test to all who are told of troubles."""
-    count = tell_as_a_test(db.session(), settings(), g.researcher.username, g.now)
+    count = tell_as_a_test(db.session(), settings(), g.now, actor=actor_of(g.researcher))
     if count:
-        record(db.session(), actor_of(g.researcher), Action.OUTGOING_TEST, messages=count)
         flash(f"{counted(count, 'test')} on the way. Below you see whether they arrive.", "good")
     else:
         flash("Nobody is told of troubles: neither SYSADMIN_EMAILS nor ALERT_URL is set.", "warn")
@@ -55,8 +53,7 @@ def send_again() -> ResponseReturnValue:
     message = db.session.get(OutgoingMessage, int(number)) if number.isdecimal() and len(number) < 19 else None
     if message is None or message.study_id is not None:
         abort(404)
-    try_again(db.session(), message, g.now)
-    record(db.session(), actor_of(g.researcher), Action.OUTGOING_RETRY, message=str(message.uuid), about=message.about)
+    try_again(db.session(), message, g.now, actor=actor_of(g.researcher))
     db.session.commit()
     flash("It is tried again now.", "good")
     return redirect(url_for("site.alerts"))
