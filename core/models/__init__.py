@@ -45,12 +45,23 @@ from core.models.schedule import (
     ScheduledEvent,
     SurveyExpiry,
 )
+from core.models.score import Score, ScoreRun, ScoreValue, ScoreVersion
 from core.models.second_factor import Passkey, RecoveryCode, UsedChallenge
 from core.models.settings_history import AppSettingsVersion, ConsentSent, ConsentVersion
 from core.models.sign_in_record import SignInOutcome, SignInRecord
 from core.models.signing_in import PortalSession, SignInFailures
 from core.models.stored_object import SealKind, StoredObject
 from core.models.study import Study
+from core.models.submission import (
+    AnswerTally,
+    CountedEvent,
+    Outcome,
+    QuestionWording,
+    Standing,
+    Submission,
+    SubmittedAnswer,
+    Tallied,
+)
 from core.models.survey import Survey, SurveyDraft, SurveyType, SurveyVersion
 from core.models.system_event import SystemEvent, Trouble
 from core.models.upload import (
@@ -68,6 +79,7 @@ from core.models.upload import (
 __all__ = [
     "AccessKind",
     "AccountLink",
+    "AnswerTally",
     "ApiKey",
     "AppSettings",
     "AppSettingsVersion",
@@ -80,6 +92,7 @@ __all__ = [
     "Chunk",
     "ConsentSent",
     "ConsentVersion",
+    "CountedEvent",
     "CredentialKind",
     "CustomField",
     "DailyStatistics",
@@ -99,6 +112,7 @@ __all__ = [
     "MessageState",
     "Note",
     "NotificationAttempt",
+    "Outcome",
     "Participant",
     "ParticipantActivity",
     "ParticipantBatch",
@@ -119,6 +133,7 @@ __all__ = [
     "PushService",
     "PushServiceState",
     "PushToken",
+    "QuestionWording",
     "QueueState",
     "QueuedUpload",
     "RecoveryCode",
@@ -129,6 +144,10 @@ __all__ = [
     "Researcher",
     "Schedule",
     "ScheduledEvent",
+    "Score",
+    "ScoreRun",
+    "ScoreValue",
+    "ScoreVersion",
     "SealKind",
     "SenderPass",
     "SenderState",
@@ -136,12 +155,15 @@ __all__ = [
     "SignInFailures",
     "SignInOutcome",
     "SignInRecord",
+    "Standing",
     "StatusReport",
     "StoredObject",
     "Study",
     "StudyRole",
     "StudyRoleSite",
     "StudyStar",
+    "Submission",
+    "SubmittedAnswer",
     "Survey",
     "SurveyDraft",
     "SurveyExpiry",
@@ -150,6 +172,7 @@ __all__ = [
     "Switch",
     "SwitchName",
     "SystemEvent",
+    "Tallied",
     "Tally",
     "Trouble",
     "UploadRecord",
