@@ -178,6 +178,11 @@ class CountedEvent(Model):
     opened_at: Mapped[At | None]
     answered_at: Mapped[At | None]
     submission_id: Mapped[int | None] = mapped_column(sa.ForeignKey("submissions.id", ondelete="SET NULL"), index=True)
+    minutes: Mapped[int | None] = mapped_column(
+        sa.Integer,
+        sa.Computed("floor(extract(epoch FROM answered_at - counts_at) / 60)::integer", persisted=True),
+    )
+    """Whole minutes from the event to its first submission."""
 
     __table_args__ = (
         one_of("outcome", Outcome),

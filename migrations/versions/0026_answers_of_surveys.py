@@ -181,6 +181,12 @@ def upgrade() -> None:
         sa.Column("opened_at", AT, nullable=True),
         sa.Column("answered_at", AT, nullable=True),
         sa.Column("submission_id", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "minutes",
+            sa.Integer(),
+            sa.Computed("floor(extract(epoch FROM answered_at - counts_at) / 60)::integer", persisted=True),
+            nullable=True,
+        ),
         sa.CheckConstraint("outcome IN ('open', 'answered', 'late', 'missed')", name=op.f("ck_counted_events_outcome")),
         sa.ForeignKeyConstraint(
             ["participant_id"],
