@@ -5,8 +5,9 @@ in place of commas and line ends. They differ in the names of types, in how list
 iOS and older Android apps write the answer's text, newer Android apps its index.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -18,6 +19,9 @@ LISTS = ("radio_button", "checkbox")
 NUMERIC = "NUMERIC"
 SEPARATORS = ("; ", ";")
 MOST_STEPS = 2_000
+MOST_DIGITS = 15
+LIMITS = re.compile(r"min = (-?[0-9]{1,9}(?:\.[0-9]{1,9})?); max = (-?[0-9]{1,9}(?:\.[0-9]{1,9})?)", re.ASCII)
+FIELD_TYPE = re.compile(r"Text-field input type = ([A-Z_]{1,40})", re.ASCII)
 
 
 class AnswerState(StrEnum):
@@ -35,7 +39,8 @@ class ReadAnswer:
 
     `kind` is the type of the question as surveys name it, empty if unknown; `options` are the texts of the answers to
     choose from, as the row has them; `indices` those that were chosen, counted from 0, ascending; `number` a slider's
-    or a typed number. `text` is the answer as written. `problem` says why an answer is unreadable.
+    or a typed number. `text` is the answer as written. `problem` says why an answer is unreadable. `limits` are a
+    slider's least and greatest value, `field_type` is that of a question with a typed answer.
     """
 
     question_id: str
@@ -47,6 +52,8 @@ class ReadAnswer:
     indices: tuple[int, ...] = ()
     number: float | None = None
     problem: str = ""
+    limits: tuple[float, float] | None = None
+    field_type: str = ""
 
 
 Versions = Sequence[Mapping[str, Mapping[str, Any]]]
@@ -58,12 +65,33 @@ def read_answers(contents: bytes, versions: Versions = ()) -> list[ReadAnswer]:
 
     `versions` tell options apart that hold `;`, and types that the row does not name.
     """
-    lines = contents.decode(errors="replace").replace("\r\n", "\n").split("\n")[1:]
+    text = contents.decode(errors="replace").replace("\0", "\ufffd")  # which PostgreSQL cannot hold
+    lines = text.replace("\r\n", "\n").split("\n")[1:]
     rows = (line.split(",") for line in lines)
     return [_read(row, versions) for row in rows if len(row) >= 5 and row[0].strip()]
 
 
+def number_in(text: str) -> float | None:
+    """The number; None for what phones do not mean as one, such as `nan`, `1_0` or text."""
+    plain = text.lstrip("+-")
+    whole, _, fraction = plain.partition(".")
+    if not whole + fraction or len(text) - len(plain) > 1 or len(whole) > MOST_DIGITS:
+        return None
+    if not all(part.isascii() and (part.isdecimal() or not part) for part in (whole, fraction)):
+        return None
+    return float(text)
+
+
 def _read(row: Sequence[str], versions: Versions) -> ReadAnswer:
+    read = _answer(row, versions)
+    if read.kind == "slider" and (limits := LIMITS.search(row[3])):
+        return replace(read, limits=(float(limits[1]), float(limits[2])))
+    if read.kind == "free_response" and (field_type := FIELD_TYPE.search(row[3])):
+        return replace(read, field_type=field_type[1])
+    return read
+
+
+def _answer(row: Sequence[str], versions: Versions) -> ReadAnswer:
     """The id, type, text and options come first; whatever commas there are belong to the answer."""
     question_id, kind_text, question, options_text = (part.strip() for part in row[:4])
     text = ",".join(row[4:]).strip()
@@ -79,7 +107,7 @@ def _read(row: Sequence[str], versions: Versions) -> ReadAnswer:
     if kind in LISTS:
         return _chosen(about, text, platform)
     if kind == "slider" or (kind == "free_response" and NUMERIC in options_text):
-        number = _number(text)
+        number = number_in(text)
         is_unreadable = number is None and kind == "slider"
         state, problem = (AnswerState.UNREADABLE, "no number") if is_unreadable else (AnswerState.ANSWERED, "")
         return ReadAnswer(*about, state, text, number=number, problem=problem)
@@ -99,7 +127,7 @@ def _options(text: str, known: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     for question in known:
         answers = question.get("answers")
         texts = [without_separators(str(a.get("text", ""))) for a in answers or () if isinstance(a, Mapping)]
-        if any(separator.join(texts) == inner for separator in SEPARATORS):
+        if any(separator.join(texts).strip() == inner.strip() for separator in SEPARATORS):
             return tuple(texts)
     return tuple(option.strip() for option in inner.split(";")) if inner else ()
 
@@ -153,13 +181,3 @@ class _Search:
                 self.found.add(tuple(sorted((*taken, index))))
             elif rest.startswith(option + separator):
                 self.take(rest[len(option + separator) :], separator, (*taken, index))
-
-
-def _number(text: str) -> float | None:
-    """The number; None for what phones do not mean as one, such as `nan`, `1_0` or text."""
-    plain = text.lstrip("+-")
-    if not plain or not all(part.isascii() and (part.isdecimal() or not part) for part in plain.split(".")):
-        return None
-    if plain.count(".") > 1 or plain == "." or len(text) - len(plain) > 1:
-        return None
-    return float(text)

@@ -46,6 +46,7 @@ from core.models.schedule import (
     ScheduledEvent,
     SurveyExpiry,
 )
+from core.models.score import Score, ScoreRun, ScoreValue, ScoreVersion
 from core.models.second_factor import Passkey, RecoveryCode, UsedChallenge
 from core.models.settings_history import AppSettingsVersion, ConsentSent, ConsentVersion
 from core.models.sign_in_record import SignInOutcome, SignInRecord
@@ -53,6 +54,16 @@ from core.models.signing_in import PortalSession, SignInFailures
 from core.models.stored_object import SealKind, StoredObject
 from core.models.study import Study
 from core.models.study_language import StudyLanguage
+from core.models.submission import (
+    AnswerTally,
+    CountedEvent,
+    Outcome,
+    QuestionWording,
+    Standing,
+    Submission,
+    SubmittedAnswer,
+    Tallied,
+)
 from core.models.survey import Survey, SurveyDraft, SurveyType, SurveyVersion
 from core.models.survey_translation import SurveyTranslation
 from core.models.system_event import SystemEvent, Trouble
@@ -71,6 +82,7 @@ from core.models.upload import (
 __all__ = [
     "AccessKind",
     "AccountLink",
+    "AnswerTally",
     "ApiKey",
     "AppSettings",
     "AppSettingsVersion",
@@ -84,6 +96,7 @@ __all__ = [
     "Chunk",
     "ConsentSent",
     "ConsentVersion",
+    "CountedEvent",
     "CredentialKind",
     "CustomField",
     "DailyStatistics",
@@ -103,6 +116,7 @@ __all__ = [
     "MessageState",
     "Note",
     "NotificationAttempt",
+    "Outcome",
     "OutgoingMessage",
     "Participant",
     "ParticipantActivity",
@@ -124,6 +138,7 @@ __all__ = [
     "PushService",
     "PushServiceState",
     "PushToken",
+    "QuestionWording",
     "QueueState",
     "QueuedUpload",
     "RecoveryCode",
@@ -134,6 +149,10 @@ __all__ = [
     "Researcher",
     "Schedule",
     "ScheduledEvent",
+    "Score",
+    "ScoreRun",
+    "ScoreValue",
+    "ScoreVersion",
     "SealKind",
     "SenderPass",
     "SenderState",
@@ -141,6 +160,7 @@ __all__ = [
     "SignInFailures",
     "SignInOutcome",
     "SignInRecord",
+    "Standing",
     "StatusReport",
     "StoredObject",
     "Study",
@@ -148,6 +168,8 @@ __all__ = [
     "StudyRole",
     "StudyRoleSite",
     "StudyStar",
+    "Submission",
+    "SubmittedAnswer",
     "Survey",
     "SurveyDraft",
     "SurveyExpiry",
@@ -157,6 +179,7 @@ __all__ = [
     "Switch",
     "SwitchName",
     "SystemEvent",
+    "Tallied",
     "Tally",
     "Trouble",
     "UploadRecord",

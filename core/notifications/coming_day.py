@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from core.models import EventState, Participant, PushToken, ScheduledEvent, Study, Survey
 from core.models.survey import offered_surveys
-from core.notifications.running_studies import known_zone
 from core.surveys.schedules import counts_as
+from core.zones import known_zone
 
 SPAN = timedelta(hours=24)
 MOST_BETWEEN_ZONES = timedelta(hours=26)

@@ -25,12 +25,12 @@ from core.models import (
 from core.models.schedule import SUCCESS
 from core.notifications.answered import ANSWER_STREAMS
 from core.notifications.due import Ended
-from core.notifications.running_studies import known_zone
 from core.streams import SPECS, BadFileTime, DataStream
 from core.streams.paths import file_time, survey_of_path
 from core.surveys.expiry import expiries_of
 from core.surveys.rules.answerable import answerable_until
 from core.surveys.schedules import counts_as
+from core.zones import known_zone
 
 TIMINGS = SPECS[DataStream.SURVEY_TIMINGS].number
 UPLOADED_WITHIN = timedelta(days=14)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -11,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from core.models import AppSettings, EventRebuild, Participant, Study
 from core.notifications.rules.due_times import Bracket, bracket
-from core.zones import known_zones
+from core.zones import known_zone
 
 _SETTINGS = ("resend_period_minutes", "heartbeat_message", "heartbeat_timer_minutes")
 
@@ -53,9 +52,3 @@ def brackets(session: Session, studies: Mapping[int, RunningStudy], now: datetim
     return {
         (number, name): bracket(studies[number].study.zone, studies[number].zone_of(name), now) for number, name in rows
     }
-
-
-@lru_cache(maxsize=1_024)
-def known_zone(name: str | None) -> ZoneInfo | None:
-    """The zone of that name; None where the zone database has none."""
-    return ZoneInfo(name) if name in known_zones() else None

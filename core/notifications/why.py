@@ -27,9 +27,9 @@ from core.models.schedule import SUCCESS, EventState
 from core.models.survey import SurveyType
 from core.notifications.due import Ended
 from core.notifications.rules.quiet_hours import is_quiet
-from core.notifications.running_studies import known_zone
 from core.notifications.service_states import configured_services, service_states
 from core.surveys.schedules import counts_as
+from core.zones import known_zone
 
 SILENT_AFTER = timedelta(minutes=5)
 

@@ -1,7 +1,6 @@
 """The newest survey answers of a participant, read from raw files (PHONE-62)."""
 
 import logging
-import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -10,6 +9,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from core.answers.reading import AnswerState, ReadAnswer, number_in
+from core.answers.reading import read_answers as rows_of
 from core.crypto.seal import SealBroken
 from core.models import Survey, UploadRecord
 from core.storage import ObjectMissing, SealedStore
@@ -21,8 +22,6 @@ log = logging.getLogger(__name__)
 FILES_OF_A_SURVEY = 7
 MOST_SURVEYS = 20
 MOST_FILE_BYTES = 128 << 10  # real ones have a few kB
-NUMBER = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
-SLIDER = re.compile(r"min = (-?[0-9]{1,9}); max = (-?[0-9]{1,9})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -92,9 +91,8 @@ def read_answers(store: SealedStore, files: Iterable[AnswerFile], seconds: float
 
 
 def answers_in(contents: bytes) -> tuple[Answer, ...]:
-    """The rows of an answer file; other lines are skipped. The apps write no quotes and no commas inside fields."""
-    rows = (line.rstrip("\r").split(",") for line in contents.decode(errors="replace").split("\n")[1:])
-    return tuple(_answer(row) for row in rows if len(row) >= 5 and row[0])
+    """The rows of an answer file that have an id; other lines are skipped."""
+    return tuple(map(_answer, rows_of(contents)))
 
 
 def _read(store: SealedStore, file: AnswerFile) -> AnswerFile:
@@ -105,15 +103,14 @@ def _read(store: SealedStore, file: AnswerFile) -> AnswerFile:
         return file
 
 
-def _answer(row: list[str]) -> Answer:
-    text = row[-1].strip()
-    limits = SLIDER.search(row[3])
-    return Answer(
-        row[0],
-        row[2].strip(),
-        float(text) if NUMBER.fullmatch(text) else None,
-        (float(limits[1]), float(limits[2])) if limits else None,
-    )
+def _answer(row: ReadAnswer) -> Answer:
+    """A radio button has the number that its answer's text is, or the index that the app has written."""
+    number = row.number
+    if number is None and row.state is AnswerState.ANSWERED:
+        chosen = row.options[row.indices[0]] if row.kind == "radio_button" else row.text
+        number = number_in(chosen)
+        number = number_in(row.text) if number is None else number
+    return Answer(row.question_id, row.question, number, row.limits)
 
 
 def _answered_at(path: str, received_at: datetime, now: datetime) -> datetime:

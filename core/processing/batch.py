@@ -18,6 +18,7 @@ from core.config import Settings
 from core.models import Participant, QueuedUpload, QueueState, StoredObject
 from core.operations.tallies import Integrity
 from core.participants.departures import end_of_data
+from core.processing.answers import read_answer_files, record_answers
 from core.processing.chunk_writing import ChunkTrouble, ChunkWriter, WrittenChunk
 from core.processing.daily_quantities import days_of, recompute_days
 from core.processing.fetching import Fetched, StoredFile, fetch
@@ -55,6 +56,7 @@ def process_batch(
     with Threads(THREADS) as threads:
         fetched = fetch(threads.map, sealed, chunked, folder)
         check_missing(session, participant, sealed, fetched)
+        arrived = read_answer_files(threads.map, sealed, unchunked)
         binned = bin_files(fetched.files, datetime.now(UTC), end)
         known = recorder.known_chunks(binned.groups)
         session.commit()
@@ -69,6 +71,7 @@ def process_batch(
     recorder.record_chunks(written)
     unregistered = recorder.record_unchunked(unchunked)
     failures |= unregistered
+    record_answers(session, participant, [file for file in arrived if file.path not in unregistered], binned.groups)
     recompute_days(session, participant, _days_changed(participant, written, unchunked, unregistered))
     recorder.finish([q for q in queued if q.path not in failures], binned, folder, after_end)
     recorder.postpone([q for q in queued if q.path in failures], failures)
@@ -125,7 +128,7 @@ def _days_changed(
 
 def next_files(
     participant_id: int, settings: Settings
-) -> sa.Select[tuple[str, int, str | None, str, bytes | None, int]]:
+) -> sa.Select[tuple[str, int, str | None, str, bytes | None, int, datetime, str]]:
     """The columns of a StoredFile for the participant's next files by path, at most a page of them."""
     key = sa.collate(QueuedUpload.path + SUFFIX, "C")
     return (
@@ -136,6 +139,8 @@ def next_files(
             StoredObject.seal,
             StoredObject.sha1,
             QueuedUpload.id,
+            QueuedUpload.received_at,
+            QueuedUpload.app_version,
         )
         .outerjoin(StoredObject, StoredObject.path == key)
         .where(

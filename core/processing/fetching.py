@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 from core.chunks.model import RawFile
@@ -17,7 +18,7 @@ class StoredFile(NamedTuple):
     """A raw file in the store: its path without `.zst`, bytes of plaintext as far as known, the platform at upload.
 
     `seal` and `sha1` are what its object's row says, None where there is no row (STORE-4, STORE-7). `queue_id` is that
-    of its row in the queue, where it comes from there.
+    of its row in the queue, where it comes from there, as `received_at` and `app_version` do.
     """
 
     path: str
@@ -26,6 +27,8 @@ class StoredFile(NamedTuple):
     seal: str | None
     sha1: bytes | None = None
     queue_id: int | None = None
+    received_at: datetime | None = None
+    app_version: str = ""
 
 
 @dataclass(frozen=True)

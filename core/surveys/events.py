@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
+from core.answers.outcomes import bring_outcomes_up_to_date
 from core.models import (
     Departure,
     EventState,
@@ -51,15 +52,25 @@ def rebuild_events(
     *,
     participant_ids: Collection[int] | None = None,
     survey_id: int | None = None,
+    asked_at: datetime | None = None,
 ) -> Rebuilt:
     """Creates the events that are missing and removes those that are unwanted; the caller commits (NOTIF-7).
 
     Of all of the study's participants and surveys, or of these only. Nobody has events in a stopped study, of a
     deleted survey, once retired or purged (NOTIF-3), after the last day of taking part, or within a pause. Reads the
     schedules so that none of them can vanish before the caller's commit, and waits for a transaction that is removing
-    one.
+    one. What has counted until `asked_at`, the moment of the change, or now, is written down before it can be removed
+    (NOTIF-24).
     """
     session.flush()
+    bring_outcomes_up_to_date(
+        session,
+        min(asked_at or now, now),
+        study_id=study.id,
+        participant_ids=participant_ids,
+        survey_id=survey_id,
+        waits_for_rebuild=False,
+    )
     wanted = _wanted_events(study, _moments(session, study, now, survey_id, participant_ids), participant_ids)
     of_study = sa.select(Participant.id).where(Participant.study_id == study.id)
     in_scope: list[sa.ColumnElement[bool]] = [ScheduledEvent.participant_id.in_(of_study)]

@@ -100,7 +100,7 @@ def rebuild_study(engine: sa.Engine, study_number: int, now: datetime) -> Rebuil
         asked_at = session.scalar(sa.select(EventRebuild.asked_at).where(EventRebuild.study_id == study_number))
         _delete_ended_schedules(session, study, now)
         for ids in _slices(session, study_number):
-            done = rebuild_events(session, study, now, participant_ids=ids)
+            done = rebuild_events(session, study, now, participant_ids=ids, asked_at=asked_at)
             session.commit()
             participants += len(ids)
             removed, created = removed + done.removed, created + done.created

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from core.answers.wordings import record_wordings_of_versions
 from core.audit import Actor, record
 from core.models import Schedule, Study, Survey, SurveyType, SurveyVersion
 from core.models.audit_record import Action
@@ -183,6 +184,7 @@ def add_version(session: Session, survey: Survey, now: datetime) -> SurveyVersio
     )
     session.add(version)
     session.flush()
+    record_wordings_of_versions(session, survey.id)
     return version
 
 

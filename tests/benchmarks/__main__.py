@@ -20,6 +20,7 @@ NAMES = (
     "designer",
     "events",
     "notifications",
+    "answers",
 )
 MOST_SECONDS = 600
 

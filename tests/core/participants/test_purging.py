@@ -1,6 +1,7 @@
 """Purges: nothing of the participant stays, everything of the others does, whatever happens meanwhile (STORE-9)."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -26,8 +27,12 @@ from core.models import (
     ParticipantEvent,
     Purge,
     PushMessage,
+    QuestionWording,
     ReprocessingJob,
+    Score,
+    ScoreVersion,
     StoredObject,
+    Submission,
     Survey,
     SurveyVersion,
 )
@@ -113,7 +118,7 @@ def values_for(table: sa.Table, study_id: int) -> dict[str, Any]:
         if name in table.c:
             references[name] = db.session.scalar(parent)
     checked = {"kind": "manual", "service": "fcm", "reason": "junk name", "detail": {"device_id": "d0"}}
-    checked |= {"platform": "ANDROID"}
+    checked |= {"platform": "ANDROID", "state": "skipped", "tallied": "skipped", "is_new": True}
     checked |= {"participant_events": {"kind": "registered"}, "departures": {"kind": "completed"}}.get(table.name, {})
     now = datetime.now(UTC)
     by_type = {sa.Text: f"x{now}", sa.DateTime: now, sa.Uuid: sa.func.gen_random_uuid(), sa.Date: now.date(), JSONB: {}}
@@ -143,7 +148,22 @@ def parents_of(study_id: int) -> dict[str, Any]:
         "kind": "surveys",
         "nonce": "",
     }
+    survey = sa.select(sa.func.min(Survey.id)).where(Survey.study_id == study_id).scalar_subquery()
+    wording = {"survey_id": survey, "question_id": "q", "number": sa.func.random() * 1e9, "revision": 1, "text": ""}
+    score = Score(survey_id=db.session.scalar(sa.select(survey)), name="x", variable=f"x{time.monotonic_ns()}")
+    db.session.add(score)
+    db.session.flush()
+    version = {"score_id": score.id, "number": 1}
     return {
+        "submission_id": sa.insert(Submission)
+        .values(path=name, participant_id=someone, submitted_at=now, received_at=now, is_new=True)
+        .returning(Submission.id),
+        "wording_id": sa.insert(QuestionWording)
+        .values(wording | {"kind": "slider", "digest": name.encode()})
+        .returning(QuestionWording.id),
+        "score_version_id": sa.insert(ScoreVersion)
+        .values(version | {"definition": {}, "made_by": "x"})
+        .returning(ScoreVersion.id),
         "message_id": sa.insert(PushMessage)
         .values(message | {"due_at": now, "expires_at": now})
         .returning(PushMessage.id),

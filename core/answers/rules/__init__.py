@@ -1,0 +1,1 @@
+"""Rules about answers without models: wordings, scores, names of variables."""

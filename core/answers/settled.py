@@ -1,0 +1,22 @@
+"""What follows from submissions in the transaction that writes them: the one place for rules that act on them."""
+
+from collections.abc import Collection
+
+from sqlalchemy.orm import Session
+
+
+def new_submissions_settled(session: Session, ids: Collection[int]) -> None:
+    """Called for submissions that phones have just uploaded, with answers, standings and outcomes written.
+
+    What must act on new submissions alone, such as alerts, is called from here, in the same transaction (CLAR-58).
+    """
+    submissions_settled(session, ids)
+
+
+def older_submissions_settled(session: Session, ids: Collection[int]) -> None:
+    """Called for submissions that were read later than they were processed: nobody is told of them (CLAR-58)."""
+    submissions_settled(session, ids)
+
+
+def submissions_settled(session: Session, ids: Collection[int]) -> None:
+    """What follows from every submission."""

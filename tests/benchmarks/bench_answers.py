@@ -1,0 +1,140 @@
+"""Answers of a large study: `python -m tests.benchmarks.bench_answers`.
+
+Prints one JSON line each for: the questions of a survey's answers page with 1,000 participants and 180 days of a survey
+of ten questions (milliseconds, all of them together, the best of five), for everybody and for somebody limited to a
+site of a third of them; and processing of a thousand files of answers, against the same files without reading them
+(files a second). Raises if the page takes longer than 200 ms.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from core.access import SiteLimit
+from core.answers.codebook import codebook
+from core.answers.distributions import distribution
+from core.answers.rates import response_rates
+from core.answers.submitted import submissions_of
+from core.audit import SERVER
+from core.database import db
+from core.limits import limit_session
+from core.models import CustomField, FieldValue, Participant, Study, Survey, SurveyType
+from core.studies import create_study
+from core.surveys.saving import SurveyChanges, add_survey
+from tests.benchmarks.measure import best_seconds, report
+from tests.benchmarks.serving import migrated
+
+NOW = datetime(2024, 6, 3, 12, tzinfo=UTC)
+PARTICIPANTS, DAYS, QUESTIONS, OPTIONS = 1_000, 180, 10, 4
+MOST_MS = 200
+SITE = "North"
+CONTENT = [
+    {
+        "question_id": f"item {n}",
+        "question_type": "radio_button",
+        "question_text": f"Question {n}?",
+        "answers": [{"text": text} for text in ("never", "some days", "more than half", "nearly every day")],
+    }
+    for n in range(QUESTIONS)
+]
+# An event on each day; four of five are answered, one in twenty late.
+_EVENTS = """
+    INSERT INTO submissions (path, participant_id, survey_id, survey_version_id, submitted_at, received_at, is_new,
+        standing, answered)
+    SELECT p.id || ' ' || d, p.id, :survey, v.id, at, at, false, CASE WHEN d % 20 = 1 THEN 'late' ELSE 'answered' END,
+        :questions
+    FROM participants AS p, survey_versions AS v, generate_series(0, :days - 1) AS d,
+        LATERAL (SELECT CAST(:now AS timestamptz) - d * interval '1 day' + (d * 7 + p.id) % 600 * interval '1 minute'
+            + CASE WHEN d % 20 = 1 THEN interval '1 day' ELSE interval '0' END AS at) AS moment
+    WHERE v.survey_id = :survey AND d % 5 > 0;
+    INSERT INTO counted_events (participant_id, survey_id, scheduled_at, counts_at, expires_at, on_day, outcome,
+        opened_at, answered_at, submission_id)
+    SELECT p.id, :survey, at, at, at + interval '1 day', CAST(at AS date), coalesce(s.standing, 'missed'),
+        s.submitted_at, s.submitted_at, s.id
+    FROM participants AS p CROSS JOIN generate_series(0, :days - 1) AS d
+    CROSS JOIN LATERAL (SELECT CAST(:now AS timestamptz) - d * interval '1 day' AS at) AS moment
+    LEFT JOIN submissions AS s ON s.path = p.id || ' ' || d
+"""
+_ANSWERS = """
+    INSERT INTO submitted_answers (submission_id, place, participant_id, wording_id, state, choices)
+    SELECT s.id, w.number - 1, s.participant_id, w.id,
+        CASE WHEN (s.id + w.number) % 11 = 0 THEN 'skipped' ELSE 'answered' END,
+        CASE WHEN (s.id + w.number) % 11 > 0 THEN ARRAY[CAST((s.id * w.number) % :options AS smallint)] END
+    FROM submissions AS s JOIN question_wordings AS w ON w.survey_id = s.survey_id;
+    INSERT INTO answer_tallies (wording_id, participant_id, tallied, value, count)
+    SELECT wording_id, participant_id, state, 0, count(*) FROM submitted_answers GROUP BY 1, 2, 3
+    UNION ALL
+    SELECT wording_id, participant_id, 'choice', choices[1], count(*) FROM submitted_answers
+    WHERE choices IS NOT NULL GROUP BY 1, 2, 4
+"""
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    with migrated():
+        survey, limit = make_study()
+        measure_page("answers_page", survey.id, lambda: Session(db.engine))
+
+        def limited() -> Session:
+            session = Session(db.engine)
+            limit_session(session, {survey.study_id: limit})
+            return session
+
+        measure_page("answers_page_of_a_site", survey.id, limited)
+
+
+def measure_page(name: str, survey_id: int, open_session: Callable[[], Session]) -> None:
+    """All questions of the page together, and each alone."""
+    questions: dict[str, Callable[[Session], object]] = {
+        "rates_ms": lambda s: response_rates(s, survey_id),
+        "distribution_ms": lambda s: distribution(s, survey_id),
+        "codebook_ms": lambda s: codebook(s, survey_id),
+        "newest_ms": lambda s: submissions_of(s, survey_id, limit=50),
+    }
+
+    def ask(names: list[str]) -> None:
+        with open_session() as session:
+            for each in names:
+                questions[each](session)
+
+    figures = {each: 1000 * best_seconds(lambda each=each: ask([each]), 5) for each in questions}
+    whole = 1000 * best_seconds(lambda: ask([*questions]), 5)
+    report(name, participants=PARTICIPANTS, days=DAYS, page_ms=whole, **figures)
+    assert whole < MOST_MS, whole
+
+
+def make_study() -> tuple[Survey, SiteLimit]:
+    """A study with answers of all its participants, a third of them of a site."""
+    session = db.session()
+    study: Study = create_study(session, "Answers", timezone_name="UTC", actor=SERVER)
+    session.flush()
+    changes = SurveyChanges(content=json.dumps(CONTENT))
+    survey = add_survey(session, study, SurveyType.TRACKING, changes, NOW - timedelta(days=365), actor=SERVER)
+    field = CustomField(study_id=study.id, name="Site")
+    session.add(field)
+    session.flush()
+    people = [
+        {"patient_id": f"z{n:06}".replace("0", "z"), "study_id": study.id, "password_hash": "x", "is_test": n % 50 == 0}
+        for n in range(PARTICIPANTS)
+    ]
+    ids = session.scalars(sa.insert(Participant).returning(Participant.id), people).all()
+    session.execute(
+        sa.insert(FieldValue), [{"participant_id": n, "field_id": field.id, "value": SITE} for n in ids if n % 3 == 0]
+    )
+    given = {"survey": survey.id, "days": DAYS, "now": NOW, "questions": QUESTIONS, "options": OPTIONS}
+    began = time.perf_counter()
+    for statement in (_EVENTS + ";" + _ANSWERS).split(";"):
+        session.execute(sa.text(statement), given)
+    session.commit()
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text("VACUUM ANALYZE"))
+    report("answers_filled", seconds=time.perf_counter() - began)
+    return survey, SiteLimit(field.id, (SITE,))
+
+
+if __name__ == "__main__":
+    main()
