@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from core.answer_alerts.telling import refuse_message, tell_of_alerts
 from core.config import Settings
 from core.notifications.watch import watch
 from core.operations.telling import tell_of_trouble
@@ -52,10 +53,15 @@ def watcher(engine: sa.Engine, settings: Settings, seconds: float = WATCH_SECOND
 
 
 def deliverer(engine: sa.Engine, settings: Settings, seconds: float = DELIVER_SECONDS) -> Repeated:
-    """The thread that delivers mails, webhooks and Prefect events."""
+    """The thread that writes messages of alerts on answers, and delivers mails, webhooks and Prefect events."""
 
     def deliver() -> None:
-        while deliver_waiting(engine, settings):
+        is_done = False
+        while not is_done:
+            with Session(engine) as session:
+                is_done = not tell_of_alerts(session, settings, datetime.now(UTC))
+                session.commit()
+        while deliver_waiting(engine, settings, refuse=refuse_message):
             pass
 
     return Repeated("delivery of mails and webhooks", deliver, seconds)

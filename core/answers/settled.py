@@ -4,6 +4,8 @@ from collections.abc import Collection
 
 from sqlalchemy.orm import Session
 
+from core.answer_alerts.raising import raise_alerts
+
 
 def new_submissions_settled(session: Session, ids: Collection[int]) -> None:
     """Called for submissions that phones have just uploaded, with answers, standings and outcomes written.
@@ -11,11 +13,13 @@ def new_submissions_settled(session: Session, ids: Collection[int]) -> None:
     What must act on new submissions alone, such as alerts, is called from here, in the same transaction (CLAR-58).
     """
     submissions_settled(session, ids)
+    raise_alerts(session, ids, is_new=True)
 
 
 def older_submissions_settled(session: Session, ids: Collection[int]) -> None:
     """Called for submissions that were read later than they were processed: nobody is told of them (CLAR-58)."""
     submissions_settled(session, ids)
+    raise_alerts(session, ids, is_new=False)
 
 
 def submissions_settled(session: Session, ids: Collection[int]) -> None:

@@ -1,6 +1,7 @@
 """The tables, one file per aggregate. Queries stand beside the model they read, named as the question they answer."""
 
 from core.models.account_link import AccountLink
+from core.models.answer_alert import AlertRecipient, AlertRule, AlertSeen, AnswerAlert, Comparison
 from core.models.app_settings import AppSettings
 from core.models.audit_record import AuditRecord
 from core.models.bulk_edit import BulkEdit, BulkEditRow
@@ -82,6 +83,10 @@ from core.models.upload import (
 __all__ = [
     "AccessKind",
     "AccountLink",
+    "AlertRecipient",
+    "AlertRule",
+    "AlertSeen",
+    "AnswerAlert",
     "AnswerTally",
     "ApiKey",
     "AppSettings",
@@ -94,6 +99,7 @@ __all__ = [
     "BulkEditRow",
     "Channel",
     "Chunk",
+    "Comparison",
     "ConsentSent",
     "ConsentVersion",
     "CountedEvent",

@@ -28,6 +28,8 @@ class OutgoingMessage(Model):
     somebody answered. With a `signing_key`, a webhook is signed. `about` is what the message tells of, such as
     `trouble 7`; two messages of one address about the same thing are not written.
 
+    A mail about an answer's alert names it, and the person it goes to, whose rights are looked at before each try.
+
     It is tried at `next_try_at`, which is null once it was delivered or given up; `problem` is why the last try failed.
     `uuid` is the same in all tries, so that the recipient can tell a repetition.
     """
@@ -42,6 +44,10 @@ class OutgoingMessage(Model):
     contents: Mapped[dict[str, Any]] = mapped_column(JSONB)
     about: Mapped[str] = mapped_column(sa.Text)
     once_key: Mapped[bytes] = mapped_column(sa.LargeBinary, unique=True)
+    answer_alert_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("answer_alerts.id", ondelete="CASCADE"), index=True
+    )
+    researcher_id: Mapped[int | None] = mapped_column(sa.ForeignKey("researchers.id", ondelete="CASCADE"), index=True)
     study_id: Mapped[int | None] = mapped_column(sa.ForeignKey("studies.id", ondelete="RESTRICT"))
     created_at: Mapped[CreatedAt]
     tries: Mapped[int] = mapped_column(server_default="0")

@@ -29,6 +29,7 @@ class Appearance(StrEnum):
 class Researcher(Model):
     """A person who signs in to the portal. `session_token` changes to end all of the person's sessions (PORTAL-29).
 
+    `mail_address` is where alerts are sent; null where the person gave none.
     `last_page` is the path of the last page visited to which sign-in may return (PORTAL-25).
     `totp_secret` is the base32 secret of the person's authenticator app, in use since `totp_enabled_at` (PORTAL-52).
     `totp_last_step` is the last 30-second step whose code was accepted (PORTAL-51). `pending_totp_secret` becomes the
@@ -49,6 +50,7 @@ class Researcher(Model):
     last_login_at: Mapped[At | None]
     last_page: Mapped[str | None] = mapped_column(sa.Text)
     created_at: Mapped[CreatedAt]
+    mail_address: Mapped[str | None] = mapped_column(sa.Text)
     appearance: Mapped[str] = mapped_column(sa.Text, server_default=Appearance.SYSTEM.value)
     totp_secret: Mapped[str | None] = mapped_column(SealedText("researchers.totp_secret"), deferred=True)
     totp_enabled_at: Mapped[At | None]

@@ -31,25 +31,33 @@ GIVEN_UP_AFTER = {
 }
 
 
-def deliver_waiting(
-    engine: sa.Engine, settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> int:
-    """Tries the messages whose time has come, several at once, and returns how many; commits as it goes.
+Refuse = Callable[[Session, OutgoingMessage], str | None]
+"""Says why a message must not be sent now, or None."""
 
-    To be called again until it returns 0. Several processes may call it. Raises the database's errors.
+
+def deliver_waiting(
+    engine: sa.Engine,
+    settings: Settings,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    refuse: Refuse = lambda session, message: None,
+) -> int:
+    """Tries the messages whose time has come, several at once, and returns how many it took; commits as it goes.
+
+    One that `refuse` gives a reason against is given up. To be called again until it returns 0. Several processes may
+    call it. Raises the database's errors.
     """
     with Session(engine) as session:
-        claimed = _claim(session, clock())
+        claimed, refused = _claim(session, clock(), refuse)
         session.commit()
     if not claimed:
-        return 0
+        return refused
     with ThreadPoolExecutor(len(claimed), thread_name_prefix="outgoing") as threads:
         results = list(threads.map(lambda each: _try(settings, each[1], clock()), claimed))
     with Session(engine) as session:
         for (number, _), failure in zip(claimed, results, strict=True):
             _settle(session, number, failure, clock())
         session.commit()
-    return len(claimed)
+    return len(claimed) + refused
 
 
 def try_again(session: Session, message: OutgoingMessage, now: datetime, *, actor: Actor) -> None:
@@ -60,7 +68,8 @@ def try_again(session: Session, message: OutgoingMessage, now: datetime, *, acto
         record(session, actor, Action.OUTGOING_RETRY, study=study, message=str(message.uuid), about=message.about)
 
 
-def _claim(session: Session, now: datetime) -> list[tuple[int, Letter]]:
+def _claim(session: Session, now: datetime, refuse: Refuse) -> tuple[list[tuple[int, Letter]], int]:
+    """The messages that are to be tried, and how many were given up instead."""
     query = (
         sa.select(OutgoingMessage)
         .where(OutgoingMessage.next_try_at <= now)
@@ -68,11 +77,15 @@ def _claim(session: Session, now: datetime) -> list[tuple[int, Letter]]:
         .limit(AT_ONCE)
         .with_for_update(skip_locked=True)
     )
-    claimed = []
-    for row in session.scalars(query):
+    claimed, refused = [], 0
+    for row in session.scalars(query).all():
+        if reason := refuse(session, row):
+            row.given_up_at, row.next_try_at, row.problem = now, None, reason
+            refused += 1
+            continue
         row.tries, row.next_try_at = row.tries + 1, now + LEASE
         claimed.append((row.id, Letter(str(row.uuid), row.channel, row.address, row.signing_key, row.contents)))
-    return claimed
+    return claimed, refused
 
 
 def _try(settings: Settings, letter: Letter, now: datetime) -> NotDelivered | None:

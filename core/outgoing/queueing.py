@@ -14,14 +14,14 @@ from core.models.outgoing_message import Channel
 
 
 def queue_mail(
-    session: Session, to: str, subject: str, text: str, *, about: str, now: datetime, study_id: int | None = None
+    session: Session, to: str, subject: str, text: str, *, about: str, now: datetime, **of: int | None
 ) -> bool:
     """Writes a mail to one address. Returns whether it is new: one about the same thing may have been written before.
 
-    Neither subject nor text may hold what a participant answered (CLAR-58).
+    Neither subject nor text may hold what a participant answered (CLAR-58). `of` are columns of the row that name what
+    it is about: `study_id`, `answer_alert_id`, `researcher_id`.
     """
-    contents = {"subject": subject, "text": text}
-    return _queue(session, Channel.MAIL, to.strip().lower(), contents, about, now, study_id=study_id)
+    return _queue(session, Channel.MAIL, to.strip().lower(), {"subject": subject, "text": text}, about, now, **of)
 
 
 def queue_webhook(
@@ -32,10 +32,10 @@ def queue_webhook(
     about: str,
     now: datetime,
     signing_key: str | None = None,
-    study_id: int | None = None,
+    **of: int | None,
 ) -> bool:
     """Writes a JSON object that is posted to the address, signed if there is a key. Returns whether it is new."""
-    return _queue(session, Channel.WEBHOOK, address, contents, about, now, signing_key=signing_key, study_id=study_id)
+    return _queue(session, Channel.WEBHOOK, address, contents, about, now, signing_key=signing_key, **of)
 
 
 def queue_prefect_event(
@@ -63,9 +63,7 @@ def _queue(
     contents: Mapping[str, Any],
     about: str,
     now: datetime,
-    *,
-    signing_key: str | None = None,
-    study_id: int | None = None,
+    **columns: Any,
 ) -> bool:
     # The address is sealed anew each time, so that the database cannot compare it itself.
     once_key = hashlib.sha256("\0".join((channel.value, address, about)).encode()).digest()
@@ -73,13 +71,12 @@ def _queue(
         uuid=uuid4(),
         channel=channel.value,
         address=address,
-        signing_key=signing_key,
         contents=dict(contents),
         about=about,
         once_key=once_key,
-        study_id=study_id,
         created_at=now,
         next_try_at=now,
+        **columns,
     )
     written = session.scalar(row.on_conflict_do_nothing(index_elements=["once_key"]).returning(OutgoingMessage.id))
     return written is not None

@@ -1,0 +1,1 @@
+"""Rules of alerts without models: which answers match."""
