@@ -141,6 +141,20 @@ MATRIX: dict[str, str | Page | Key] = {
     "studies.set_field": Page(EDIT_SURVEY, "/view_study/{study}/languages/field", "POST", passed=302),
     "studies.save_a_language": Page(EDIT_SURVEY, "/view_study/{study}/languages", "POST", passed=422),
     "studies.remove_a_language": Page(EDIT_SURVEY, "/view_study/{study}/languages/remove", "POST", passed=404),
+    "account.set_mail_address": Page(Capability.OWN_PASSWORD, "/set_mail_address", "POST", passed=302),
+    "alerts.list": Page(Capability.ANSWERS_READ, "/view_study/{study}/alerts", is_return_page=True),
+    "alerts.alert": Page(Capability.ANSWERS_READ, "/view_study/{study}/alerts/999999", passed=404, is_return_page=True),
+    "alerts.acknowledge": Page(
+        Capability.ANSWERS_READ, "/view_study/{study}/alerts/999999/acknowledge", "POST", passed=404
+    ),
+    "alerts.rules": Page(Capability.ANSWERS_READ, "/view_study/{study}/alerts/rules"),
+    "alerts.new_rule": Page(Capability.ALERTS_MANAGE, "/view_study/{study}/alerts/rules/new"),
+    "alerts.make_rule": Page(Capability.ALERTS_MANAGE, "/view_study/{study}/alerts/rules/new", "POST", passed=404),
+    "alerts.rule": Page(Capability.ALERTS_MANAGE, "/view_study/{study}/alerts/rules/999999", passed=404),
+    "alerts.change_rule": Page(Capability.ALERTS_MANAGE, "/view_study/{study}/alerts/rules/999999", "POST", passed=404),
+    "alerts.remove": Page(
+        Capability.ALERTS_MANAGE, "/view_study/{study}/alerts/rules/999999/remove", "POST", passed=404
+    ),
     "site.downtime": Page(Capability.DOWNTIME, "/downtime"),
     "site.set_downtime": Page(Capability.DOWNTIME, "/set_downtime", "POST", passed=302),
     "account.page": Page(Capability.OWN_PASSWORD, "/manage_credentials"),

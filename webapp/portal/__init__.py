@@ -10,6 +10,9 @@ from webapp.portal.access.views import access
 from webapp.portal.account import keys, passwords, second_factor, sessions  # noqa: F401  their views
 from webapp.portal.account import views as account_views  # noqa: F401
 from webapp.portal.account.section import account
+from webapp.portal.alerts import rules as alert_rules  # noqa: F401  their views
+from webapp.portal.alerts import views as alert_views  # noqa: F401
+from webapp.portal.alerts.section import alerts
 from webapp.portal.audit import views as audit_views  # noqa: F401  its views
 from webapp.portal.audit.section import audit
 from webapp.portal.downloads.views import downloads
@@ -49,7 +52,7 @@ from webapp.portal.researchers.section import researchers
 from webapp.portal.settings import history  # noqa: F401  their views
 from webapp.portal.settings import views as settings_views  # noqa: F401
 from webapp.portal.settings.section import settings_section
-from webapp.portal.site import alerts  # noqa: F401  its views
+from webapp.portal.site import alerts as site_alerts  # noqa: F401  its views
 from webapp.portal.site.views import site
 from webapp.portal.studies import (  # noqa: F401  their views
     creating,
@@ -71,6 +74,7 @@ from webapp.portal.surveys.section import surveys
 
 SECTIONS = (
     access,
+    alerts,
     account,
     studies,
     settings_section,

@@ -11,10 +11,12 @@ from markupsafe import Markup
 
 from core.access import Capability
 from core.accounts.api_keys import active_keys_of
+from core.accounts.mail_address import MailAddressRefused, set_mail_address
 from core.accounts.passkeys import passkeys_of
 from core.accounts.requirements import Due
 from core.accounts.second_factor import provisioning_uri, recovery_codes_left
 from core.accounts.sessions import sessions_of
+from core.audit import actor_of
 from core.audit.sign_ins import recent_sign_ins
 from core.database import db
 from core.models.researcher import Appearance, studies_of
@@ -55,6 +57,20 @@ def set_appearance() -> ResponseReturnValue:
         g.researcher.appearance = chosen
         db.session.commit()
         flash("Your pages have these colours from now on.", "good")
+    return redirect(url_for("account.page"))
+
+
+@account.post("/set_mail_address", endpoint="set_mail_address")
+@requires(Capability.OWN_PASSWORD)
+def change_mail_address() -> ResponseReturnValue:
+    """Sets where this person's alerts are sent."""
+    address = request.form.get("mail_address", "")
+    try:
+        set_mail_address(db.session(), g.researcher, address, actor=actor_of(g.researcher))
+    except MailAddressRefused as refused:
+        return account_page(problems={"mail_address": str(refused)}, typed={"mail_address": address}), 422
+    db.session.commit()
+    flash("Alerts are sent there from now on." if address.strip() else "No alert is mailed to you any more.", "good")
     return redirect(url_for("account.page"))
 
 
@@ -100,6 +116,7 @@ def account_page(
         shown_secret=shown_secret,
         shown_code=_qr_code(shown_secret) if shown_secret else None,
         typed=typed or {},
+        has_mail=settings().mail_url is not None,
         **values,
     )
 

@@ -8,6 +8,7 @@ from flask import Flask, g
 
 from core.access import Capability, Requester, SiteLimit, decide
 from core.accounts import days_until_due
+from core.answer_alerts.listing import open_alert_count
 from core.database import db
 from core.models import SystemEvent
 from core.models.researcher import NamedStudy, named_studies_of
@@ -33,6 +34,7 @@ STUDY_NAVIGATION = (
     NavigationItem("adding", "participants.add", "Add participants", "user-plus", Capability.PARTICIPANT_CREATE),
     NavigationItem("surveys", "surveys.list", "Surveys", "clipboard-list", Capability.STUDY_VIEW),
     NavigationItem("notifications", "notifications.study", "Notifications", "send", Capability.STUDY_VIEW),
+    NavigationItem("alerts", "alerts.list", "Alerts", "bell", Capability.ANSWERS_READ),
     NavigationItem("interventions", "interventions.list", "Interventions", "calendar-days", Capability.STUDY_VIEW),
     NavigationItem("fields", "interventions.fields", "Custom fields", "tag", Capability.STUDY_VIEW),
     NavigationItem("processing", "studies.processing", "Processing", "cpu", Capability.STUDY_STATUS),
@@ -73,6 +75,7 @@ def frame_values() -> dict[str, Any]:
         "account_navigation": _shown(ACCOUNT_NAVIGATION),
         "switchable_studies": switchable_studies,
         "push_troubles": push_troubles,
+        "open_alerts": open_alerts,
     }
 
 
@@ -93,6 +96,11 @@ def password_days_left() -> int | None:
 def push_troubles() -> list[SystemEvent]:
     """Troubles of sending that last, for those who can do something about them: site administrators (CLAR-62)."""
     return open_troubles(db.session()) if can(Capability.PUSH_CREDENTIALS) else []
+
+
+def open_alerts() -> int:
+    """How many alerts on answers of this study somebody must look at, for those who may read answers (CLAR-58)."""
+    return open_alert_count(db.session(), g.study.id) if g.get("study") and can(Capability.ANSWERS_READ) else 0
 
 
 def can(capability: str) -> bool:
