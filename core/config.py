@@ -8,7 +8,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -91,6 +91,7 @@ class Settings(BaseSettings):
 
     push_attempt_count: int = Field(720, validation_alias="PUSH_NOTIFICATION_ATTEMPT_COUNT", ge=1)
     fcm_url: str = Field("https://fcm.googleapis.com", validation_alias="FCM_URL")
+    apns_url: str | None = Field(None, validation_alias="APNS_URL")
     downloadable_apk_url: str | None = Field(None, validation_alias="DOWNLOADABLE_APK_URL")
     privacy_policy_url: str | None = Field(None, validation_alias="PRIVACY_POLICY_URL")
 
@@ -136,6 +137,13 @@ class Settings(BaseSettings):
     def _web_address(cls, value: str | None) -> str | None:
         if value and not value.startswith(("https://", "http://")):
             raise ValueError("must be an https:// or http:// address")
+        return value
+
+    @field_validator("apns_url")
+    @classmethod
+    def _apns_address(cls, value: str | None) -> str | None:
+        if value:
+            _check_apns_address(value)
         return value
 
     @field_validator("metrics_networks")
@@ -294,6 +302,19 @@ def _defaults_of_blanks(settings: Settings) -> dict[str, Any]:
         if (value.get_secret_value() if isinstance(value, SecretStr) else value) == "":
             defaults[name] = field.default
     return defaults
+
+
+def _check_apns_address(text: str) -> None:
+    """Raises ValueError unless it is an https address, or one in clear on this machine."""
+    message = "must be https://host or https://host:port; http:// is allowed on this machine's own addresses only"
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018  raises ValueError
+    except ValueError:
+        raise ValueError(message) from None
+    is_allowed = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOCAL_HOSTS)
+    if not is_allowed or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
+        raise ValueError(message)
 
 
 def _networks_in(text: str) -> tuple[IPv4Network | IPv6Network, ...]:

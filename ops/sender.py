@@ -18,7 +18,7 @@ def main() -> None:
     except ConfigurationError as error:
         sys.exit(f"Error: {error}")
     set_up_logging(is_production=settings.is_production)
-    stand = Stand(get_engine(), opener(settings.fcm_url), settings.push_attempt_count)
+    stand = Stand(get_engine(), opener(settings.fcm_url, settings.apns_url), settings.push_attempt_count)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stand.stopping.set()

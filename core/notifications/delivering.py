@@ -24,6 +24,7 @@ from core.notifications.retiring_tokens import retire_unregistered
 from core.notifications.rules.judging import blames_credential
 from core.notifications.senders import Addressed, BulkSender
 from core.notifications.senders.apns_bulk import ApnsBulkSender
+from core.notifications.senders.apns_connection import gateway_at
 from core.notifications.senders.fcm_bulk import FcmBulkSender
 from core.notifications.service_states import configured_services, has_accepted, note_service
 
@@ -48,15 +49,15 @@ class Delivered:
         return sum(n for (_, _, fate), n in self.outcomes.items() if fate == Fate.DELIVERED)
 
 
-def opener(fcm_url: str) -> OpenSender:
-    """The senders with the site's credentials."""
+def opener(fcm_url: str, apns_url: str | None = None) -> OpenSender:
+    """The senders with the site's credentials, at these addresses; by default Apple's own."""
 
     def open_sender(session: Session, service: PushService) -> BulkSender | None:
         if service is PushService.FCM:
             account = service_account(session)
             return FcmBulkSender(account, fcm_url) if account else None
         key: ApnsKey | None = apns_key(session)
-        return ApnsBulkSender(key) if key else None
+        return ApnsBulkSender(key, gateway_at(apns_url)) if key else None
 
     return open_sender
 

@@ -168,7 +168,11 @@ def running_google() -> Iterator[FakeGoogle]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length).decode()
+            if len(body.encode()) < length:  # the sender was killed while it wrote
+                self.close_connection = True
+                return
             if fake.is_silent:
                 fake.stopping.wait(30)
                 self.close_connection = True

@@ -117,7 +117,7 @@ def send_message(study_number: int) -> ResponseReturnValue:
         preview = preview_text(db.session(), people, text)
         if problem or request.form.get("confirmed") != text.strip():
             return _message_page(problem, preview=None if problem else preview)
-        open_sender, actor = opener(settings().fcm_url), actor_of(g.researcher)
+        open_sender, actor = opener(settings().fcm_url, settings().apns_url), actor_of(g.researcher)
         done = send_text(db.session(), db.engine, open_sender, g.study, people, text, utc_now, actor=actor)
     except (TextRefused, NotSent) as refused:
         return _message_page(str(refused))

@@ -67,7 +67,7 @@ def send_now(study_number: int, patient_id: str) -> ResponseReturnValue:
     survey = _survey(request.form["survey_id"])
     name = survey.name or "The survey"
     try:
-        open_sender = opener(settings().fcm_url)
+        open_sender = opener(settings().fcm_url, settings().apns_url)
         refused = send_survey_now(
             db.session(), db.engine, open_sender, g.participant, survey, utc_now, actor=actor_of(g.researcher)
         )
