@@ -11,7 +11,6 @@ from core.models import (
     CredentialKind,
     MessageState,
     NotificationAttempt,
-    ParticipantActivity,
     PushMessage,
     PushMessageEvent,
     PushReceipt,
@@ -214,30 +213,6 @@ def test_one_process_sends_at_a_time(pushing: Pushing):
         assert (first, second) == (True, False)
     with sole_sender(db.engine) as again:
         assert again
-
-
-def test_many_events_cost_few_statements(pushing: Pushing):
-    """NOTIF-45: under a tenth of a statement for a message."""
-    phones = [pushing.phone() for _ in range(2)]
-    study_id = phones[0].study_id
-    made = db.session.scalars(
-        sa.text(
-            "INSERT INTO participants (patient_id, study_id, password_hash, os_type, device_id)"
-            " SELECT translate(n::text, '0', 'a'), :study, 'x', 'ANDROID', 'd' FROM generate_series(1, 600) AS n"
-            " RETURNING id"
-        ),
-        {"study": study_id},
-    ).all()
-    db.session.execute(sa.insert(ParticipantActivity), [{"participant_id": n} for n in made])
-    db.session.execute(sa.insert(PushToken), [{"participant_id": n, "service": "fcm", "token": f"n-{n}"} for n in made])
-    db.session.commit()
-    pushing.asked(NOON)
-    statements: list[str] = []
-    sa.event.listen(db.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
-    look = pushing.look()
-    assert look.accepted == 602
-    assert len(statements) < 0.1 * 602 + 40, "the fixed part is about forty"
-    assert len({m["token"] for m in pushing.google.messages}) == 602
 
 
 def test_a_study_of_many_with_a_third_of_dead_tokens(pushing: Pushing):
