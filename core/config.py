@@ -92,6 +92,7 @@ class Settings(BaseSettings):
     push_attempt_count: int = Field(720, validation_alias="PUSH_NOTIFICATION_ATTEMPT_COUNT", ge=1)
     fcm_url: str = Field("https://fcm.googleapis.com", validation_alias="FCM_URL")
     apns_url: str | None = Field(None, validation_alias="APNS_URL")
+    push_messages_kept_days: int = Field(90, validation_alias="PUSH_MESSAGES_KEPT_DAYS", ge=14)
     downloadable_apk_url: str | None = Field(None, validation_alias="DOWNLOADABLE_APK_URL")
     privacy_policy_url: str | None = Field(None, validation_alias="PRIVACY_POLICY_URL")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
+from uuid import uuid4
 
 import sqlalchemy as sa
 
@@ -20,7 +21,7 @@ from core.notifications.delivering import opener
 from core.notifications.sending import Look, send_due
 from core.studies import create_study
 from core.surveys.saving import SurveyChanges, add_survey
-from tests.support.fakes.google import UNREGISTERED, FakeGoogle, fcm_error, running_google
+from tests.support.fakes.google import UNREGISTERED, Answer, FakeGoogle, fcm_error, running_google
 
 MOST_FAILURES = 720
 DEAD_SHARE = 0.3
@@ -146,7 +147,7 @@ def half_then_down(google: Google, now: datetime, count: int, *, as_date: bool) 
 
 def fill(total: int, due: int, now: datetime) -> None:
     """A study with `due` participants, each with one event of a minute ago and others of the next three weeks."""
-    study: Study = create_study(db.session(), f"Study of {total}", timezone_name="America/New_York", actor=SERVER)
+    study: Study = create_study(db.session(), f"Study {uuid4()}", timezone_name="America/New_York", actor=SERVER)
     db.session.flush()
     survey = add_survey(db.session(), study, SurveyType.TRACKING, SurveyChanges(), now, actor=SERVER)
     db.session.flush()
@@ -208,10 +209,15 @@ def _dead(fake: FakeGoogle, tokens: list[str]) -> None:
 
 def _fails_after(fake: FakeGoogle, count: int, as_date: bool) -> None:
     begins = fake.sends
-    until = datetime.now(UTC) + timedelta(seconds=ASKED_SECONDS)
-    header = f"{until:%a, %d %b %Y %H:%M:%S GMT}" if as_date else str(ASKED_SECONDS)
-    down = fcm_error(503, "UNAVAILABLE", "The service is overloaded.", "UNAVAILABLE", Retry_After=header)
-    fake.answer_nth = lambda nth: down if nth - begins > count else None
+
+    def answer(nth: int) -> Answer | None:
+        if nth - begins <= count:
+            return None
+        until = datetime.now(UTC) + timedelta(seconds=ASKED_SECONDS)
+        header = f"{until:%a, %d %b %Y %H:%M:%S GMT}" if as_date else str(ASKED_SECONDS)
+        return fcm_error(503, "UNAVAILABLE", "The service is overloaded.", "UNAVAILABLE", Retry_After=header)
+
+    fake.answer_nth = answer
 
 
 def _well(fake: FakeGoogle, forgets: bool = True) -> None:
