@@ -21,7 +21,7 @@ from core.notifications.credentials import remove_credential
 from core.notifications.sending import sole_sender
 from core.phones.tracking import remember_reports
 from core.streams import Platform
-from core.surveys.schedules import Absolute
+from core.surveys.schedules import Absolute, Weekly
 from tests.core.notifications.test_due import TODAY, answer
 from tests.support.fakes.google import UNREGISTERED, Answer, fcm_error
 from tests.support.pushing import NEW_IOS, Pushing, attempts, events, messages, tokens
@@ -192,6 +192,36 @@ def test_a_rebuild_while_a_message_is_on_its_way_sends_nothing_twice(pushing: Pu
     assert len(pushing.sent()) == 1
     assert survey.object_id in pushing.sent()[0]
     assert db.session.scalar(db.select(PushMessageEvent.event_id)) is None
+
+
+def test_an_event_made_anew_takes_the_uuids_of_a_message_that_may_have_been_sent(pushing: Pushing):
+    """NOTIF-7, CLAR-61: sent again with the same uuids, one each where two schedules ask at one minute."""
+    pushing.phone()
+    pushing.now -= timedelta(minutes=1)  # weekly events are made before their time only
+    survey = pushing.asked(NOON, Weekly(3, time(12)))
+    pushing.google.hangs_up_after = {1}
+    pushing.later(minutes=1)
+    (first,) = pushing.sent()
+    db.session.execute(sa.delete(ScheduledEvent).where(ScheduledEvent.scheduled_at <= pushing.now))
+    pushing.now -= timedelta(minutes=1)
+    pushing.rebuild()
+    made = events(scheduled_at=pushing.now + timedelta(minutes=1))
+    assert sorted(str(event.uuid) for event in made) == sorted(first[survey.object_id])
+    assert pushing.later(minutes=6).accepted == 1
+    assert sorted(pushing.sent()[1][survey.object_id]) == sorted(first[survey.object_id])
+
+
+def test_an_event_made_anew_has_a_uuid_of_its_own_where_another_event_has_that_of_the_message(pushing: Pushing):
+    """NOTIF-3: uuids are unique."""
+    pushing.phone()
+    survey = pushing.asked(NOON)
+    pushing.google.hangs_up_after = {1}
+    pushing.look()
+    pushing.now -= timedelta(minutes=1)
+    pushing.factory.schedule(survey, Weekly(3, time(12)))
+    pushing.rebuild()
+    made = events(scheduled_at=pushing.now + timedelta(minutes=1))
+    assert len({event.uuid for event in made}) == 2
 
 
 def test_a_receipt_confirms_its_attempt_also_when_it_comes_first(pushing: Pushing):
