@@ -11,6 +11,7 @@ from core.models.data_access import AccessKind, DataAccessRecord
 from core.models.event_rebuild import EventRebuild
 from core.models.intervention import Intervention, InterventionDate
 from core.models.operations import Switch, SwitchName, Tally
+from core.models.outgoing_message import Channel, OutgoingMessage
 from core.models.participant import Heartbeat, Participant, ParticipantActivity
 from core.models.participant_batch import BatchState, ParticipantBatch
 from core.models.participation import Departure, DepartureKind, Note, Pause, WithdrawalReason
@@ -51,7 +52,9 @@ from core.models.sign_in_record import SignInOutcome, SignInRecord
 from core.models.signing_in import PortalSession, SignInFailures
 from core.models.stored_object import SealKind, StoredObject
 from core.models.study import Study
+from core.models.study_language import StudyLanguage
 from core.models.survey import Survey, SurveyDraft, SurveyType, SurveyVersion
+from core.models.survey_translation import SurveyTranslation
 from core.models.system_event import SystemEvent, Trouble
 from core.models.upload import (
     ProblemUpload,
@@ -77,6 +80,7 @@ __all__ = [
     "BatchState",
     "BulkEdit",
     "BulkEditRow",
+    "Channel",
     "Chunk",
     "ConsentSent",
     "ConsentVersion",
@@ -99,6 +103,7 @@ __all__ = [
     "MessageState",
     "Note",
     "NotificationAttempt",
+    "OutgoingMessage",
     "Participant",
     "ParticipantActivity",
     "ParticipantBatch",
@@ -139,12 +144,14 @@ __all__ = [
     "StatusReport",
     "StoredObject",
     "Study",
+    "StudyLanguage",
     "StudyRole",
     "StudyRoleSite",
     "StudyStar",
     "Survey",
     "SurveyDraft",
     "SurveyExpiry",
+    "SurveyTranslation",
     "SurveyType",
     "SurveyVersion",
     "Switch",
