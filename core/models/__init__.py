@@ -67,6 +67,7 @@ from core.models.upload import (
     ServedParticipant,
     UploadRecord,
 )
+from core.models.used_form import UsedForm
 
 __all__ = [
     "AccessKind",
@@ -161,5 +162,6 @@ __all__ = [
     "Trouble",
     "UploadRecord",
     "UsedChallenge",
+    "UsedForm",
     "WithdrawalReason",
 ]

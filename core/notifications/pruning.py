@@ -1,4 +1,4 @@
-"""Deletes old rows of the ledger and of the sender's looks, which otherwise grow for ever.
+"""Deletes old rows of the ledger, the sender's looks and the keys of used forms, which otherwise grow for ever.
 
 The ledger serves what is on its way, the figures of the last days, and the watch. The history of a participant, with
 its attempts and receipts, is in other tables and stays.
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.clock import check_clock
-from core.models import MessageState, PushMessage, SenderPass
+from core.models import MessageState, PushMessage, SenderPass, UsedForm
 
 BATCH_ROWS = 10_000
 
@@ -35,10 +35,11 @@ def prune_messages(session: Session, kept_days: int, now: datetime) -> Iterator[
     check_clock(session)
     for model, is_old in _old(kept_days, now):
         time = _TIMES[model]
-        oldest = sa.select(model.id).where(is_old).order_by(time).limit(BATCH_ROWS).scalar_subquery()
+        key = sa.inspect(model).primary_key[0]
+        oldest = sa.select(key).where(is_old).order_by(time).limit(BATCH_ROWS).scalar_subquery()
         count = BATCH_ROWS
         while count == BATCH_ROWS:
-            deleted = sa.delete(model).where(model.id.in_(oldest)).execution_options(synchronize_session=False)
+            deleted = sa.delete(model).where(key.in_(oldest)).execution_options(synchronize_session=False)
             count = session.execute(deleted).rowcount  # type: ignore[attr-defined]
             session.commit()
             if count:
@@ -48,6 +49,7 @@ def prune_messages(session: Session, kept_days: int, now: datetime) -> Iterator[
 _TIMES: dict[type[Any], sa.orm.InstrumentedAttribute[Any]] = {
     PushMessage: PushMessage.written_at,
     SenderPass: SenderPass.began_at,
+    UsedForm: UsedForm.used_at,
 }
 
 
@@ -57,4 +59,5 @@ def _old(kept_days: int, now: datetime) -> list[tuple[type[Any], sa.ColumnElemen
     return [
         (PushMessage, sa.and_(PushMessage.written_at < before, is_settled)),
         (SenderPass, SenderPass.began_at < before),
+        (UsedForm, UsedForm.used_at < before),
     ]
