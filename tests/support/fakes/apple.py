@@ -37,6 +37,7 @@ class FakeApple:
     """A running fake. `pushes` are those it took; `refusals` (status, reason) come first, then successes."""
 
     gateway: Gateway
+    topic: str = TOPIC
     pushes: list[tuple[str, dict[str, str], dict[str, Any]]] = field(default_factory=list)
     refusals: list[tuple[int, str]] = field(default_factory=list)
     authorizations: set[str] = field(default_factory=set)
@@ -65,7 +66,7 @@ class FakeApple:
     def key_file(self) -> dict[str, Any]:
         """The credential with which this server is sent to."""
         pem = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-        return {"key": pem, "key_id": KEY_ID, "team_id": TEAM_ID, "topic": TOPIC, "is_sandbox": False}
+        return {"key": pem, "key_id": KEY_ID, "team_id": TEAM_ID, "topic": self.topic, "is_sandbox": False}
 
     @property
     def is_busy(self) -> bool:
@@ -81,7 +82,7 @@ class FakeApple:
             is_ours = False
         if not is_ours:
             return 403, "InvalidProviderToken"
-        if headers["apns-topic"] != TOPIC:
+        if headers["apns-topic"] != self.topic:
             return 400, "DeviceTokenNotForTopic"
         self.authorizations.add(token)
         device = headers[":path"].rsplit("/", 1)[-1]
@@ -94,10 +95,13 @@ class FakeApple:
 
 
 @contextmanager
-def running_apple(folder: Path | None = None) -> Iterator[FakeApple]:
-    """Serves until the block is left; its certificate is kept in the folder. Without one it speaks in clear."""
+def running_apple(folder: Path | None = None, port: int = 0) -> Iterator[FakeApple]:
+    """Serves until the block is left, at this port or a free one.
+
+    Its certificate is kept in the folder; without one it speaks in clear.
+    """
     server_tls, client_tls = _both_tls(folder) if folder else (None, None)
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.create_server(("127.0.0.1", port))
     fake = FakeApple(Gateway("127.0.0.1", listening.getsockname()[1], client_tls))
 
     def accept() -> None:
@@ -144,7 +148,8 @@ def _speak(fake: FakeApple, connection: socket.socket) -> None:
         ended = []
         for event in http.receive_data(data):
             if isinstance(event, RequestReceived):
-                requests[event.stream_id] = dict(event.headers), bytearray()
+                headers = {str(name): str(value) for name, value in event.headers}
+                requests[event.stream_id] = headers, bytearray()
             elif isinstance(event, DataReceived):
                 requests[event.stream_id][1].extend(event.data)
                 http.acknowledge_received_data(event.flow_controlled_length, event.stream_id)

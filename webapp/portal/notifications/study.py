@@ -13,7 +13,7 @@ from core.models import Participant
 from core.notifications.by_hand import LONGEST_TEXT, AlreadySent, NotSent, TextRefused, preview_text, send_text
 from core.notifications.coming_day import coming_day
 from core.notifications.delivering import opener, utc_now
-from core.notifications.delivery_figures import delivery_rates, lost_tokens, not_reached
+from core.notifications.delivery_figures import delivery_rates, lost_tokens, missed_by_participant, not_reached
 from core.notifications.described import can_push
 from core.notifications.watch import open_troubles
 from core.participants.table_file import csv_text, harmless
@@ -49,7 +49,8 @@ def _page(problem: str = "", typed: Mapping[str, str] | None = None) -> Response
         coming=coming_day(session, g.study, g.now),
         rates=delivery_rates(session, g.study, since, g.now),
         lost=lost_tokens(session, g.study, since, g.now),
-        missed=missed[:MOST_SHOWN],
+        missed=missed_by_participant(missed)[:MOST_SHOWN],
+        missed_participants=len({row.patient_id for row in missed}),
         missed_count=len(missed),
         days=DAYS,
         problem=problem,
