@@ -20,6 +20,7 @@ from core.notifications.credential_files import ApnsKey
 from core.notifications.credentials import apns_key, service_account
 from core.notifications.ledger import Entry, Settled, nonce_of, settle, withdraw_entries, write_entries
 from core.notifications.outcomes import Fate, Outcome
+from core.notifications.rechecking import still_wanted
 from core.notifications.retiring_tokens import retire_unregistered
 from core.notifications.rules.judging import blames_credential
 from core.notifications.senders import Addressed, BulkSender
@@ -104,7 +105,7 @@ def _deliver_by(
     with ExitStack() as stack:
         stack.enter_context(sender)
         for start in range(0, len(entries), BATCH):
-            batch = entries[start : start + BATCH]
+            batch = still_wanted(session, entries[start : start + BATCH], clock())
             tried = 0
             for settled in _send_batch(session, sender, batch, clock, log):
                 tried += 1
@@ -114,7 +115,7 @@ def _deliver_by(
                 if settled.outcome.fate is Fate.UNREGISTERED:
                     lost.add(settled.recipient.token_id)
             if tried < len(batch):  # the service refuses, or does not answer
-                done.not_tried += len(entries) - start - tried
+                done.not_tried += len(batch) - tried + len(entries[start + BATCH :])
                 break
     done.tokens_retired += _conclude(session, service, outcomes, lost, clock())
 
