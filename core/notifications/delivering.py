@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from core.models import PushService
@@ -133,18 +134,29 @@ def _send_batch(
     ]
     group: list[Settled] = []
     settled_at = time.monotonic()
-    for number, outcome in sender.send_all(messages):
+    answers = sender.send_all(messages)
+    for number, outcome in answers:
         if log:
             log.note(number, nonces[number], outcome)
         group.append(Settled(number, recipients.pop(number), outcome))
         if len(group) >= SETTLED_AT_ONCE or time.monotonic() - settled_at >= SETTLE_SECONDS:
-            _settle_group(session, group, clock())
+            try:
+                _settle_group(session, group, clock())
+            except SQLAlchemyError:  # the others are on their way: the next look settles them from the file
+                if log:
+                    _note_rest(log, answers, nonces)
+                raise
             yield from group
             group, settled_at = [], time.monotonic()
     _settle_group(session, group, clock())
     yield from group
     withdraw_entries(session, list(recipients))
     session.commit()
+
+
+def _note_rest(log: AnswerLog, answers: Iterator[tuple[int, Outcome]], nonces: Mapping[int, str]) -> None:
+    for number, outcome in answers:
+        log.note(number, nonces[number], outcome)
 
 
 def _settle_group(session: Session, group: Sequence[Settled], now: datetime) -> None:
