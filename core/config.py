@@ -94,6 +94,8 @@ class Settings(BaseSettings):
 
     push_attempt_count: int = Field(720, validation_alias="PUSH_NOTIFICATION_ATTEMPT_COUNT", ge=1)
     fcm_url: str = Field("https://fcm.googleapis.com", validation_alias="FCM_URL")
+    apns_url: str | None = Field(None, validation_alias="APNS_URL")
+    push_messages_kept_days: int = Field(90, validation_alias="PUSH_MESSAGES_KEPT_DAYS", ge=14)
     downloadable_apk_url: str | None = Field(None, validation_alias="DOWNLOADABLE_APK_URL")
     privacy_policy_url: str | None = Field(None, validation_alias="PRIVACY_POLICY_URL")
 
@@ -139,6 +141,13 @@ class Settings(BaseSettings):
     def _web_address(cls, value: str | None) -> str | None:
         if value and not value.startswith(("https://", "http://")):
             raise ValueError("must be an https:// or http:// address")
+        return value
+
+    @field_validator("apns_url")
+    @classmethod
+    def _apns_address(cls, value: str | None) -> str | None:
+        if value:
+            _check_apns_address(value)
         return value
 
     @field_validator("mail_url")
@@ -321,6 +330,19 @@ def _defaults_of_blanks(settings: Settings) -> dict[str, Any]:
         if (value.get_secret_value() if isinstance(value, SecretStr) else value) == "":
             defaults[name] = field.default
     return defaults
+
+
+def _check_apns_address(text: str) -> None:
+    """Raises ValueError unless it is an https address, or one in clear on this machine."""
+    message = "must be https://host or https://host:port; http:// is allowed on this machine's own addresses only"
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018  raises ValueError
+    except ValueError:
+        raise ValueError(message) from None
+    is_allowed = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOCAL_HOSTS)
+    if not is_allowed or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
+        raise ValueError(message)
 
 
 def _listed(text: str) -> list[str]:

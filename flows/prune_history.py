@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from prefect import flow, get_client, task
 from prefect.artifacts import create_table_artifact
@@ -21,6 +22,7 @@ from prefect.tasks import exponential_backoff
 
 from core.config import get_settings
 from core.database import open_session
+from core.notifications.pruning import count_old_messages, prune_messages
 from core.operations.history_pruning import count_old_rows, prune_rows
 from flows.hooks import HOOKS
 from flows.infrastructure import is_infrastructure_error
@@ -60,10 +62,14 @@ def prune_page(number: int, states: list[StateType], before: datetime) -> int:
     retry_condition_fn=is_infrastructure_error,
 )
 def prune_histories() -> dict[str, int]:
-    """Deletes rows older than the settings keep them; without a setting none. Returns the number by table."""
+    """Deletes rows older than the settings keep them. Returns the number by table."""
     counts: Counter[str] = Counter()
     with open_session() as session:
-        for table, count in prune_rows(session, get_settings(), datetime.now(UTC)):
+        settings, now = get_settings(), datetime.now(UTC)
+        pruned = chain(
+            prune_rows(session, settings, now), prune_messages(session, settings.push_messages_kept_days, now)
+        )
+        for table, count in pruned:
             counts[table] += count
     return dict(counts)
 
@@ -81,6 +87,7 @@ def prune_history(dry_run: bool = False) -> dict[str, int]:
     if dry_run:
         with open_session() as session:
             counts |= count_old_rows(session, get_settings(), now)
+            counts |= count_old_messages(session, get_settings().push_messages_kept_days, now)
     else:
         progress = Progress("pruning", sum(counts.values()))
         counts = {f"flow runs, {kept.days} days": prune_runs(kept, now, progress) for kept in KEPT_FOR}

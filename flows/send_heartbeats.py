@@ -26,7 +26,8 @@ def send_heartbeats() -> State:
     with sole_sender(get_engine()) as is_sole:
         if not is_sole:
             return Completed(name="AnotherSends", message="Another process is sending; it pushes heartbeats too.")
-        done = push_heartbeats(get_engine(), opener(get_settings().fcm_url))
+        settings = get_settings()
+        done = push_heartbeats(get_engine(), opener(settings.fcm_url, settings.apns_url))
     if not done.silent:
         return Completed(name="NobodySilent", message="No phone is silent.")
     table = [{"outcome": outcome, "count": count} for outcome, count in done.outcomes.items()]

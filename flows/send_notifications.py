@@ -35,7 +35,7 @@ def send_notifications(minutes: float | None = None) -> State:
     looks: list[int] = []
     stand = Stand(
         get_engine(),
-        opener(settings.fcm_url),
+        opener(settings.fcm_url, settings.apns_url),
         settings.push_attempt_count,
         on_look=lambda look: looks.append(look.messages),
     )

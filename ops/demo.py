@@ -29,6 +29,7 @@ from core.storage import SealedStore, open_store
 from core.studies import create_study
 from core.surveys.saving import SurveyChanges, create_survey, save_survey
 from core.surveys.schedules import ScheduleKind, Weekly
+from ops.demo_past import notify_of_last_days
 
 ACCOUNT = "demo"
 STUDY = "Sleep and movement after discharge"
@@ -63,6 +64,8 @@ def main() -> None:
             if person["patient_id"] in live
         ]
         kept.write_text(json.dumps(demo))
+        if settings.apns_url:  # the demo's own stand-ins
+            print(f"{notify_of_last_days(settings, demo['study_id'])} notifications of the last days", flush=True)
     command = phones(server, settings.var_dir, demo["live"], report)
     os.execv(sys.executable, [*command, "--seconds", "inf", "--rate", FILES_PER_SECOND])
 
@@ -90,6 +93,13 @@ def evening_check() -> SurveyChanges:
     return SurveyChanges(name="Evening check", content=evening_questions(), timings={ScheduleKind.WEEKLY: timings})
 
 
+def moment_check() -> SurveyChanges:
+    """A short tracking survey five times a day, so that something is sent while the demo is looked at."""
+    timings = [Weekly(weekday, clock_time(hour)) for weekday in range(7) for hour in (9, 12, 15, 18, 21)]
+    content = evening_questions()[2:3]
+    return SurveyChanges(name="Moment check", content=content, timings={ScheduleKind.WEEKLY: timings})
+
+
 def voice_diary() -> SurveyChanges:
     """An audio survey that is always available."""
     return SurveyChanges(
@@ -99,7 +109,7 @@ def voice_diary() -> SurveyChanges:
     )
 
 
-SURVEYS = ((SurveyType.TRACKING, evening_check), (SurveyType.AUDIO, voice_diary))
+SURVEYS = ((SurveyType.TRACKING, evening_check), (SurveyType.TRACKING, moment_check), (SurveyType.AUDIO, voice_diary))
 
 
 def evening_questions() -> list[dict[str, Any]]:

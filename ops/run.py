@@ -45,6 +45,8 @@ def main() -> None:
             sweep(str(settings.var_dir))  # processes of a run that was killed
             require_ports(settings)
             environment = environment_of(settings)
+            if is_demo and "FCM_URL" not in os.environ:
+                environment |= stand_in_addresses()
     except (ConfigurationError, EmbeddedDatabaseError) as error:
         sys.exit(f"Error: {error}")
     supervisor = Supervisor()
@@ -113,6 +115,13 @@ def environment_of(settings: Settings) -> dict[str, str]:
     return os.environ | own
 
 
+def stand_in_addresses() -> dict[str, str]:
+    """Settings for all processes of a demo: addresses with free ports of this machine, for stand-ins."""
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        ports = first.getsockname()[1], second.getsockname()[1]
+    return {"FCM_URL": f"http://127.0.0.1:{ports[0]}", "APNS_URL": f"http://127.0.0.1:{ports[1]}"}
+
+
 def start(supervisor: Supervisor, settings: Settings, environment: dict[str, str], *, is_demo: bool) -> str | None:
     """Starts every process in turn, Prefect at the same time as the others. Returns the failure, or None."""
     python = sys.executable
@@ -143,6 +152,8 @@ def start(supervisor: Supervisor, settings: Settings, environment: dict[str, str
     supervisor.add(Part("worker", [python, "-m", "ops.worker"], environment))
     supervisor.add(Part("uploads", [python, "-m", "ops.first_uploads"], environment, is_kept=False))
     if is_demo:
+        if "FCM_URL" not in os.environ:
+            supervisor.add(Part("push", [python, "-m", "ops.demo_push"], environment))
         supervisor.add(Part("demo", [python, "-m", "ops.demo"], environment))
     threading.Thread(target=announce, args=(settings, password), daemon=True).start()
     return None
@@ -183,7 +194,7 @@ def prepared(process: subprocess.Popen[str], supervisor: Supervisor) -> tuple[st
 
 def stop(supervisor: Supervisor, settings: Settings) -> None:
     """Stops every process: those that use others first, the database last."""
-    supervisor.stop(["demo", "uploads", "worker", "sender", "web"])
+    supervisor.stop(["demo", "uploads", "worker", "sender", "push", "web"])
     supervisor.stop(["prefect"])
     sweep(str(settings.var_dir))
     if settings.configured_database_url:

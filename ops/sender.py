@@ -1,5 +1,6 @@
 """`python -m ops.sender`: the standing sender of push notifications; SIGTERM ends it after what is on its way."""
 
+import gc
 import signal
 import sys
 from types import FrameType
@@ -18,7 +19,8 @@ def main() -> None:
     except ConfigurationError as error:
         sys.exit(f"Error: {error}")
     set_up_logging(is_production=settings.is_production)
-    stand = Stand(get_engine(), opener(settings.fcm_url), settings.push_attempt_count)
+    gc.freeze()  # else each large look pauses to search all that was imported for garbage
+    stand = Stand(get_engine(), opener(settings.fcm_url, settings.apns_url), settings.push_attempt_count)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stand.stopping.set()

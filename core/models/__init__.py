@@ -79,6 +79,7 @@ from core.models.upload import (
     ServedParticipant,
     UploadRecord,
 )
+from core.models.used_form import UsedForm
 
 __all__ = [
     "AccessKind",
@@ -190,5 +191,6 @@ __all__ = [
     "Trouble",
     "UploadRecord",
     "UsedChallenge",
+    "UsedForm",
     "WithdrawalReason",
 ]

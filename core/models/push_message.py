@@ -86,6 +86,8 @@ class PushMessageEvent(Model):
     is_reported: Mapped[bool]
     """Whether the app reports the receipt of `uuid` (PHONE-131)."""
     was_resend: Mapped[bool]
+    researcher_name: Mapped[str | None] = mapped_column(sa.Text)
+    """Who sent it by hand."""
 
     __table_args__ = (
         one_of("kind", AttemptKind),

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -24,15 +25,16 @@ from core.models import (
     Survey,
 )
 from core.models.audit_record import Action
-from core.models.schedule import SUCCESS, AttemptKind
+from core.models.schedule import AttemptKind
 from core.notifications.delivering import Delivered, OpenSender, deliver
 from core.notifications.due import Recipient
-from core.notifications.ledger import Entry, newest_versions
+from core.notifications.ledger import WITHOUT_ATTEMPT, Entry, newest_versions
 from core.notifications.messages import BUILT_IN, survey_message, text_message
-from core.notifications.rules.bundling import collapse_key
+from core.notifications.rules.bundling import AskedEvent, collapse_key
 from core.notifications.rules.receipts import reports_receipts
 from core.notifications.service_states import configured_services
 from core.notifications.wording import wording_of
+from core.once import is_first_use
 from core.streams import Platform
 from core.surveys.expiry import own_expiry
 
@@ -43,6 +45,10 @@ TEXT_LIVES = timedelta(hours=24)
 
 class NotSent(Exception):
     """Nothing was sent; the message says why, and can be shown."""
+
+
+class AlreadySent(Exception):
+    """The form was sent in before, as by pressing its button twice; nothing was sent a second time."""
 
 
 class TextRefused(ValueError):
@@ -66,11 +72,15 @@ def send_survey_now(
     clock: Callable[[], datetime],
     *,
     actor: Actor,
+    form_key: UUID | None = None,
 ) -> str | None:
     """Sends the survey at once, whatever its schedules say; commits. Returns None, or why the service refused.
 
-    It is an attempt of kind manual with the actor's name (PORTAL-137). Raises NotSent where nothing could be tried.
+    It is an attempt of kind manual with the actor's name (PORTAL-137), written with the message's outcome: also where
+    this process is killed before. Raises NotSent where nothing could be tried, and AlreadySent for a form that was sent
+    in before.
     """
+    _use(session, form_key)
     study = session.get_one(Study, participant.study_id)
     now = clock()
     if study.is_stopped(now):
@@ -89,11 +99,16 @@ def send_survey_now(
     wording = wording_of(session, [participant.id]).get(participant.id, BUILT_IN)
     message = survey_message(recipient.platform, {survey.object_id: []}, now, wording).until(until, key, now)
     session.commit()
-    done = deliver(engine, open_sender, [Entry(recipient, MessageKind.MANUAL, message, now)], clock)
-    status = SUCCESS if done.accepted else _said(done)
-    _write_attempt(session, participant, survey, status, actor.name, clock())
-    session.commit()
-    return None if done.accepted else status
+    asked = AskedEvent(0, survey.id, survey.object_id, AttemptKind.MANUAL.value, now, None, now, until)
+    entry = Entry(recipient, MessageKind.MANUAL, message, now, (asked,), actor.name)
+    done = deliver(engine, open_sender, [entry], clock)
+    if done.accepted:
+        return None
+    said, fate = _said(done), _fate(done)
+    if fate is None or fate in WITHOUT_ATTEMPT:  # settling has written nothing
+        _write_attempt(session, participant, survey, said, actor.name, now)
+        session.commit()
+    return said
 
 
 def preview_text(session: Session, participants: Sequence[Participant], text: str) -> TextPreview:
@@ -119,12 +134,14 @@ def send_text(
     clock: Callable[[], datetime],
     *,
     actor: Actor,
+    form_key: UUID | None = None,
 ) -> Delivered:
     """Sends the text to these participants of the study; commits. The audit trail holds how many, not the text.
 
-    Raises TextRefused, and NotSent where the study is stopped.
+    Raises TextRefused, NotSent where the study is stopped, and AlreadySent for a form that was sent in before.
     """
     text, now = checked_text(text), clock()
+    _use(session, form_key)
     if study.is_stopped(now):
         raise NotSent("The study is stopped: nothing is sent.")
     chosen = [each.id for each in participants if each.study_id == study.id]
@@ -212,8 +229,21 @@ def _write_attempt(
     )
 
 
+def _use(session: Session, form_key: UUID | None) -> None:
+    if form_key is not None and not is_first_use(session, form_key):
+        session.rollback()
+        raise AlreadySent
+
+
+def _fate(done: Delivered) -> str | None:
+    """The fate of the one message; None where it was not tried."""
+    return next((fate for _, _, fate in done.outcomes), None)
+
+
 def _said(done: Delivered) -> str:
-    if done.not_tried:
+    fate = _fate(done)
+    if fate is None:
         return "The push service is not asked at the moment."
-    fate = next(iter(done.outcomes))[2]
+    if fate == "unknown":
+        return "The push service did not answer; the phone may get the message all the same."
     return f"The push service did not take it ({fate})."

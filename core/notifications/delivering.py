@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from core.models import PushService
@@ -20,10 +21,12 @@ from core.notifications.credential_files import ApnsKey
 from core.notifications.credentials import apns_key, service_account
 from core.notifications.ledger import Entry, Settled, nonce_of, settle, withdraw_entries, write_entries
 from core.notifications.outcomes import Fate, Outcome
+from core.notifications.rechecking import still_wanted
 from core.notifications.retiring_tokens import retire_unregistered
 from core.notifications.rules.judging import blames_credential
 from core.notifications.senders import Addressed, BulkSender
 from core.notifications.senders.apns_bulk import ApnsBulkSender
+from core.notifications.senders.apns_connection import gateway_at
 from core.notifications.senders.fcm_bulk import FcmBulkSender
 from core.notifications.service_states import configured_services, has_accepted, note_service
 
@@ -48,15 +51,15 @@ class Delivered:
         return sum(n for (_, _, fate), n in self.outcomes.items() if fate == Fate.DELIVERED)
 
 
-def opener(fcm_url: str) -> OpenSender:
-    """The senders with the site's credentials."""
+def opener(fcm_url: str, apns_url: str | None = None) -> OpenSender:
+    """The senders with the site's credentials, at these addresses; by default Apple's own."""
 
     def open_sender(session: Session, service: PushService) -> BulkSender | None:
         if service is PushService.FCM:
             account = service_account(session)
             return FcmBulkSender(account, fcm_url) if account else None
         key: ApnsKey | None = apns_key(session)
-        return ApnsBulkSender(key) if key else None
+        return ApnsBulkSender(key, gateway_at(apns_url)) if key else None
 
     return open_sender
 
@@ -103,7 +106,7 @@ def _deliver_by(
     with ExitStack() as stack:
         stack.enter_context(sender)
         for start in range(0, len(entries), BATCH):
-            batch = entries[start : start + BATCH]
+            batch = still_wanted(session, entries[start : start + BATCH], clock())
             tried = 0
             for settled in _send_batch(session, sender, batch, clock, log):
                 tried += 1
@@ -113,7 +116,7 @@ def _deliver_by(
                 if settled.outcome.fate is Fate.UNREGISTERED:
                     lost.add(settled.recipient.token_id)
             if tried < len(batch):  # the service refuses, or does not answer
-                done.not_tried += len(entries) - start - tried
+                done.not_tried += len(batch) - tried + len(entries[start + BATCH :])
                 break
     done.tokens_retired += _conclude(session, service, outcomes, lost, clock())
 
@@ -131,18 +134,29 @@ def _send_batch(
     ]
     group: list[Settled] = []
     settled_at = time.monotonic()
-    for number, outcome in sender.send_all(messages):
+    answers = sender.send_all(messages)
+    for number, outcome in answers:
         if log:
             log.note(number, nonces[number], outcome)
         group.append(Settled(number, recipients.pop(number), outcome))
         if len(group) >= SETTLED_AT_ONCE or time.monotonic() - settled_at >= SETTLE_SECONDS:
-            _settle_group(session, group, clock())
+            try:
+                _settle_group(session, group, clock())
+            except SQLAlchemyError:  # the others are on their way: the next look settles them from the file
+                if log:
+                    _note_rest(log, answers, nonces)
+                raise
             yield from group
             group, settled_at = [], time.monotonic()
     _settle_group(session, group, clock())
     yield from group
     withdraw_entries(session, list(recipients))
     session.commit()
+
+
+def _note_rest(log: AnswerLog, answers: Iterator[tuple[int, Outcome]], nonces: Mapping[int, str]) -> None:
+    for number, outcome in answers:
+        log.note(number, nonces[number], outcome)
 
 
 def _settle_group(session: Session, group: Sequence[Settled], now: datetime) -> None:

@@ -11,6 +11,7 @@ from core.notifications.credentials import apns_key, service_account
 from core.notifications.messages import Message
 from core.notifications.outcomes import Fate, Outcome
 from core.notifications.senders.apns import ApnsSender
+from core.notifications.senders.apns_connection import gateway_at
 from core.notifications.senders.fcm import FcmSender
 
 SECONDS = 10  # a phone waits 15 s (PHONE-13), and name resolution has no time-out
@@ -26,13 +27,13 @@ class Route:
     token: str
 
 
-def route_to(session: Session, participant_id: int, fcm_url: str) -> Route | Outcome:
+def route_to(session: Session, participant_id: int, fcm_url: str, apns_url: str | None = None) -> Route | Outcome:
     """The participant's route, Apple before Firebase, or the outcome that says why there is none (NOTIF-33)."""
     tokens = _tokens_in_use(session, participant_id)
     if not tokens:
         return NO_TOKEN
     if PushService.APNS in tokens and (key := apns_key(session)):
-        return Route(ApnsSender(key), tokens[PushService.APNS])
+        return Route(ApnsSender(key, gateway_at(apns_url)), tokens[PushService.APNS])
     if PushService.FCM in tokens and (account := service_account(session)):
         return Route(FcmSender(account, fcm_url), tokens[PushService.FCM])
     return NOT_CONFIGURED

@@ -25,6 +25,7 @@ from core.models import (
     SurveyVersion,
 )
 from core.models.schedule import SUCCESS
+from core.notifications.due import Ended
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,17 @@ class NotReached:
 
     patient_id: str
     survey_id: str
+    survey_name: str
+    scheduled_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
+class Missed:
+    """How many surveys were not sent to a participant, and the newest of them."""
+
+    patient_id: str
+    count: int
     survey_name: str
     scheduled_at: datetime
     reason: str
@@ -111,12 +123,16 @@ def lost_tokens(session: Session, study: Study, since: datetime, until: datetime
 
 
 def not_reached(session: Session, study: Study, since: datetime, until: datetime) -> list[NotReached]:
-    """Surveys of times in the span that were tried or expired, and never accepted, by participant; one query."""
+    """Surveys of times in the span that were tried or expired, and never accepted, by participant; one query.
+
+    The reason is the newest refusal, or that it expired where nothing was tried. What was answered by itself is left
+    out.
+    """
     ours, again = NotificationAttempt, aliased(NotificationAttempt)
     was_sent = sa.exists().where(
         again.participant_id == ours.participant_id,
         again.scheduled_at == ours.scheduled_at,
-        again.status == SUCCESS,
+        again.status.in_([SUCCESS, Ended.ANSWERED.value]),
         again.survey_version_id.in_(
             sa.select(SurveyVersion.id).where(SurveyVersion.survey_id == Survey.id).correlate(Survey)
         ),
@@ -132,12 +148,30 @@ def not_reached(session: Session, study: Study, since: datetime, until: datetime
             Participant.is_test.is_(False),
             ours.scheduled_at >= since,
             ours.scheduled_at < until,
-            ours.status != SUCCESS,
+            ours.status.not_in([SUCCESS, Ended.ANSWERED.value]),
             ~was_sent,
         )
-        .order_by(Participant.patient_id, Survey.object_id, ours.scheduled_at, ours.attempted_at.desc())
+        .order_by(
+            Participant.patient_id,
+            Survey.object_id,
+            ours.scheduled_at,
+            ours.status == Ended.EXPIRED.value,
+            ours.attempted_at.desc(),
+        )
     )
     return [NotReached(*row) for row in session.execute(query)]
+
+
+def missed_by_participant(rows: Sequence[NotReached]) -> list[Missed]:
+    """The surveys that were not sent, a row for each participant, those with the most first."""
+    found: dict[str, list[NotReached]] = {}
+    for row in rows:
+        found.setdefault(row.patient_id, []).append(row)
+    missed = []
+    for patient_id, theirs in found.items():
+        newest = max(theirs, key=lambda row: row.scheduled_at)
+        missed.append(Missed(patient_id, len(theirs), newest.survey_name, newest.scheduled_at, newest.reason))
+    return sorted(missed, key=lambda each: (-each.count, each.patient_id))
 
 
 def _of_study(study: Study, since: datetime, until: datetime) -> Sequence[sa.ColumnElement[bool]]:

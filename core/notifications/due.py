@@ -8,22 +8,23 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from itertools import chain, repeat
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.models import AttemptKind, PushService, SenderState
 from core.notifications.answered import newest_answers
+from core.notifications.clocks import Clock, clock_of
 from core.notifications.due_rows import due_rows, unconfirmed_rows
 from core.notifications.rules.bundling import AskedEvent, Bundle, bundles
-from core.notifications.rules.quiet_hours import is_quiet
 from core.notifications.rules.receipts import reports_receipts
 from core.notifications.rules.resends import Sent, is_resend_due, may_be_sent_again
-from core.notifications.running_studies import RunningStudy, brackets, running_studies
+from core.notifications.running_studies import brackets, running_studies
 from core.streams import Platform
 from core.surveys.rules.answerable import answerable_until
-from core.surveys.schedules import ScheduleKind, counts_as
+from core.surveys.schedules import ScheduleKind
 
 LATEST_FIRST_TRY = timedelta(hours=24)
 PROMPT = timedelta(minutes=2)
@@ -48,9 +49,8 @@ class Ended(StrEnum):
     ANSWERED = "answered before it was sent"
 
 
-@dataclass(frozen=True)
-class Recipient:
-    """Who gets a message, and by which token."""
+class Recipient(NamedTuple):
+    """Who gets a message, and by which token, which is not shown."""
 
     participant_id: int
     patient_id: str
@@ -58,9 +58,12 @@ class Recipient:
     app_version: str | None
     service: PushService
     token_id: int
-    token: str = field(repr=False)
+    token: str
     failures: int = 0
     reports_receipts: bool = False
+
+    def __repr__(self) -> str:
+        return f"Recipient({self.patient_id}, {self.service}, token {self.token_id})"
 
 
 @dataclass(frozen=True)
@@ -98,43 +101,50 @@ def due_notifications(
         resting = services
     studies = running_studies(session, now)
     ready = {number: study for number, study in studies.items() if not study.waits_for_rebuild}
-    first = due_rows(session, brackets(session, ready, now), services, now)
+    found = brackets(session, ready, now)
+    first = due_rows(session, found, services, now)
     since = session.scalar(sa.select(SenderState.resends_begin_at)) or datetime.fromtimestamp(0, now.tzinfo)
     resending = [number for number, study in ready.items() if study.resend_period_minutes > 0]
     again = unconfirmed_rows(session, resending, services, since, now)
     asked: dict[int, dict[int, _Candidate]] = defaultdict(dict)
-    for row in (*first, *again):
-        candidate = _candidate(row, ready[row.study_id], now)
+    clocks: dict[tuple[int, str | None], Clock] = {}
+    for row, sent in chain(
+        zip(first, repeat(None)), ((row, Sent(row.first_at, row.last_at, row.tries)) for row in again)
+    ):
+        pair = row.study_id, row.timezone_name
+        clock = clocks.get(pair)
+        if clock is None:
+            clock = clocks[pair] = clock_of(ready[row.study_id], row.timezone_name, found, now)
+        candidate = _candidate(row, sent, clock, now)
         known = asked[row.participant_id].get(row.event_id)
         if candidate and (known is None or candidate.recipient.service is PushService.APNS):
             asked[row.participant_id][row.event_id] = candidate
     _drop_answered(session, asked, selection, now)
     for candidates in asked.values():
-        _decide(list(candidates.values()), ready, resting, selection, now)
+        _decide(list(candidates.values()), resting, selection, now)
     if not configured and (count := selection.waiting.pop(Waits.SERVICE, 0)):
         selection.waiting[Waits.CREDENTIALS] = count
     return selection
 
 
-@dataclass(frozen=True)
-class _Candidate:
+class _Candidate(NamedTuple):
     """An event that may be sent, with all that decides whether it is."""
 
     event: AskedEvent
     recipient: Recipient
     row: Any
     sent: Sent | None
+    clock: Clock
 
 
-def _candidate(row: Any, study: RunningStudy, now: datetime) -> _Candidate | None:
+def _candidate(row: Any, sent: Sent | None, clock: Clock, now: datetime) -> _Candidate | None:
     """The row as an event of the participant's clock; None where it is not due yet, or no longer worth resending."""
-    zone = study.zone_of(row.timezone_name)
-    counts_at = counts_as(row.scheduled_at, study.study.zone, zone)
+    counts_at = clock.counts_at(row.scheduled_at)
     if counts_at > now:
         return None
-    next_at = counts_as(row.next_at, study.study.zone, zone) if row.next_at else None
-    until = answerable_until(counts_at, next_at, row.expiry_minutes or study.study.survey_expiry_minutes)
-    sent = Sent(row.first_at, row.last_at, row.tries) if "tries" in row._mapping else None
+    study = clock.study
+    minutes = row.expiry_minutes or study.study.survey_expiry_minutes
+    until = answerable_until(counts_at, clock.next_at(row.scheduled_at, row.next_at, minutes), minutes)
     reports = reports_receipts(row.os_type, row.last_version_code, row.last_version_name)
     if sent and (not reports or until <= now or not may_be_sent_again(sent, now)):
         return None
@@ -150,7 +160,7 @@ def _candidate(row: Any, study: RunningStudy, now: datetime) -> _Candidate | Non
         is_due=sent is None or is_resend_due(sent, study.resend_period_minutes, now),
         was_sent=sent is not None,
     )
-    return _Candidate(event, _recipient(row, reports), row, sent)
+    return _Candidate(event, _recipient(row, reports), row, sent, clock)
 
 
 def attempt_kind(schedule_kind: str | None) -> str:
@@ -199,7 +209,6 @@ def _drop_answered(
 
 def _decide(
     candidates: Sequence[_Candidate],
-    studies: Mapping[int, RunningStudy],
     resting: Collection[PushService],
     selection: Selection,
     now: datetime,
@@ -207,21 +216,21 @@ def _decide(
     """What becomes of one participant's events."""
     alive = []
     for candidate in candidates:
-        if candidate.sent is None and _is_too_late(candidate, studies[candidate.row.study_id], now):
+        if candidate.sent is None and _is_too_late(candidate, now):
             selection.ended.append((candidate.row.participant_id, candidate.event, Ended.EXPIRED))
         else:
             alive.append(candidate)
     if not any(candidate.event.is_due for candidate in alive):
         return
-    study = studies[alive[0].row.study_id]
-    reason = _why_it_waits(alive[0], study, resting, now)
-    if reason is None and _resends_rest(study, alive[0], now) and all(c.sent for c in alive if c.event.is_due):
+    clock = alive[0].clock
+    reason = _why_it_waits(alive[0], resting, now)
+    if reason is None and clock.resends_rest and all(c.sent for c in alive if c.event.is_due):
         reason = Waits.RESEND_REST
     if reason:
         selection.waiting[reason] += sum(candidate.event.is_due for candidate in alive)
         return
     recipient = alive[0].recipient
-    carries_all = recipient.reports_receipts and study.resend_period_minutes > 0
+    carries_all = recipient.reports_receipts and clock.study.resend_period_minutes > 0
     for bundle in bundles(
         recipient.platform,
         recipient.patient_id,
@@ -232,25 +241,18 @@ def _decide(
         selection.messages.append(DueMessage(recipient, bundle))
 
 
-def _is_too_late(candidate: _Candidate, study: RunningStudy, now: datetime) -> bool:
+def _is_too_late(candidate: _Candidate, now: datetime) -> bool:
     """Whether a first try comes later than 24 hours, or than the survey can be answered (NOTIF-23, CLAR-51)."""
-    expiry = timedelta(minutes=candidate.row.expiry_minutes or study.study.survey_expiry_minutes)
+    minutes = candidate.row.expiry_minutes or candidate.clock.study.study.survey_expiry_minutes
+    expiry = timedelta(minutes=minutes)
     return now - candidate.event.counts_at > min(LATEST_FIRST_TRY, expiry)
 
 
-def _why_it_waits(
-    candidate: _Candidate, study: RunningStudy, resting: Collection[PushService], now: datetime
-) -> Waits | None:
-    zone = study.zone_of(candidate.row.timezone_name)
-    if is_quiet(now, zone, study.study.quiet_from, study.study.quiet_until):
+def _why_it_waits(candidate: _Candidate, resting: Collection[PushService], now: datetime) -> Waits | None:
+    if candidate.clock.is_quiet:
         return Waits.QUIET
     if candidate.recipient.service in resting:
         return Waits.SERVICE
     if candidate.row.next_try_at and candidate.row.next_try_at > now:
         return Waits.TOKEN
     return None
-
-
-def _resends_rest(study: RunningStudy, candidate: _Candidate, now: datetime) -> bool:
-    zone = study.zone_of(candidate.row.timezone_name)
-    return is_quiet(now, zone, study.study.resends_rest_from, study.study.resends_rest_until)

@@ -34,6 +34,7 @@ from core.notifications.rules.bundling import AskedEvent
 from core.notifications.rules.judging import TOKEN_PAUSE
 
 GIVEN_UP_AFTER = timedelta(minutes=2)
+NO_ANSWER = "No answer was recorded."
 SETTLED_AS: Mapping[Fate, MessageState] = {
     Fate.DELIVERED: MessageState.ACCEPTED,
     Fate.UNREGISTERED: MessageState.UNREGISTERED,
@@ -47,13 +48,17 @@ WITHOUT_ATTEMPT = frozenset((Fate.UNREGISTERED, Fate.QUOTA))
 
 @dataclass(frozen=True)
 class Entry:
-    """A message to be written into the ledger. `events` may be none, for messages about no survey."""
+    """A message to be written into the ledger. `events` may be none, for messages about no survey.
+
+    `researcher_name` is who sends it by hand.
+    """
 
     recipient: Recipient
     kind: MessageKind
     message: Message
     due_at: datetime
     events: tuple[AskedEvent, ...] = ()
+    researcher_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,10 +71,17 @@ class Settled:
 
 
 def give_up_pending(session: Session, now: datetime) -> int:
-    """Ends rows that have been pending for two minutes; returns how many. The caller commits."""
+    """Ends rows that have been pending for two minutes; returns how many. The caller commits.
+
+    Scheduled events come due again. Surveys that were sent by hand do not, and get a row in the history.
+    """
     old = sa.and_(PushMessage.state == MessageState.PENDING.value, PushMessage.written_at < now - GIVEN_UP_AFTER)
-    unknown = {"state": MessageState.UNKNOWN.value, "settled_at": now, "reason": "No answer was recorded."}
-    return session.execute(sa.update(PushMessage).where(old).values(unknown)).rowcount  # type: ignore[attr-defined,no-any-return]
+    unknown = {"state": MessageState.UNKNOWN.value, "settled_at": now, "reason": NO_ANSWER}
+    given_up = sa.update(PushMessage).where(old).values(unknown).returning(PushMessage.id, PushMessage.kind)
+    rows = session.execute(given_up).all()
+    if by_hand := [(row.id, NO_ANSWER) for row in rows if row.kind == MessageKind.MANUAL]:
+        _write_attempts(session, value_table("given", {"number": sa.BigInteger(), "status": sa.Text()}, by_hand), now)
+    return len(rows)
 
 
 def write_entries(session: Session, entries: Sequence[Entry], now: datetime) -> list[int]:
@@ -84,7 +96,7 @@ def write_entries(session: Session, entries: Sequence[Entry], now: datetime) -> 
     numbers = list(session.scalars(insert, rows))
     versions = newest_versions(session, {event.survey_id for entry in entries for event in entry.events})
     parts = [
-        _part(number, entry.recipient, event, versions[event.survey_id])
+        _part(number, entry, event, versions[event.survey_id])
         for number, entry in zip(numbers, entries, strict=True)
         for event in entry.events
     ]
@@ -171,7 +183,8 @@ def _row(entry: Entry, now: datetime) -> dict[str, Any]:
     }
 
 
-def _part(number: int, to: Recipient, event: AskedEvent, version_id: int) -> dict[str, Any]:
+def _part(number: int, entry: Entry, event: AskedEvent, version_id: int) -> dict[str, Any]:
+    to = entry.recipient
     return {
         "message_id": number,
         "participant_id": to.participant_id,
@@ -183,6 +196,7 @@ def _part(number: int, to: Recipient, event: AskedEvent, version_id: int) -> dic
         "uuid": event.uuid,
         "is_reported": to.reports_receipts,
         "was_resend": event.was_sent,
+        "researcher_name": entry.researcher_name,
     }
 
 
@@ -220,6 +234,7 @@ def _write_attempts(session: Session, given: sa.TableValuedAlias, now: datetime)
         "uuid": uuid,
         "is_confirmed": sa.and_(part.is_reported, given.c.status == SUCCESS, is_received),
         "was_resend": part.was_resend,
+        "researcher_name": part.researcher_name,
         "attempted_at": sa.literal(now, sa.DateTime(timezone=True)),
     }
     rows = sa.select(*columns.values()).join(given, given.c.number == part.message_id)

@@ -85,7 +85,7 @@ def send_due(
         retired = retire_failing(session, most_failures, now)
         _note_look(session, look, clock())
         session.commit()
-    if not look.is_empty:
+    if look.messages or look.ended or look.given_up:  # what only waits would be told every few seconds
         log.info("notifications: %d due, %d accepted, %s", look.due, look.accepted, look.outcomes | look.waiting)
     return look if not retired else _with_retired(look, retired)
 

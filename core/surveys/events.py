@@ -1,6 +1,6 @@
 """Updates scheduled events after changes of surveys, schedules, intervention dates, participants and zones (NOTIF-7).
 
-What should exist is compared with what does in two statements, whatever the number of participants: the moments are
+What should exist is compared with what does in three statements, whatever the number of participants: the moments are
 computed here, once for each schedule and date, and multiplied by the participants in the database.
 """
 
@@ -31,6 +31,7 @@ from core.models import (
 from core.models.schedule import SUCCESS
 from core.models.survey import offered_surveys
 from core.surveys.moments import EVERYBODY, Moments, moments_for
+from core.surveys.same_uuids import take_sent_uuids
 
 # Clocks of two zones differ by less: no event counts, and so none was sent, longer before its scheduled time.
 MOST_BETWEEN_ZONES = timedelta(hours=26)
@@ -81,6 +82,8 @@ def rebuild_events(
     with _plan_for_many(session, participant_ids):
         removed = session.execute(_removal(wanted, in_scope, study.is_stopped(now)))
         created = session.execute(_creation(wanted, now))
+    if created.rowcount:  # type: ignore[attr-defined]
+        take_sent_uuids(session, now)
     return Rebuilt(removed.rowcount, created.rowcount)  # type: ignore[attr-defined]
 
 

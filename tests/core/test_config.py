@@ -177,3 +177,28 @@ def test_secrets_in_the_database_open_only_where_they_belong():
             open_secret(sealed, server_secret=server, purpose=purpose)
     with pytest.raises(SecretUnreadable, match="unknown version"):
         open_secret("v9.AAAA", server_secret="server", purpose="studies.encryption_key")
+
+
+@pytest.mark.parametrize("url", ["https://apns.example.org", "https://gate.example.org:8443", "http://127.0.0.1:9000"])
+def test_the_gateway_to_apple_is_spoken_to_in_clear_on_this_machine_only(environment: pytest.MonkeyPatch, url: str):
+    """NOTIF-34: APNS_URL."""
+    environment.setenv("APNS_URL", url)
+    assert load_settings().apns_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://apns.example.org",
+        "apns.example.org",
+        "https://",
+        "https://a/3/device",
+        "http://10.0.0.5:80",
+        "https://h:x",
+    ],
+)
+def test_another_address_of_the_gateway_to_apple_is_refused(environment: pytest.MonkeyPatch, url: str):
+    """NOTIF-34, OPS-2: the message names the variable."""
+    environment.setenv("APNS_URL", url)
+    with pytest.raises(ConfigurationError, match="APNS_URL"):
+        load_settings()

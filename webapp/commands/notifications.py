@@ -54,7 +54,7 @@ def due_command(at: str | None, dry_run: bool, is_json: bool) -> None:
 @with_appcontext
 def send_command(is_json: bool) -> None:
     """Send what is due now, and heartbeats, once, in this process."""
-    open_sender = opener(settings().fcm_url)
+    open_sender = opener(settings().fcm_url, settings().apns_url)
     db.session.commit()
     with sole_sender(db.engine) as is_sole:
         if not is_sole:

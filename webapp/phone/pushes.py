@@ -68,7 +68,7 @@ def _push(message_for: Callable[[Participant, Platform], Message]) -> Response:
     """
     participant, _ = authenticated(Level.FULL)
     db.session.commit()
-    route = route_to(db.session(), participant.id, settings().fcm_url)
+    route = route_to(db.session(), participant.id, settings().fcm_url, settings().apns_url)
     if isinstance(route, Outcome):
         return _answer(route)
     if participant.os_type is None:

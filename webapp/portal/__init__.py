@@ -19,6 +19,7 @@ from webapp.portal.downloads.views import downloads
 from webapp.portal.frame.assets import init_assets
 from webapp.portal.frame.errors import init_error_pages
 from webapp.portal.frame.navigation import init_navigation
+from webapp.portal.frame.once import new_form_key
 from webapp.portal.frame.server_address import server_address
 from webapp.portal.frame.wording import FILTERS
 from webapp.portal.interventions.views import interventions
@@ -120,6 +121,7 @@ for _section in SECTIONS:
 def _init_templates(app: Flask) -> None:
     app.jinja_env.filters.update(FILTERS)
     app.jinja_env.globals["server_address"] = server_address
+    app.jinja_env.globals["new_form_key"] = new_form_key
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     init_assets(app)
     init_navigation(app)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import NamedTuple
 from uuid import UUID
 
 from core.streams import Platform
@@ -15,8 +16,7 @@ LEAST_LIFE = timedelta(minutes=10)
 _KEY_CHARACTERS = 32  # Apple takes 64 bytes
 
 
-@dataclass(frozen=True)
-class AskedEvent:
+class AskedEvent(NamedTuple):
     """An event that a message may carry. `counts_at` and `answerable_until` are moments of the participant's clock.
 
     `kind` is that of its attempts. `is_due` is false where it only goes along with others; `was_sent` where an attempt

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 # Clocks of two zones differ by at most 26 hours, and a change of a clock can skip or repeat a day.
 NEAR = timedelta(hours=50)
+EXACT_WITHIN = timedelta(hours=24)
+"""Where both ends of a bracket are the same, all events scheduled this near count as much later or earlier."""
 _STEP = timedelta(hours=1)
 
 

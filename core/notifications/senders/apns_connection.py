@@ -11,6 +11,7 @@ import ssl
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from aioapns.connection import (
     APNsBaseClientProtocol,
@@ -41,11 +42,21 @@ class NotTaken(Exception):
 
 @dataclass(frozen=True)
 class Gateway:
-    """A server to use in place of Apple's, and the certificates to verify it with."""
+    """A server to use in place of Apple's, and the certificates to verify it with; without `tls` in clear."""
 
     host: str
     port: int
-    tls: ssl.SSLContext
+    tls: ssl.SSLContext | None
+
+
+def gateway_at(url: str | None) -> Gateway | None:
+    """The gateway at an address that the settings have checked; None, so Apple itself, where there is none."""
+    if not url:
+        return None
+    parts = urlsplit(url)
+    is_clear = parts.scheme == "http"
+    tls = None if is_clear else ssl.create_default_context()
+    return Gateway(parts.hostname or "", parts.port or (80 if is_clear else 443), tls)
 
 
 class Protocol(APNsTLSClientProtocol):
@@ -137,6 +148,8 @@ class Pool(APNsKeyConnectionPool):
             max_connection_attempts=1,
             ssl_context=gateway.tls if gateway else None,
         )
+        if gateway:
+            self.ssl_context = gateway.tls  # the library would replace "in clear" by its default
         self._authorization = authorization(key)
         server = self.protocol_class.APNS_SERVER
         place = {"APNS_SERVER": gateway.host, "APNS_PORT": gateway.port} if gateway else {"APNS_SERVER": server}

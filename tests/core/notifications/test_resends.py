@@ -136,41 +136,6 @@ def test_an_hours_old_burst_is_one_message_on_the_phone(pushing: Pushing):
     assert lives == [3600] * 11 + [24 * 3600]
 
 
-ZONES = [
-    "America/New_York",
-    "Asia/Tokyo",
-    "Europe/London",
-    "Australia/Lord_Howe",
-    "America/Sao_Paulo",
-    "Asia/Kathmandu",
-]
-
-
-@pytest.mark.parametrize("sunday", [date(2024, 3, 10), date(2024, 11, 3), date(2024, 3, 31)])
-def test_sixteen_hours_is_sixteen_hours_in_every_zone_of_a_week_with_a_change_of_clocks(pushing: Pushing, sunday: date):
-    """NOTIF-21: study zone New York, phones in six zones: once a day, at 16:00 of the phone's clock."""
-    phones = {zone: pushing.phone(zone=zone) for zone in ZONES}
-    begins = datetime.combine(sunday - timedelta(days=3), time(0), UTC)
-    pushing.now = begins - timedelta(days=7)
-    pushing.asked(*(Weekly(day, time(16)) for day in range(7)))
-    at = begins
-    while at < begins + timedelta(days=5):
-        if at.hour == 0:
-            pushing.now = at
-            pushing.rebuild()
-        pushing.look(at)
-        at += timedelta(minutes=15)  # zones of the six differ by quarters of an hour
-    for zone, someone in phones.items():
-        times = [
-            a.attempted_at.astimezone(ZoneInfo(zone)) for a in attempts(participant_id=someone.id, status="success")
-        ]
-        times = [moment for moment in times if moment.date() > (begins + timedelta(days=1)).date()]
-        assert {f"{moment:%H:%M}" for moment in times} == {"16:00"}, zone
-        days = [moment.date() for moment in times]
-        assert len(days) == len(set(days)) >= 3, zone
-        assert days == [days[0] + timedelta(days=n) for n in range(len(days))]
-
-
 def test_a_time_that_exists_twice_is_sent_once(pushing: Pushing):
     """NOTIF-21, NOTIF-4: 01:30 on the day on which clocks go back, and 02:30 where it is skipped."""
     pushing.phone()

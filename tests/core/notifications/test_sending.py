@@ -11,7 +11,6 @@ from core.models import (
     CredentialKind,
     MessageState,
     NotificationAttempt,
-    ParticipantActivity,
     PushMessage,
     PushMessageEvent,
     PushReceipt,
@@ -22,7 +21,7 @@ from core.notifications.credentials import remove_credential
 from core.notifications.sending import sole_sender
 from core.phones.tracking import remember_reports
 from core.streams import Platform
-from core.surveys.schedules import Absolute
+from core.surveys.schedules import Absolute, Weekly
 from tests.core.notifications.test_due import TODAY, answer
 from tests.support.fakes.google import UNREGISTERED, Answer, fcm_error
 from tests.support.pushing import NEW_IOS, Pushing, attempts, events, messages, tokens
@@ -195,6 +194,36 @@ def test_a_rebuild_while_a_message_is_on_its_way_sends_nothing_twice(pushing: Pu
     assert db.session.scalar(db.select(PushMessageEvent.event_id)) is None
 
 
+def test_an_event_made_anew_takes_the_uuids_of_a_message_that_may_have_been_sent(pushing: Pushing):
+    """NOTIF-7, CLAR-61: sent again with the same uuids, one each where two schedules ask at one minute."""
+    pushing.phone()
+    pushing.now -= timedelta(minutes=1)  # weekly events are made before their time only
+    survey = pushing.asked(NOON, Weekly(3, time(12)))
+    pushing.google.hangs_up_after = {1}
+    pushing.later(minutes=1)
+    (first,) = pushing.sent()
+    db.session.execute(sa.delete(ScheduledEvent).where(ScheduledEvent.scheduled_at <= pushing.now))
+    pushing.now -= timedelta(minutes=1)
+    pushing.rebuild()
+    made = events(scheduled_at=pushing.now + timedelta(minutes=1))
+    assert sorted(str(event.uuid) for event in made) == sorted(first[survey.object_id])
+    assert pushing.later(minutes=6).accepted == 1
+    assert sorted(pushing.sent()[1][survey.object_id]) == sorted(first[survey.object_id])
+
+
+def test_an_event_made_anew_has_a_uuid_of_its_own_where_another_event_has_that_of_the_message(pushing: Pushing):
+    """NOTIF-3: uuids are unique."""
+    pushing.phone()
+    survey = pushing.asked(NOON)
+    pushing.google.hangs_up_after = {1}
+    pushing.look()
+    pushing.now -= timedelta(minutes=1)
+    pushing.factory.schedule(survey, Weekly(3, time(12)))
+    pushing.rebuild()
+    made = events(scheduled_at=pushing.now + timedelta(minutes=1))
+    assert len({event.uuid for event in made}) == 2
+
+
 def test_a_receipt_confirms_its_attempt_also_when_it_comes_first(pushing: Pushing):
     """NOTIF-50."""
     someone = pushing.phone(Platform.IOS, **NEW_IOS)
@@ -214,30 +243,6 @@ def test_one_process_sends_at_a_time(pushing: Pushing):
         assert (first, second) == (True, False)
     with sole_sender(db.engine) as again:
         assert again
-
-
-def test_many_events_cost_few_statements(pushing: Pushing):
-    """NOTIF-45: under a tenth of a statement for a message."""
-    phones = [pushing.phone() for _ in range(2)]
-    study_id = phones[0].study_id
-    made = db.session.scalars(
-        sa.text(
-            "INSERT INTO participants (patient_id, study_id, password_hash, os_type, device_id)"
-            " SELECT translate(n::text, '0', 'a'), :study, 'x', 'ANDROID', 'd' FROM generate_series(1, 600) AS n"
-            " RETURNING id"
-        ),
-        {"study": study_id},
-    ).all()
-    db.session.execute(sa.insert(ParticipantActivity), [{"participant_id": n} for n in made])
-    db.session.execute(sa.insert(PushToken), [{"participant_id": n, "service": "fcm", "token": f"n-{n}"} for n in made])
-    db.session.commit()
-    pushing.asked(NOON)
-    statements: list[str] = []
-    sa.event.listen(db.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
-    look = pushing.look()
-    assert look.accepted == 602
-    assert len(statements) < 0.1 * 602 + 40, "the fixed part is about forty"
-    assert len({m["token"] for m in pushing.google.messages}) == 602
 
 
 def test_a_study_of_many_with_a_third_of_dead_tokens(pushing: Pushing):

@@ -3,8 +3,9 @@
 import json
 import socket
 import ssl
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -36,6 +37,7 @@ class FakeApple:
     """A running fake. `pushes` are those it took; `refusals` (status, reason) come first, then successes."""
 
     gateway: Gateway
+    topic: str = TOPIC
     pushes: list[tuple[str, dict[str, str], dict[str, Any]]] = field(default_factory=list)
     refusals: list[tuple[int, str]] = field(default_factory=list)
     authorizations: set[str] = field(default_factory=set)
@@ -47,10 +49,29 @@ class FakeApple:
     """Requests, by number, whose stream is refused."""
     unanswered: set[int] = field(default_factory=set)
     """Requests, by number, that are taken and never answered."""
+    seconds: float = 0.0
+    """How long each answer takes; they come one after the other."""
+    answering: int = 0
     requests: int = 0
     connections: int = 0
     most_at_once: int = 0
     """The most streams that were open on one connection while it allowed one only."""
+
+    @property
+    def url(self) -> str:
+        """The address as the setting APNS_URL takes it."""
+        return f"http{'s' if self.gateway.tls else ''}://{self.gateway.host}:{self.gateway.port}"
+
+    @property
+    def key_file(self) -> dict[str, Any]:
+        """The credential with which this server is sent to."""
+        pem = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        return {"key": pem, "key_id": KEY_ID, "team_id": TEAM_ID, "topic": self.topic, "is_sandbox": False}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether requests that it got are not answered yet."""
+        return self.answering > 0
 
     def answer(self, headers: dict[str, str], body: bytes) -> tuple[int, str]:
         token = headers["authorization"].removeprefix("bearer ")
@@ -61,7 +82,7 @@ class FakeApple:
             is_ours = False
         if not is_ours:
             return 403, "InvalidProviderToken"
-        if headers["apns-topic"] != TOPIC:
+        if headers["apns-topic"] != self.topic:
             return 400, "DeviceTokenNotForTopic"
         self.authorizations.add(token)
         device = headers[":path"].rsplit("/", 1)[-1]
@@ -74,13 +95,13 @@ class FakeApple:
 
 
 @contextmanager
-def running_apple(folder: Path) -> Iterator[FakeApple]:
-    """Serves until the block is left; its certificate is kept in the folder."""
-    certificate = _certificate(folder)
-    server_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server_tls.load_cert_chain(certificate)
-    listening = socket.create_server(("127.0.0.1", 0))
-    client_tls = ssl.create_default_context(cafile=str(certificate))
+def running_apple(folder: Path | None = None, port: int = 0) -> Iterator[FakeApple]:
+    """Serves until the block is left, at this port or a free one.
+
+    Its certificate is kept in the folder; without one it speaks in clear.
+    """
+    server_tls, client_tls = _both_tls(folder) if folder else (None, None)
+    listening = socket.create_server(("127.0.0.1", port))
     fake = FakeApple(Gateway("127.0.0.1", listening.getsockname()[1], client_tls))
 
     def accept() -> None:
@@ -97,15 +118,25 @@ def running_apple(folder: Path) -> Iterator[FakeApple]:
     listening.close()
 
 
-def _serve(fake: FakeApple, tls: ssl.SSLContext, plain: socket.socket) -> None:
+def _both_tls(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The server's TLS and a client's that trusts it."""
+    certificate = _certificate(folder)
+    server_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server_tls.load_cert_chain(certificate)
+    return server_tls, ssl.create_default_context(cafile=str(certificate))
+
+
+def _serve(fake: FakeApple, tls: ssl.SSLContext | None, plain: socket.socket) -> None:
     try:
-        with tls.wrap_socket(plain, server_side=True) as connection:
+        with tls.wrap_socket(plain, server_side=True) if tls else plain as connection:
             _speak(fake, connection)
     except OSError:  # the other side hung up
         plain.close()
+    finally:
+        fake.answering = 0
 
 
-def _speak(fake: FakeApple, connection: ssl.SSLSocket) -> None:
+def _speak(fake: FakeApple, connection: socket.socket) -> None:
     fake.connections += 1
     http = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
     http.initiate_connection()
@@ -117,7 +148,8 @@ def _speak(fake: FakeApple, connection: ssl.SSLSocket) -> None:
         ended = []
         for event in http.receive_data(data):
             if isinstance(event, RequestReceived):
-                requests[event.stream_id] = dict(event.headers), bytearray()
+                headers = {str(name): str(value) for name, value in event.headers}
+                requests[event.stream_id] = headers, bytearray()
             elif isinstance(event, DataReceived):
                 requests[event.stream_id][1].extend(event.data)
                 http.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
@@ -127,9 +159,14 @@ def _speak(fake: FakeApple, connection: ssl.SSLSocket) -> None:
                 return
         if is_limited:
             fake.most_at_once = max(fake.most_at_once, len(ended))
+        fake.answering = len(ended)
         for stream in ended:
             headers, body = requests.pop(stream)
             fake.requests += 1
+            if fake.seconds:
+                with suppress(OSError):  # a sender that was killed: Apple has its messages all the same
+                    connection.sendall(http.data_to_send())
+                time.sleep(fake.seconds)
             if fake.requests in fake.refused_streams:
                 http.reset_stream(stream, ErrorCodes.REFUSED_STREAM)
                 continue
@@ -150,6 +187,7 @@ def _speak(fake: FakeApple, connection: ssl.SSLSocket) -> None:
                 while connection.recv(65_536):  # a reset of the connection would overtake the goodbye
                     pass
                 return
+        fake.answering = 0
         connection.sendall(http.data_to_send())
 
 

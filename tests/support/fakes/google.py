@@ -58,6 +58,9 @@ class FakeGoogle:
     """A running fake. `messages` are those it took; `answers` come first, one for each send, then successes."""
 
     url: str = ""
+    project: str = PROJECT
+    token_form: str = r"[\w:-]+"
+    """What tokens look like that it does not refuse as malformed."""
     messages: list[dict[str, Any]] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     token_answers: list[Answer] = field(default_factory=list)
@@ -69,6 +72,8 @@ class FakeGoogle:
     """Answers to messages for these tokens, each time."""
     answer_nth: Callable[[int], Answer | None] = lambda nth: None
     """An answer to the nth send in place of a success; the first is 1."""
+    answer_to: Callable[[str], Any] = lambda token: None
+    """An answer to a message for this token in place of a success."""
     hangs_up_after: set[int] = field(default_factory=set)
     """The sends, by number, that are taken, and whose connection then ends without an answer."""
     seconds: float = 0.0
@@ -81,10 +86,10 @@ class FakeGoogle:
     def service_account(self) -> dict[str, str]:
         """The service account file that Firebase would hand out, with this server as its token endpoint."""
         pem = private_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        email = f"firebase-adminsdk@{PROJECT}.iam.gserviceaccount.com"
+        email = f"firebase-adminsdk@{self.project}.iam.gserviceaccount.com"
         return {
             "type": "service_account",
-            "project_id": PROJECT,
+            "project_id": self.project,
             "private_key_id": "0123456789",
             "client_id": "1",
             "private_key": pem.decode(),
@@ -131,26 +136,27 @@ class FakeGoogle:
     def _answer(self, nth: int, path: str, authorization: str, body: str) -> Answer:
         if authorization.removeprefix("Bearer ") not in self.access_tokens:
             return fcm_error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
-        if path != f"/v1/projects/{PROJECT}/messages:send":
+        if path != f"/v1/projects/{self.project}/messages:send":
             return fcm_error(403, "PERMISSION_DENIED", "Permission denied on resource project.")
         if self.answers:
             return self.answers.pop(0)
         if answer := self.answer_nth(nth):
             return answer
         message = json.loads(body)["message"]
-        if answer := self.by_token.get(message.get("token", "")):
+        token = str(message.get("token", ""))
+        if answer := self.by_token.get(token) or self.answer_to(token):
             return answer
         texts = [value for part in (message, message.get("android", {})) for value in part.get("data", {}).values()]
         known = all(name in FIELDS and isinstance(value, FIELDS[name]) for name, value in message.items())
         if not known or not all(isinstance(text, str) for text in texts):
             return fcm_error(400, "INVALID_ARGUMENT", "Invalid JSON payload received.", "INVALID_ARGUMENT")
-        if not re.fullmatch(r"[\w:-]+", message.get("token", "")):
+        if not re.fullmatch(self.token_form, token):
             text = "The registration token is not a valid FCM registration token"
             return fcm_error(400, "INVALID_ARGUMENT", text, "INVALID_ARGUMENT")
         self.messages.append(message)
         if nth in self.hangs_up_after:
             return HANG_UP
-        return Answer(200, json.dumps({"name": f"projects/{PROJECT}/messages/{secrets.token_hex(8)}"}))
+        return Answer(200, json.dumps({"name": f"projects/{self.project}/messages/{secrets.token_hex(8)}"}))
 
 
 class ManyConnections(ThreadingHTTPServer):
@@ -160,15 +166,19 @@ class ManyConnections(ThreadingHTTPServer):
 
 
 @contextmanager
-def running_google() -> Iterator[FakeGoogle]:
-    """Serves until the block is left."""
+def running_google(port: int = 0) -> Iterator[FakeGoogle]:
+    """Serves until the block is left, at this port or a free one."""
     fake = FakeGoogle()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length).decode()
+            if len(body.encode()) < length:  # the sender was killed while it wrote
+                self.close_connection = True
+                return
             if fake.is_silent:
                 fake.stopping.wait(30)
                 self.close_connection = True
@@ -195,7 +205,7 @@ def running_google() -> Iterator[FakeGoogle]:
         def log_message(self, *args: Any) -> None:
             pass
 
-    http = ManyConnections(("127.0.0.1", 0), Handler)
+    http = ManyConnections(("127.0.0.1", port), Handler)
     http.daemon_threads = True
     fake.url = f"http://127.0.0.1:{http.server_port}"
     thread = Thread(target=http.serve_forever, args=(0.02,), daemon=True)

@@ -89,7 +89,7 @@ SERVICES = {"fcm": PushService.FCM, "apns": PushService.APNS}
 @requires(Capability.PUSH_CREDENTIALS)
 def check(name: str) -> ResponseReturnValue:
     """Asks Google or Apple whether it takes the stored credentials."""
-    checked = check_service(db.session(), opener(settings().fcm_url), SERVICES[name], g.now)
+    checked = check_service(db.session(), opener(settings().fcm_url, settings().apns_url), SERVICES[name], g.now)
     db.session.commit()
     flash(checked.text, "good" if checked.is_taken else "bad")
     return redirect(url_for("notifications.credentials"))
@@ -104,7 +104,7 @@ def send_test_message() -> ResponseReturnValue:
     participant = db.session.scalar(query)
     if participant is None:
         return _page(test_problem="There is no participant with this id.")
-    open_sender, actor = opener(settings().fcm_url), actor_of(g.researcher)
+    open_sender, actor = opener(settings().fcm_url, settings().apns_url), actor_of(g.researcher)
     try:
         said = send_test(db.session(), db.engine, open_sender, participant, utc_now, actor=actor)
     except NotSent as refused:

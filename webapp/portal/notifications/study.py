@@ -10,16 +10,17 @@ from core.access import Capability
 from core.audit import actor_of
 from core.database import db
 from core.models import Participant
-from core.notifications.by_hand import LONGEST_TEXT, NotSent, TextRefused, preview_text, send_text
+from core.notifications.by_hand import LONGEST_TEXT, AlreadySent, NotSent, TextRefused, preview_text, send_text
 from core.notifications.coming_day import coming_day
 from core.notifications.delivering import opener, utc_now
-from core.notifications.delivery_figures import delivery_rates, lost_tokens, not_reached
+from core.notifications.delivery_figures import delivery_rates, lost_tokens, missed_by_participant, not_reached
 from core.notifications.described import can_push
 from core.notifications.watch import open_troubles
 from core.participants.table_file import csv_text, harmless
 from core.studies.changing import set_quiet_hours
 from core.studies.creating import StudyRefused
 from webapp.portal.access.rules import requires
+from webapp.portal.frame.once import ALREADY_SENT, form_key
 from webapp.portal.frame.wording import counted
 from webapp.portal.notifications.section import notifications
 from webapp.stores import settings
@@ -48,7 +49,8 @@ def _page(problem: str = "", typed: Mapping[str, str] | None = None) -> Response
         coming=coming_day(session, g.study, g.now),
         rates=delivery_rates(session, g.study, since, g.now),
         lost=lost_tokens(session, g.study, since, g.now),
-        missed=missed[:MOST_SHOWN],
+        missed=missed_by_participant(missed)[:MOST_SHOWN],
+        missed_participants=len({row.patient_id for row in missed}),
         missed_count=len(missed),
         days=DAYS,
         problem=problem,
@@ -117,8 +119,13 @@ def send_message(study_number: int) -> ResponseReturnValue:
         preview = preview_text(db.session(), people, text)
         if problem or request.form.get("confirmed") != text.strip():
             return _message_page(problem, preview=None if problem else preview)
-        open_sender, actor = opener(settings().fcm_url), actor_of(g.researcher)
-        done = send_text(db.session(), db.engine, open_sender, g.study, people, text, utc_now, actor=actor)
+        open_sender, actor = opener(settings().fcm_url, settings().apns_url), actor_of(g.researcher)
+        done = send_text(
+            db.session(), db.engine, open_sender, g.study, people, text, utc_now, actor=actor, form_key=form_key()
+        )
+    except AlreadySent:
+        flash(ALREADY_SENT, "warn")
+        return redirect(url_for("notifications.study", study_number=study_number))
     except (TextRefused, NotSent) as refused:
         return _message_page(str(refused))
     sent = sum(preview.reached.values())

@@ -9,13 +9,14 @@ from core.access import Capability
 from core.audit import actor_of
 from core.database import db
 from core.models import Survey, SurveyType
-from core.notifications.by_hand import NotSent, send_survey_now
+from core.notifications.by_hand import AlreadySent, NotSent, send_survey_now
 from core.notifications.delivering import opener, utc_now
 from core.notifications.history import notifications_of
 from core.notifications.why import conditions, first_that_fails
 from core.surveys.listing import survey_lines, survey_of_study
 from core.surveys.schedules import local_date, wall_clock
 from webapp.portal.access.rules import requires
+from webapp.portal.frame.once import ALREADY_SENT, form_key
 from webapp.portal.participants.section import participants
 from webapp.stores import settings
 
@@ -67,10 +68,20 @@ def send_now(study_number: int, patient_id: str) -> ResponseReturnValue:
     survey = _survey(request.form["survey_id"])
     name = survey.name or "The survey"
     try:
-        open_sender = opener(settings().fcm_url)
+        open_sender = opener(settings().fcm_url, settings().apns_url)
         refused = send_survey_now(
-            db.session(), db.engine, open_sender, g.participant, survey, utc_now, actor=actor_of(g.researcher)
+            db.session(),
+            db.engine,
+            open_sender,
+            g.participant,
+            survey,
+            utc_now,
+            actor=actor_of(g.researcher),
+            form_key=form_key(),
         )
+    except AlreadySent:
+        flash(ALREADY_SENT, "warn")
+        return redirect(url_for("participants.notified", study_number=study_number, patient_id=patient_id))
     except NotSent as not_sent:
         refused = str(not_sent)
     if refused:

@@ -29,6 +29,7 @@ from webapp.flow_runs import REBUILD_SCHEDULES, start_run
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.navigation import can
 from webapp.portal.surveys import wording
+from webapp.portal.surveys.quiet import quiet_times
 from webapp.portal.surveys.schedule_form import (
     NEW_ROWS,
     UNITS,
@@ -134,6 +135,7 @@ def _page(
             row_problems=list(dict.fromkeys(row.problem for row in rows if row.problem)),
             preview=preview,
             has_credentials=can_push(session),
+            quiet_times=quiet_times(rows, g.study),
             asks_again=survey.published_at is not None and asks_on_arrival(survey),
             wording=wording,
             **_calendar_parts(seen, changes=(survey, changes)),

@@ -166,6 +166,32 @@ def test_a_survey_is_sent_now_and_is_in_the_history(
     assert len(google.messages) == 1
 
 
+@pytest.mark.usefixtures("credentials")
+def test_a_second_press_of_the_button_sends_nothing(
+    visitor: Visitor, study: Study, survey: Survey, person: Participant, google: FakeGoogle
+):
+    """NOTIF-70: of the form for a survey, and of that for a text."""
+    history = f"/view_study/{study.id}/participant/{person.patient_id}/notification_history"
+    key = key_in(visitor.get(history).text)
+    assert key != key_in(visitor.get(history).text)
+    sends = [
+        (f"/{study.id}/send_survey_notification/{person.patient_id}", {"survey_id": str(survey.id)}),
+        (f"/view_study/{study.id}/notifications/message", {"to": "all", "text": "Hello", "confirmed": "Hello"}),
+    ]
+    for count, (address, fields) in enumerate(sends, 1):
+        preview = {name: value for name, value in fields.items() if name != "confirmed"}
+        key = key if count == 1 else key_in(visitor.post(address, **preview).text)
+        for _ in range(2):
+            answered = visitor.post(address, **fields, form_key=key)
+        assert "nothing was sent a second time" in visitor.get(answered.location).text
+        assert len(google.messages) == count
+
+
+def key_in(page: str) -> str:
+    """The key of the form on a page."""
+    return page.partition('name="form_key" value="')[2].partition('"')[0]
+
+
 def test_a_survey_that_cannot_be_sent_says_why(visitor: Visitor, study: Study, survey: Survey, person: Participant):
     """PORTAL-137: the reason is shown, and in the history."""
     sent = visitor.post(f"/{study.id}/send_survey_notification/{person.patient_id}", survey_id=str(survey.id))
