@@ -16,6 +16,7 @@ COMMANDS = {
     "api-key": ("accounts", "api_key_commands"),
     "audit-data": ("data", "audit_data_command"),
     "audit-store": ("store", "audit_store_command"),
+    "answers": ("answers", "answers_commands"),
     "chunks": ("chunks", "chunks_commands"),
     "compress-store": ("store", "compress_store_command"),
     "device": ("device", "device_commands"),
