@@ -9,6 +9,7 @@ from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
 from core.answers.keeping import keep_outcomes
+from core.answers.scoring import compute_open_runs
 from core.config import get_settings
 from core.database import get_engine, open_session
 from core.participants.departures import retire_departed
@@ -63,6 +64,12 @@ def count_events() -> int:
         return keep_outcomes(session, datetime.now(UTC))
 
 
+def compute_scores() -> int:
+    """Computes scores anew that were changed (CLAR-57)."""
+    with open_session() as session:
+        return len(compute_open_runs(session))
+
+
 PARTS: dict[str, Callable[[], int]] = {
     "held uploads released": release_held_uploads,
     "held uploads deleted": delete_held_uploads,
@@ -70,6 +77,7 @@ PARTS: dict[str, Callable[[], int]] = {
     "participants retired": retire,
     "values of old edits forgotten": forget_edits,
     "outcomes of events": count_events,
+    "scores computed": compute_scores,
 }
 
 

@@ -4,6 +4,8 @@ from collections.abc import Collection
 
 from sqlalchemy.orm import Session
 
+from core.answers.scoring import score_submissions
+
 
 def new_submissions_settled(session: Session, ids: Collection[int]) -> None:
     """Called for submissions that phones have just uploaded, with answers, standings and outcomes written.
@@ -19,4 +21,5 @@ def older_submissions_settled(session: Session, ids: Collection[int]) -> None:
 
 
 def submissions_settled(session: Session, ids: Collection[int]) -> None:
-    """What follows from every submission."""
+    """What follows from every submission: its scores."""
+    score_submissions(session, ids)

@@ -27,6 +27,7 @@ COMMANDS = {
     "rebuild-schedules": ("rebuilding", "rebuild_schedules_command"),
     "reprocess-study": ("data", "reprocess_study_command"),
     "schedules": ("schedules", "schedules_commands"),
+    "scores": ("scores", "scores_commands"),
     "surveys": ("surveys", "surveys_commands"),
     "study": ("studies", "study_commands"),
     "upload": ("store", "upload_commands"),
