@@ -146,9 +146,9 @@ def measure_processing(survey: Survey) -> None:
     """Files of answers of one participant, and the same in a survey that nobody knows, which are not parsed."""
     session = db.session()
     study = session.get_one(Study, survey.study_id)
-    ((patient_id, _),) = create_participants(session, sealed_store(study), study, 1, actor=SERVER)
+    (made,) = create_participants(session, sealed_store(study), study, 1, actor=SERVER)
     session.commit()
-    participant = participant_with_study(session, patient_id)
+    participant = participant_with_study(session, made.patient_id)
     assert participant is not None
     participant.os_type = Platform.ANDROID.value
     session.commit()
