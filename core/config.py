@@ -8,7 +8,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -21,6 +21,7 @@ DATABASE_FORM = (
     "must be of the form postgresql://user:password@host:5432/name, "
     "with each character of user and password beside letters and digits written as %XX"
 )
+MAIL_ADDRESS = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
 NOT_BY_PROXY = ("localhost", "127.0.0.1", "::1")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -72,6 +73,8 @@ class Settings(BaseSettings):
     )
     processing_tasks: int = Field(2, validation_alias="PROCESSING_TASKS", ge=1)
     alert_url: SecretStr | None = Field(None, validation_alias="ALERT_URL")
+    mail_url: SecretStr | None = Field(None, validation_alias="MAIL_URL")
+    mail_from: str | None = Field(None, validation_alias="MAIL_FROM")
     upload_max_bytes: int = Field(1 << 30, validation_alias="UPLOAD_MAX_BYTES", ge=1)
 
     var_dir: Path = Field(REPOSITORY / "var", validation_alias="VAR_DIR")
@@ -138,6 +141,20 @@ class Settings(BaseSettings):
             raise ValueError("must be an https:// or http:// address")
         return value
 
+    @field_validator("mail_url")
+    @classmethod
+    def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and value.get_secret_value():
+            _check_mail_url(value.get_secret_value())
+        return value
+
+    @field_validator("mail_from", "sysadmin_emails")
+    @classmethod
+    def _mail_addresses(cls, value: str | None) -> str | None:
+        if value and not all(MAIL_ADDRESS.fullmatch(each) for each in _listed(value)):
+            raise ValueError("must be mail addresses such as name@example.org, separated by commas")
+        return value
+
     @field_validator("metrics_networks")
     @classmethod
     def _networks(cls, value: str) -> str:
@@ -151,6 +168,16 @@ class Settings(BaseSettings):
     def networks_of_metrics(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The networks whose machines may read `/metrics` without a token."""
         return _networks_in(self.metrics_networks)
+
+    @property
+    def mail_sender(self) -> str:
+        """The address that the server's mails come from."""
+        return self.mail_from or f"beiwe@{self.domain_name}"
+
+    @property
+    def administrators(self) -> list[str]:
+        """The mail addresses that are told of the site's troubles."""
+        return list(dict.fromkeys(_listed(self.sysadmin_emails)))
 
     @property
     def prefect_allowed_host_names(self) -> list[str]:
@@ -294,6 +321,21 @@ def _defaults_of_blanks(settings: Settings) -> dict[str, Any]:
         if (value.get_secret_value() if isinstance(value, SecretStr) else value) == "":
             defaults[name] = field.default
     return defaults
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in re.split(r"[,;\s]+", text) if part.strip()]
+
+
+def _check_mail_url(url: str) -> None:
+    """Raises ValueError, whose message quotes none of it."""
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise ValueError("must be of the form smtp://user:password@host:587, or smtps:// for TLS from the beginning")
 
 
 def _networks_in(text: str) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -24,6 +24,7 @@ FILES = {
 ICONS = (
     "arrow-down",
     "arrow-up",
+    "bell",
     "calendar-days",
     "check",
     "chevron-left",
@@ -46,6 +47,7 @@ ICONS = (
     "grip-vertical",
     "history",
     "key-round",
+    "languages",
     "layout-dashboard",
     "list-filter",
     "log-out",

@@ -1,6 +1,7 @@
 """`python -m ops.deploy`: registers everything with the Prefect server; may be repeated.
 
-These are the work pool with its queues, every deployment of prefect.yaml, and the automation that ends lost runs.
+These are the work pool with its queues, every deployment of prefect.yaml, and two automations: one ends lost runs, one
+starts a sender when none sends.
 """
 
 import os
@@ -12,6 +13,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 
 from core.config import REPOSITORY
 from ops.lost_runs import keep, lost_runs
+from ops.silent_sender import silent_sender
 
 POOL = "beiwe"
 # Priorities: a worker takes runs of the smallest number first.
@@ -26,7 +28,7 @@ JOB_TEMPLATE = {
 
 
 def deploy() -> None:
-    """Creates pool, queues, automation and deployments. If that fails, prints Prefect's output and ends the process."""
+    """Creates pool, queues, deployments and automations. If that fails, prints Prefect's words and ends the process."""
     with get_client(sync_client=True) as client:
         pool = WorkPoolCreate(name=POOL, type="process", base_job_template=JOB_TEMPLATE)
         client.create_work_pool(pool, overwrite=True)
@@ -51,6 +53,9 @@ def deploy() -> None:
     )
     if done.returncode:
         sys.exit(f"the deployments of prefect.yaml were not taken:\n{done.stdout}{done.stderr}")
+    with get_client(sync_client=True) as client:
+        sender = client.read_deployment_by_name("send-notifications/send-notifications")
+        keep(client, silent_sender(sender.id))
 
 
 if __name__ == "__main__":

@@ -73,11 +73,13 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Watches over the sending of notifications, in each process (CLAR-62)."""
+    """Watches over the sending of notifications, and delivers alerts, in each process (CLAR-62)."""
+    from core.config import get_settings
     from core.database import get_engine
-    from webapp.watching import Watcher
+    from webapp.watching import deliverer, watcher
 
-    Watcher(get_engine()).start()
+    for thread in (watcher, deliverer):
+        thread(get_engine(), get_settings()).start()
 
 
 def child_exit(server: Any, worker: Any) -> None:

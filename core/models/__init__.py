@@ -11,6 +11,7 @@ from core.models.data_access import AccessKind, DataAccessRecord
 from core.models.event_rebuild import EventRebuild
 from core.models.intervention import Intervention, InterventionDate
 from core.models.operations import Switch, SwitchName, Tally
+from core.models.outgoing_message import Channel, OutgoingMessage
 from core.models.participant import Heartbeat, Participant, ParticipantActivity
 from core.models.participant_batch import BatchState, ParticipantBatch
 from core.models.participation import Departure, DepartureKind, Note, Pause, WithdrawalReason
@@ -52,6 +53,7 @@ from core.models.sign_in_record import SignInOutcome, SignInRecord
 from core.models.signing_in import PortalSession, SignInFailures
 from core.models.stored_object import SealKind, StoredObject
 from core.models.study import Study
+from core.models.study_language import StudyLanguage
 from core.models.submission import (
     AnswerTally,
     CountedEvent,
@@ -63,6 +65,7 @@ from core.models.submission import (
     Tallied,
 )
 from core.models.survey import Survey, SurveyDraft, SurveyType, SurveyVersion
+from core.models.survey_translation import SurveyTranslation
 from core.models.system_event import SystemEvent, Trouble
 from core.models.upload import (
     ProblemUpload,
@@ -89,6 +92,7 @@ __all__ = [
     "BatchState",
     "BulkEdit",
     "BulkEditRow",
+    "Channel",
     "Chunk",
     "ConsentSent",
     "ConsentVersion",
@@ -113,6 +117,7 @@ __all__ = [
     "Note",
     "NotificationAttempt",
     "Outcome",
+    "OutgoingMessage",
     "Participant",
     "ParticipantActivity",
     "ParticipantBatch",
@@ -159,6 +164,7 @@ __all__ = [
     "StatusReport",
     "StoredObject",
     "Study",
+    "StudyLanguage",
     "StudyRole",
     "StudyRoleSite",
     "StudyStar",
@@ -167,6 +173,7 @@ __all__ = [
     "Survey",
     "SurveyDraft",
     "SurveyExpiry",
+    "SurveyTranslation",
     "SurveyType",
     "SurveyVersion",
     "Switch",

@@ -43,7 +43,8 @@ class Study(Model):
     required, are rules for its researchers (PORTAL-98, CLAR-23). Its surveys can be answered for
     `survey_expiry_minutes`, where they have no time of their own (CLAR-51). No push is sent from `quiet_from` to
     `quiet_until` on the participant's clock, and no survey again from `resends_rest_from` to `resends_rest_until`; a
-    pair is null where pushes never rest (CLAR-54).
+    pair is null where pushes never rest (CLAR-54). `language_field_id` is the custom field that tells a participant's
+    language (`StudyLanguage`).
     """
 
     __tablename__ = "studies"
@@ -69,6 +70,9 @@ class Study(Model):
     resends_rest_from: Mapped[time | None] = mapped_column(default=time(22), server_default="22:00")
     resends_rest_until: Mapped[time | None] = mapped_column(default=time(8), server_default="08:00")
     second_factor_for: Mapped[str] = mapped_column(sa.Text, server_default=SecondFactorFor.NOBODY.value)
+    language_field_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("custom_fields.id", ondelete="SET NULL", use_alter=True)
+    )
     imported_at: Mapped[At | None]
     created_at: Mapped[CreatedAt]
 

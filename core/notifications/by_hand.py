@@ -28,10 +28,11 @@ from core.models.schedule import SUCCESS, AttemptKind
 from core.notifications.delivering import Delivered, OpenSender, deliver
 from core.notifications.due import Recipient
 from core.notifications.ledger import Entry, newest_versions
-from core.notifications.messages import survey_message, text_message
+from core.notifications.messages import BUILT_IN, survey_message, text_message
 from core.notifications.rules.bundling import collapse_key
 from core.notifications.rules.receipts import reports_receipts
 from core.notifications.service_states import configured_services
+from core.notifications.wording import wording_of
 from core.streams import Platform
 from core.surveys.expiry import own_expiry
 
@@ -76,7 +77,7 @@ def send_survey_now(
         raise NotSent("The study is stopped: no survey is sent.")
     if survey.study_id != study.id or survey.deleted_at or survey.published_at is None:
         raise NotSent("The study asks no such survey.")
-    recipient, reason = _recipients(session, [participant.id])[participant.id]
+    recipient, reason = recipients_of(session, [participant.id])[participant.id]
     record(session, actor, Action.NOTIFICATION_SEND, study=study, participant=participant, survey=survey.object_id)
     if recipient is None:
         _write_attempt(session, participant, survey, reason, actor.name, now)
@@ -85,7 +86,8 @@ def send_survey_now(
     until = now + timedelta(minutes=own_expiry(session, survey) or study.survey_expiry_minutes)
     is_android = recipient.platform is Platform.ANDROID
     key = survey.object_id if is_android else collapse_key(recipient.patient_id, [survey.object_id])
-    message = survey_message(recipient.platform, {survey.object_id: []}, now).until(until, key, now)
+    wording = wording_of(session, [participant.id]).get(participant.id, BUILT_IN)
+    message = survey_message(recipient.platform, {survey.object_id: []}, now, wording).until(until, key, now)
     session.commit()
     done = deliver(engine, open_sender, [Entry(recipient, MessageKind.MANUAL, message, now)], clock)
     status = SUCCESS if done.accepted else _said(done)
@@ -99,7 +101,7 @@ def preview_text(session: Session, participants: Sequence[Participant], text: st
     checked_text(text)
     reached: Counter[str] = Counter()
     missed: Counter[str] = Counter()
-    for recipient, reason in _recipients(session, [each.id for each in participants]).values():
+    for recipient, reason in recipients_of(session, [each.id for each in participants]).values():
         if recipient is None:
             missed[reason] += 1
         else:
@@ -126,11 +128,13 @@ def send_text(
     if study.is_stopped(now):
         raise NotSent("The study is stopped: nothing is sent.")
     chosen = [each.id for each in participants if each.study_id == study.id]
+    wording = wording_of(session, chosen)
     entries = []
-    for recipient, _ in _recipients(session, chosen).values():
+    for recipient, _ in recipients_of(session, chosen).values():
         if recipient is not None:
+            title = wording.get(recipient.participant_id, BUILT_IN).title
             key = collapse_key(recipient.patient_id, [text], about="text")
-            message = text_message(recipient.platform, text).until(now + TEXT_LIVES, key, now)
+            message = text_message(recipient.platform, text, title).until(now + TEXT_LIVES, key, now)
             entries.append(Entry(recipient, MessageKind.TEXT, message, now))
     record(session, actor, Action.NOTIFICATION_TEXT, study=study, chosen=len(chosen), sent_to=len(entries))
     session.commit()
@@ -145,7 +149,7 @@ def checked_text(text: str) -> str:
     return text
 
 
-def _recipients(session: Session, participant_ids: Sequence[int]) -> dict[int, tuple[Recipient | None, str]]:
+def recipients_of(session: Session, participant_ids: Sequence[int]) -> dict[int, tuple[Recipient | None, str]]:
     """Who can be reached, or why not; two queries."""
     configured = configured_services(session)
     query = (

@@ -26,12 +26,13 @@ from core.notifications.delivering import OpenSender, by_words, deliver, utc_now
 from core.notifications.due import Recipient
 from core.notifications.due_rows import ACTIVE_FOR
 from core.notifications.ledger import Entry
-from core.notifications.messages import text_message
+from core.notifications.messages import BUILT_IN, Wording, text_message
 from core.notifications.rules.bundling import collapse_key
 from core.notifications.rules.quiet_hours import is_quiet
 from core.notifications.rules.receipts import reports_receipts
 from core.notifications.running_studies import RunningStudy, running_studies
 from core.notifications.service_states import configured_services, resting_services
+from core.notifications.wording import wording_of
 from core.streams import Platform
 
 LEAST_MINUTES = 30
@@ -66,7 +67,7 @@ def send_heartbeats(
 
 
 def silent_phones(session: Session, now: datetime) -> list[Entry]:
-    """The heartbeats that are to be pushed at this moment; at most five queries.
+    """The heartbeats that are to be pushed at this moment; at most eight queries.
 
     To participants active within seven days of running studies, with a token, silent for the study's minutes less one,
     and not pushed one since. Not in quiet hours (CLAR-54).
@@ -76,13 +77,15 @@ def silent_phones(session: Session, now: datetime) -> list[Entry]:
     studies = running_studies(session, now)
     if not services or not studies:
         return []
+    rows = session.execute(_silent(studies, services, now)).all()
+    wording = wording_of(session, [row.participant_id for row in rows])
     found: dict[int, Entry] = {}
-    for row in session.execute(_silent(studies, services, now)):
+    for row in rows:
         study = studies[row.study_id]
         if is_quiet(now, study.zone_of(row.timezone_name), study.study.quiet_from, study.study.quiet_until):
             continue
         if row.participant_id not in found or row.service == PushService.APNS:
-            found[row.participant_id] = _entry(row, study, now)
+            found[row.participant_id] = _entry(row, study, wording.get(row.participant_id, BUILT_IN), now)
     return list(found.values())
 
 
@@ -136,7 +139,7 @@ def _minutes(study: RunningStudy) -> int:
     return max(LEAST_MINUTES, study.heartbeat_timer_minutes)
 
 
-def _entry(row: Any, study: RunningStudy, now: datetime) -> Entry:
+def _entry(row: Any, study: RunningStudy, wording: Wording, now: datetime) -> Entry:
     platform = Platform(row.os_type)
     recipient = Recipient(
         row.participant_id,
@@ -150,7 +153,8 @@ def _entry(row: Any, study: RunningStudy, now: datetime) -> Entry:
         reports_receipts(row.os_type, row.last_version_code, row.last_version_name),
     )
     key = collapse_key(row.patient_id, about="heartbeat")
-    message = text_message(platform, study.heartbeat_message).until(now + timedelta(minutes=_minutes(study)), key, now)
+    text = wording.heartbeat or study.heartbeat_message
+    message = text_message(platform, text, wording.title).until(now + timedelta(minutes=_minutes(study)), key, now)
     return Entry(recipient, MessageKind.HEARTBEAT, message, now)
 
 

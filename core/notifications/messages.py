@@ -21,6 +21,23 @@ NONCE_CHARACTERS = 32
 
 
 @dataclass(frozen=True)
+class Wording:
+    """What a participant's pushes show (NOTIF-31). `heartbeat` is None where the app settings' text counts."""
+
+    title: str = TITLE
+    one_survey: str = ONE_SURVEY
+    several_surveys: str = SEVERAL_SURVEYS
+    heartbeat: str | None = None
+
+    def of_surveys(self, count: int) -> str:
+        """The text for so many surveys."""
+        return self.one_survey if count == 1 else self.several_surveys
+
+
+BUILT_IN = Wording()
+
+
+@dataclass(frozen=True)
 class Message:
     """One push. `body` is what iOS shows; Android's app makes its own notification from `data` (NOTIF-31).
 
@@ -42,7 +59,9 @@ class Message:
         return replace(self, expires_at=expires_at, seconds_to_live=seconds, collapse_key=collapse_key)
 
 
-def survey_message(platform: Platform, uuids: Mapping[str, Sequence[str]], earliest: datetime) -> Message:
+def survey_message(
+    platform: Platform, uuids: Mapping[str, Sequence[str]], earliest: datetime, wording: Wording = BUILT_IN
+) -> Message:
     """A push for due surveys: `uuids` maps survey ids to uuids of events; `earliest` is the first time (NOTIF-30)."""
     data = {
         "type": "survey",
@@ -51,13 +70,13 @@ def survey_message(platform: Platform, uuids: Mapping[str, Sequence[str]], earli
         "sent_time": sent_time(earliest),
         "nonce": nonce(),
     }
-    return Message(platform, data, survey_words(len(uuids)))
+    return Message(platform, data, wording.of_surveys(len(uuids)), wording.title)
 
 
-def text_message(platform: Platform, text: str) -> Message:
+def text_message(platform: Platform, text: str, title: str = TITLE) -> Message:
     """A push with a text for the participant, such as a heartbeat (NOTIF-32)."""
     data = {"type": "message", "message": text} if platform is Platform.ANDROID else {}
-    return Message(platform, {**data, "nonce": nonce()}, text)
+    return Message(platform, {**data, "nonce": nonce()}, text, title)
 
 
 def fake_message(platform: Platform) -> Message:
@@ -69,12 +88,7 @@ def surveys_on_request(platform: Platform, survey_ids: Sequence[str], now: datet
     """The answer to `send_survey_notification`: the first four of these, without events behind them (NOTIF-71)."""
     shown = list(survey_ids[:MOST_SURVEYS_ON_REQUEST])
     data = {"type": "survey", "survey_ids": json.dumps(shown), "sent_time": sent_time(now)}
-    return Message(platform, data, survey_words(len(shown)))
-
-
-def survey_words(count: int) -> str:
-    """The text that iOS shows for so many surveys."""
-    return ONE_SURVEY if count == 1 else SEVERAL_SURVEYS
+    return Message(platform, data, BUILT_IN.of_surveys(len(shown)))
 
 
 def sent_time(at: datetime) -> str:

@@ -4,7 +4,7 @@ One process sends at a time, by a lock of the database, which ends with the conn
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,9 +20,10 @@ from core.notifications.delivering import Delivered, OpenSender, by_words, deliv
 from core.notifications.due import DueMessage, Selection, due_notifications
 from core.notifications.expiring import expire_old_events
 from core.notifications.ledger import Entry, end_events, give_up_pending
-from core.notifications.messages import survey_message
+from core.notifications.messages import BUILT_IN, Wording, survey_message
 from core.notifications.retiring_tokens import retire_failing
 from core.notifications.service_states import configured_services, resting_services
+from core.notifications.wording import wording_of
 from core.operations.tallies import Counted, add_tallies
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,9 @@ def send_due(
         selection = _selection(session, now)
         end_events(session, selection.ended, now)
         session.commit()
-    entries = [entry_of(message, now) for message in selection.messages]
+        wording = wording_of(session, [message.recipient.participant_id for message in selection.messages])
+        session.commit()
+    entries = [_worded(message, now, wording) for message in selection.messages]
     with answer_log() if entries else nullcontext() as answers:
         done = deliver(engine, open_sender, entries, clock, answers)
     look = _look(now, selection, done, ended, given_up)
@@ -92,12 +95,16 @@ def look_at_due(session: Session, now: datetime) -> Selection:
     return _selection(session, now)
 
 
-def entry_of(due: DueMessage, now: datetime) -> Entry:
+def entry_of(due: DueMessage, now: datetime, wording: Wording = BUILT_IN) -> Entry:
     """The message as the ledger and the senders take it (NOTIF-30, NOTIF-35)."""
     bundle = due.bundle
-    message = survey_message(due.recipient.platform, bundle.uuids, bundle.earliest)
+    message = survey_message(due.recipient.platform, bundle.uuids, bundle.earliest, wording)
     message = message.until(bundle.expires_at, bundle.collapse_key, now)
     return Entry(due.recipient, MessageKind.SURVEYS, message, bundle.due_at, bundle.events)
+
+
+def _worded(due: DueMessage, now: datetime, wording: Mapping[int, Wording]) -> Entry:
+    return entry_of(due, now, wording.get(due.recipient.participant_id, BUILT_IN))
 
 
 def _selection(session: Session, now: datetime) -> Selection:

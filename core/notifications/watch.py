@@ -4,7 +4,7 @@ It runs in the web process, so that it works also where no flow and no sender do
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -36,23 +36,30 @@ class Found:
     text: str
 
 
-def watch(session: Session, now: datetime) -> list[Found]:
+Tell = Callable[[Session, SystemEvent, datetime], None]
+"""Writes down whom to tell of a trouble that began or is over; called in the transaction that found it."""
+
+
+def watch(session: Session, now: datetime, tell: Tell = lambda session, trouble, now: None) -> list[Found]:
     """Writes new troubles and ends those that are over; returns the new ones. The caller commits.
 
-    At most nine queries. Several processes may watch: a trouble is told once.
+    At most nine queries, and what `tell` needs. Several processes may watch: a trouble is told once.
     """
     found = {(each.kind.value, each.subject): each for each in troubles(session, now)}
-    open_rows = {(row.kind, row.subject): row for row in session.scalars(_open())}
+    # Locked, so that two processes do not both tell that a trouble is over.
+    open_rows = {(row.kind, row.subject): row for row in session.scalars(_open().with_for_update(skip_locked=True))}
     for key, row in open_rows.items():
         if key not in found:
             row.ended_at = now
+            tell(session, row, now)
             log.info("notifications: over: %s %s", row.kind, row.subject)
     new = []
     for key, each in found.items():
         if key in open_rows:
             continue
         row_of = insert(SystemEvent).values(kind=each.kind.value, subject=each.subject, text=each.text, began_at=now)
-        if session.scalar(row_of.on_conflict_do_nothing().returning(SystemEvent.id)) is not None:
+        if (begun := session.scalar(row_of.on_conflict_do_nothing().returning(SystemEvent))) is not None:
+            tell(session, begun, now)
             log.error("notifications: %s", each.text)
             new.append(each)
     return new

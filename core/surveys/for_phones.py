@@ -10,21 +10,26 @@ from core.surveys.content import (
     questions_for_phones,
     settings_without_zero,
 )
+from core.surveys.rules.translating import Texts, translated
+
+NO_TEXTS: Texts = {}
 
 
 class UnreadableSurvey(Exception):
     """The stored content or settings are not valid; the message names the survey."""
 
 
-def content_for_phones(survey: Survey) -> list[Any]:
+def content_for_phones(survey: Survey, texts: Texts = NO_TEXTS) -> list[Any]:
     """Questions, or the one prompt of an audio survey, which apps need even when empty (PHONE-53).
 
-    Ends of sliders are texts (PHONE-54). Raises UnreadableSurvey.
+    `texts` are translations, which stand in place of the survey's own where there are any (CLAR-55). Ends of sliders
+    are texts (PHONE-54). Raises UnreadableSurvey.
     """
     try:
         content = questions_for_phones(decoded_content(survey.content, is_null_empty=True))
     except ContentRefused as error:
         raise UnreadableSurvey(f"survey {survey.object_id}: {error}") from error
+    content = translated(content, texts) if texts else content
     return content or ([{"prompt": ""}] if survey.survey_type == SurveyType.AUDIO else [])
 
 

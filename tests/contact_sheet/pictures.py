@@ -12,27 +12,37 @@ from flask import Flask
 from core.access import Role
 from core.accounts.acting import invite
 from core.audit import SERVER, actor_of
+from core.config import load_settings
 from core.database import db
 from core.models import (
     Chunk,
     CustomField,
+    OutgoingMessage,
     Participant,
     ParticipantEvent,
     ProblemUpload,
     Researcher,
     Study,
+    StudyLanguage,
     Survey,
+    SurveyTranslation,
     SurveyType,
+    SystemEvent,
+    Trouble,
     UploadRecord,
 )
+from core.operations.telling import tell_of_trouble
 from core.participants.batches import ask_for_batch
 from core.participants.departures import end_participation
 from core.participants.editing import edit_many
 from core.participants.notes import add_note
 from core.participants.pausing import pause_participant
 from core.streams import SPECS, Platform
+from core.studies.languages import save_language, set_language_field
+from core.surveys.rules.translating import coverage
 from core.surveys.saving import SurveyChanges, add_survey, save_survey
 from core.surveys.schedules import ScheduleKind, Weekly
+from core.surveys.translations import newest_content, save_translation
 from tests.browser.navigator import Portal
 from tests.support.factories import Factory
 from tests.support.paths import VECTORS
@@ -42,7 +52,13 @@ FOLDER = Path(os.environ.get("PICTURES", "var/pictures"))
 WORD = os.environ.get("PAGES", "")
 WIDTHS = (375, 1280)
 SCHEMES = ("light", "dark")
-SHOWN = {name: page for name, page in PORTAL.items() if page.method == "GET"}
+# Pages that the matrix asks for something that does not exist, with what the pictures show of them.
+ONES = {"surveys.translation": "/edit_survey/{study}/{survey}/translations/{language}"}
+SHOWN = {
+    name: ONES.get(name, page.path)
+    for name, page in PORTAL.items()
+    if page.method == "GET" and (page.passed == 200 or name in ONES)
+}
 NOW = datetime.now(UTC)
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 
@@ -88,6 +104,45 @@ def _survey_with_versions(study: Study) -> Survey:
     save_survey(session, survey, later, NOW - timedelta(days=2), actor=SERVER)
     session.commit()
     return survey
+
+
+def _translation(study: Study, survey: Survey) -> StudyLanguage:
+    """Three languages; the survey is half translated into one of them, and a question was edited since."""
+    session = db.session()
+    field = session.scalars(db.select(CustomField).filter_by(study_id=study.id, name="Site")).one()
+    set_language_field(session, study, field, actor=SERVER)
+    save_language(session, study, "en", "English", {"one_survey": "Time for your evening check."}, actor=SERVER)
+    spanish = save_language(session, study, "es", "Español", {"one_survey": "Es hora de su diario."}, actor=SERVER)
+    save_language(session, study, "ar", "العربية", {}, actor=SERVER)
+    places = coverage(newest_content(session, survey), {}).places
+    typed = {place.field: f"«{place.base}»" for place in places[: len(places) // 2]}
+    saved = save_translation(session, survey, spanish, "Por la noche", typed, 0, NOW, actor=SERVER)
+    row = session.get_one(SurveyTranslation, (survey.id, spanish.id))
+    first = saved.coverage.places[0]
+    texts = dict(row.texts[first.question_id])
+    texts["An earlier text"] = texts.pop(first.base)
+    row.texts = row.texts | {first.question_id: texts}
+    session.commit()
+    return spanish
+
+
+def _alerts() -> None:
+    """A trouble that is over and one that lasts, and what was sent of them."""
+    session, settings = db.session(), load_settings(sysadmin_emails="operators@example.org")
+    refused = "fcm refuses this server's credentials since 2026-03-01 08:00 UTC."
+    over = SystemEvent(kind=Trouble.CREDENTIALS_REFUSED.value, subject="fcm", text=refused, began_at=NOW)
+    lasting = SystemEvent(kind=Trouble.SENDER_SILENT.value, text="No push notification was sent.", began_at=NOW)
+    session.add_all([over, lasting])
+    session.flush()
+    for trouble in (over, lasting):
+        tell_of_trouble(session, settings, trouble, NOW)
+    over.ended_at = NOW
+    tell_of_trouble(session, settings, over, NOW)
+    rows = session.scalars(db.select(OutgoingMessage).order_by(OutgoingMessage.id)).all()
+    rows[0].delivered_at, rows[0].next_try_at, rows[0].tries = NOW, None, 1
+    rows[1].given_up_at, rows[1].next_try_at, rows[1].tries = NOW, None, 9
+    rows[1].problem = "The mail server refuses the recipient (550)."
+    session.commit()
 
 
 def _person(factory: Factory, study: Study, number: int, chance: random.Random) -> Participant:
@@ -154,14 +209,21 @@ def test_pictures(portal: Portal, study: Study) -> None:
     people = colleague_and_link()
     portal.signs_in("mlopez")
     portal.sees_heading(study.name)
-    survey_number = _survey_with_versions(study).id
+    survey = _survey_with_versions(study)
+    survey_number, language_number = survey.id, _translation(study, survey).id
+    _alerts()
     db.session.rollback()
     taken: list[str] = []
-    for name, page in SHOWN.items():
-        if page.passed != 200 or name == "access.sign_in" or WORD not in name:
+    for name, template in SHOWN.items():
+        if name == "access.sign_in" or WORD not in name:
             continue
-        path = page.path.format(
-            study=study.id, participant=first.patient_id, batch=batch, survey=survey_number, **people
+        path = template.format(
+            study=study.id,
+            participant=first.patient_id,
+            batch=batch,
+            survey=survey_number,
+            language=language_number,
+            **people,
         )
         if path.endswith((".csv", ".ics")) or name in ("studies.export_file", "account.left"):  # downloads, and JSON
             continue

@@ -132,6 +132,15 @@ MATRIX: dict[str, str | Page | Key] = {
     "notifications.credentials": Page(Capability.PUSH_CREDENTIALS, "/manage_firebase_credentials", is_return_page=True),
     "notifications.store": Page(Capability.PUSH_CREDENTIALS, "/upload_backend_firebase_cert", "POST", passed=422),
     "notifications.remove": Page(Capability.PUSH_CREDENTIALS, "/delete_backend_firebase_cert", "POST", passed=302),
+    "notifications.check": Page(Capability.PUSH_CREDENTIALS, "/check_fcm", "POST", passed=302),
+    "notifications.send_test_message": Page(Capability.PUSH_CREDENTIALS, "/send_test_message", "POST", passed=422),
+    "site.alerts": Page(Capability.PUSH_CREDENTIALS, "/alerts", is_return_page=True),
+    "site.test_alert": Page(Capability.PUSH_CREDENTIALS, "/alerts/test", "POST", passed=302),
+    "site.send_again": Page(Capability.PUSH_CREDENTIALS, "/alerts/again", "POST", passed=404),
+    "studies.languages": Page(LIST, "/view_study/{study}/languages", is_return_page=True),
+    "studies.set_field": Page(EDIT_SURVEY, "/view_study/{study}/languages/field", "POST", passed=302),
+    "studies.save_a_language": Page(EDIT_SURVEY, "/view_study/{study}/languages", "POST", passed=422),
+    "studies.remove_a_language": Page(EDIT_SURVEY, "/view_study/{study}/languages/remove", "POST", passed=404),
     "site.downtime": Page(Capability.DOWNTIME, "/downtime"),
     "site.set_downtime": Page(Capability.DOWNTIME, "/set_downtime", "POST", passed=302),
     "account.page": Page(Capability.OWN_PASSWORD, "/manage_credentials"),
@@ -198,6 +207,15 @@ MATRIX: dict[str, str | Page | Key] = {
     "surveys.publish": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/publish", "POST", passed=400),
     "surveys.discard": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/discard", "POST", passed=400),
     "surveys.keep_draft": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/keep_draft", "POST", passed=400),
+    "surveys.translations": Page(LIST, "/edit_survey/{study}/{survey}/translations"),
+    "surveys.translation": Page(LIST, "/edit_survey/{study}/{survey}/translations/999999", passed=404),
+    "surveys.save_a_translation": Page(
+        EDIT_SURVEY, "/edit_survey/{study}/{survey}/translations/999999", "POST", passed=404
+    ),
+    "surveys.translation_file": Page(LIST, "/edit_survey/{study}/{survey}/translations/999999.csv", passed=404),
+    "surveys.upload_translation": Page(
+        EDIT_SURVEY, "/edit_survey/{study}/{survey}/translations/999999.csv", "POST", passed=404
+    ),
     "surveys.copy": Page(LIST, "/edit_survey/{study}/{survey}/copy"),
     "surveys.make_copy": Page(LIST, "/edit_survey/{study}/{survey}/copy", "POST", passed=422),
     "surveys.bring_in": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/bring_in"),

@@ -5,8 +5,9 @@ from flask import Response, current_app
 from core.database import db
 from core.models import AppSettings, Participant
 from core.models.survey import surveys_for_phones
-from core.surveys.for_phones import UnreadableSurvey, content_for_phones, settings_for_phones
+from core.surveys.for_phones import NO_TEXTS, UnreadableSurvey, content_for_phones, settings_for_phones
 from core.surveys.timings import timings_for_phones
+from core.surveys.translations import translations_for
 from webapp.phone.answers import RETRY_AFTER_SECONDS, json_answer
 from webapp.phone.blueprint import admitted, now, phone, phone_route
 
@@ -29,16 +30,17 @@ def download_surveys() -> Response:
     participant, _ = admitted("last_surveys_at")
     surveys = surveys_for_phones(db.session(), participant.study_id)
     timings = timings_for_phones(db.session(), participant, [survey.id for survey in surveys], now())
+    translations = translations_for(db.session(), participant)
     db.session.commit()
     return json_answer(
         [
             {
                 "_id": survey.object_id,
                 "survey_type": survey.survey_type,
-                "content": content_for_phones(survey),
+                "content": content_for_phones(survey, of.texts if (of := translations.get(survey.id)) else NO_TEXTS),
                 "settings": settings_for_phones(survey),
                 "timings": timings[survey.id],
-                "name": survey.name,
+                "name": (of.name if of else None) or survey.name,
             }
             for survey in surveys
         ]

@@ -49,10 +49,12 @@ from webapp.portal.researchers.section import researchers
 from webapp.portal.settings import history  # noqa: F401  their views
 from webapp.portal.settings import views as settings_views  # noqa: F401
 from webapp.portal.settings.section import settings_section
+from webapp.portal.site import alerts  # noqa: F401  its views
 from webapp.portal.site.views import site
 from webapp.portal.studies import (  # noqa: F401  their views
     creating,
     editing,
+    languages,
     overview,
     processing,
     settings_files,
@@ -63,6 +65,7 @@ from webapp.portal.surveys import copying as survey_copying  # noqa: F401
 from webapp.portal.surveys import designing, scheduling  # noqa: F401  their views
 from webapp.portal.surveys import editing as survey_editing  # noqa: F401  its views
 from webapp.portal.surveys import previewing as survey_previewing  # noqa: F401
+from webapp.portal.surveys import translating as survey_translating  # noqa: F401
 from webapp.portal.surveys import views as survey_views  # noqa: F401
 from webapp.portal.surveys.section import surveys
 

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.audit import SERVER
+from core.config import load_settings
 from core.database import db
 from core.models import CredentialKind, PushMessage, PushToken, Trouble
 from core.notifications.credentials import remove_credential
@@ -15,7 +16,7 @@ from core.notifications.watch import open_troubles, watch
 from tests.core.notifications.test_sending import NOON
 from tests.support.fakes.google import fcm_error
 from tests.support.pushing import Pushing
-from webapp.watching import Watcher
+from webapp.watching import watcher
 
 
 def found(pushing: Pushing, **later: float) -> list[Trouble]:
@@ -92,15 +93,15 @@ def test_a_site_without_credentials_has_no_trouble(pushing: Pushing):
 
 def test_the_web_process_watches(pushing: Pushing):
     """CLAR-62: with Prefect and the sender stopped."""
-    watcher = Watcher(db.engine, seconds=0.01)
-    watcher.start()
+    thread = watcher(db.engine, load_settings(), seconds=0.01)
+    thread.start()
     try:
         for _ in range(500):
             db.session.rollback()
             if open_troubles(db.session()):
                 break
-            watcher.join(0.01)
+            thread.join(0.01)
         assert [row.kind for row in open_troubles(db.session())] == ["sender silent"]
     finally:
-        watcher.stopping.set()
-        watcher.join(10)
+        thread.stopping.set()
+        thread.join(10)

@@ -50,6 +50,7 @@ ACCOUNT_NAVIGATION = (
     NavigationItem("rights", "researchers.rights", "Who may do what", "shield-check", Capability.OWN_STUDIES),
     NavigationItem("audit", "audit.site_changes", "Audit trail", "scroll-text", Capability.AUDIT_ALL),
     NavigationItem("push", "notifications.credentials", "Push credentials", "smartphone", Capability.PUSH_CREDENTIALS),
+    NavigationItem("alerts", "site.alerts", "Alerts", "bell", Capability.PUSH_CREDENTIALS),
     NavigationItem("downtime", "site.downtime", "Downtime", "power", Capability.DOWNTIME),
 )
 

@@ -8,12 +8,16 @@ from flask.typing import ResponseReturnValue
 from core.access import Capability
 from core.audit import actor_of
 from core.database import db
-from core.models import CredentialKind
+from core.models import CredentialKind, Participant, PushService
+from core.notifications.by_hand import NotSent
+from core.notifications.checking import check_service, send_test
 from core.notifications.credential_files import MOST_BYTES, CredentialRefused
 from core.notifications.credentials import remove_credential, store_credential
+from core.notifications.delivering import opener, utc_now
 from core.notifications.described import described_credentials
 from webapp.portal.access.rules import requires
 from webapp.portal.notifications.section import notifications
+from webapp.stores import settings
 
 # Parts of the addresses, and the fields of the files; the last one is not of the existing platform.
 KINDS = {
@@ -78,6 +82,39 @@ def remove(name: str) -> ResponseReturnValue:
     return redirect(url_for("notifications.credentials"))
 
 
+SERVICES = {"fcm": PushService.FCM, "apns": PushService.APNS}
+
+
+@notifications.post("/check_<any(fcm, apns):name>")
+@requires(Capability.PUSH_CREDENTIALS)
+def check(name: str) -> ResponseReturnValue:
+    """Asks Google or Apple whether it takes the stored credentials."""
+    checked = check_service(db.session(), opener(settings().fcm_url), SERVICES[name], g.now)
+    db.session.commit()
+    flash(checked.text, "good" if checked.is_taken else "bad")
+    return redirect(url_for("notifications.credentials"))
+
+
+@notifications.post("/send_test_message")
+@requires(Capability.PUSH_CREDENTIALS)
+def send_test_message() -> ResponseReturnValue:
+    """Sends a test message to the phone of a participant of any study."""
+    patient_id = request.form.get("patient_id", "").strip()
+    query = db.select(Participant).where(Participant.patient_id == patient_id, Participant.purged_at.is_(None))
+    participant = db.session.scalar(query)
+    if participant is None:
+        return _page(test_problem="There is no participant with this id.")
+    open_sender, actor = opener(settings().fcm_url), actor_of(g.researcher)
+    try:
+        said = send_test(db.session(), db.engine, open_sender, participant, utc_now, actor=actor)
+    except NotSent as refused:
+        return _page(test_problem=str(refused))
+    if said:
+        return _page(test_problem=said)
+    flash(f"The service accepted the test message to {patient_id}. Look at the phone.", "good")
+    return redirect(url_for("notifications.credentials"))
+
+
 def _apns_key(data: bytes) -> bytes:
     """The key and what was typed beside it, as the object that is checked. Raises CredentialRefused."""
     try:
@@ -88,7 +125,7 @@ def _apns_key(data: bytes) -> bytes:
     return json.dumps({"key": key, **typed, "is_sandbox": "is_sandbox" in request.form}).encode()
 
 
-def _page(kind: CredentialKind | None = None, problem: str = "") -> ResponseReturnValue:
+def _page(kind: CredentialKind | None = None, problem: str = "", test_problem: str = "") -> ResponseReturnValue:
     """The page, with the problem of a file of this kind that was refused."""
     page = render_template(
         "portal/notifications/credentials.html",
@@ -96,6 +133,7 @@ def _page(kind: CredentialKind | None = None, problem: str = "") -> ResponseRetu
         stored=described_credentials(db.session()),
         wrong=kind,
         problem=problem,
-        typed=request.form if problem else {},
+        typed=request.form if problem or test_problem else {},
+        test_problem=test_problem,
     )
-    return page, 422 if problem else 200
+    return page, 422 if problem or test_problem else 200

@@ -15,6 +15,7 @@ from core.surveys.drafts import draft_of
 from core.surveys.listing import longest_recording_seconds
 from core.surveys.rules.paths import Walk, walk_all_ways
 from core.surveys.rules.sentences import numbered
+from core.surveys.translations import in_language, translations_of
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.errors import error_page
 from webapp.portal.frame.pages import page_or_fragment
@@ -50,6 +51,9 @@ def _preview(survey: Survey, *, is_step: bool) -> ResponseReturnValue:
         content, settings, draft = _shown(survey)
     except _NotShown as problem:
         return error_page(NotFound(), str(problem))
+    languages = translations_of(db.session(), survey, content)
+    language = next((of for of in languages if of.language.code == request.values.get("language")), None)
+    content = in_language(db.session(), survey, language.language, content) if language else content
     is_audio = survey.survey_type == SurveyType.AUDIO
     screen = screen_of([] if is_audio else content, settings, request.values, is_step=is_step)
     rendered = page_or_fragment(
@@ -65,6 +69,8 @@ def _preview(survey: Survey, *, is_step: bool) -> ResponseReturnValue:
         content=content,
         settings=settings,
         draft=draft,
+        languages=languages,
+        language=language.language.code if language else None,
         prompt=_prompt(content) if is_audio else "",
         recording_seconds=longest_recording_seconds(db.session(), g.study.id) if is_audio else 0,
         has_moved=is_step,

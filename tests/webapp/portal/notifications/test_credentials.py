@@ -9,12 +9,12 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from core.database import db
-from core.models import CredentialKind
+from core.models import CredentialKind, PushServiceState, PushToken
 from core.notifications.credentials import apns_key, service_account, uploaded_credentials
 from core.notifications.described import can_push
 from tests.core.notifications.test_credentials import APPLE, PLIST, SERVICES, as_json
 from tests.support.factories import Factory
-from tests.support.fakes.google import running_google
+from tests.support.fakes.google import fcm_error, running_google
 from tests.support.portal_visitor import Visitor
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
@@ -88,3 +88,47 @@ def test_apples_key_is_stored_with_what_belongs_to_it(visitor: Visitor):
     stored = apns_key(db.session())
     assert stored is not None and (stored.topic, stored.is_sandbox) == (fields["topic"], True)
     assert "sandbox" in visitor.get(PAGE).text
+
+
+def test_google_is_asked_whether_it_takes_the_credentials(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+):
+    """NOTIF-33: without a phone; a refusal is said with its reason, and ends when it is mended."""
+    with running_google() as google:
+        monkeypatch.setenv("FCM_URL", google.url)
+        app: Flask = request.getfixturevalue("app")
+        factory: Factory = request.getfixturevalue("factory")
+        visitor = Visitor(app, factory.researcher("mlopez", is_site_admin=True))
+        visitor.post("/check_fcm")
+        assert "no credentials to try" in visitor.get(PAGE).text
+        upload(visitor, "backend_firebase_cert", as_json(google.service_account))
+        google.answers = [fcm_error(403, "PERMISSION_DENIED", "The API is disabled")]
+        visitor.post("/check_fcm")
+        assert "refuses these credentials: " in visitor.get(PAGE).text
+        assert db.session.get_one(PushServiceState, "fcm").refused_at is not None
+        google.answers = [fcm_error(400, "INVALID_ARGUMENT", "Not a valid token", "INVALID_ARGUMENT")]
+        visitor.post("/check_fcm")
+        assert "takes these credentials" in visitor.get(PAGE).text
+        db.session.expire_all()
+        assert db.session.get_one(PushServiceState, "fcm").refused_at is None
+
+
+def test_a_test_message_goes_to_a_phone(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest):
+    """The test message button: said what came of it, written into the ledger and the audit trail."""
+    with running_google() as google:
+        monkeypatch.setenv("FCM_URL", google.url)
+        app: Flask = request.getfixturevalue("app")
+        factory: Factory = request.getfixturevalue("factory")
+        visitor = Visitor(app, factory.researcher("mlopez", is_site_admin=True))
+        upload(visitor, "backend_firebase_cert", as_json(google.service_account))
+        person = factory.participant(factory.study())
+        refused = visitor.post("/send_test_message", patient_id=person.patient_id)
+        assert refused.status_code == 422 and "no push token" in refused.text
+        db.session.add(PushToken(participant_id=person.id, service="fcm", token="the-token"))
+        db.session.commit()
+        visitor.post("/send_test_message", patient_id=f" {person.patient_id} ")
+        assert "accepted the test message" in visitor.get(PAGE).text
+        assert [message["token"] for message in google.messages] == ["the-token"]
+        assert "test message" in str(google.messages[0])
+        for wrong in ("", "nobody12"):
+            assert "no participant with this id" in visitor.post("/send_test_message", patient_id=wrong).text

@@ -1,0 +1,77 @@
+"""Addresses that webhooks may go to: https, and nothing inside the server's own network.
+
+A name is looked up once, and the connection goes to the address that was checked: a name server that changes its mind
+gets nothing.
+"""
+
+import ipaddress
+import socket
+from urllib.parse import urlsplit
+
+import urllib3
+
+SECONDS = 10.0
+LOCAL = ("localhost", "127.0.0.1", "::1")
+_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+
+
+class AddressRefused(ValueError):
+    """The address cannot be used; the message says why."""
+
+
+def checked_address(address: str, *, is_strict: bool) -> str:
+    """The address without white space. Raises AddressRefused for one that no webhook goes to.
+
+    Unless `is_strict`, which holds in production, plain http to this machine is allowed, for trying things out.
+    """
+    address = address.strip()
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise AddressRefused("This is no web address.") from None
+    if len(address) > 2_000 or not address.isprintable() or " " in address or not host:
+        raise AddressRefused("This is no web address.")
+    if parts.username is not None or parts.password is not None:
+        raise AddressRefused("The address must not hold a user name or password; messages can be signed instead.")
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in LOCAL and not is_strict):
+        raise AddressRefused("The address must begin with https://.")
+    return address
+
+
+def pool_for(address: str, *, is_strict: bool) -> tuple[urllib3.HTTPConnectionPool, str, str]:
+    """A pool that connects to the checked address, the target of the request, and the Host header.
+
+    Raises AddressRefused for a name that is unknown, or that leads into a private network.
+    """
+    parts = urlsplit(checked_address(address, is_strict=is_strict))
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise AddressRefused("The address's host is not known.") from None
+    numbers = [str(each[4][0]) for each in found]
+    if is_strict or host not in LOCAL:
+        numbers = [number for number in numbers if _is_public(number)]
+    if not numbers:
+        raise AddressRefused("The address leads into a private network.")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    timeout = urllib3.Timeout(total=SECONDS)
+    bracketed = f"[{host}]" if ":" in host else host
+    header = bracketed if parts.port is None else f"{bracketed}:{parts.port}"
+    if parts.scheme == "http":
+        return urllib3.HTTPConnectionPool(numbers[0], port, timeout=timeout), target, header
+    pool = urllib3.HTTPSConnectionPool(
+        numbers[0], port, timeout=timeout, server_hostname=host, assert_hostname=host, cert_reqs="CERT_REQUIRED"
+    )
+    return pool, target, header
+
+
+def _is_public(number: str) -> bool:
+    """Whether the number belongs to the internet at large; one of IPv6 may stand for one of IPv4."""
+    at = ipaddress.ip_address(number.partition("%")[0])
+    if isinstance(at, ipaddress.IPv6Address):
+        if at in _TRANSLATED or at.sixtofour or at.teredo:
+            return False
+        at = at.ipv4_mapped or at
+    return at.is_global and not at.is_multicast

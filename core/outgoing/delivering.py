@@ -1,0 +1,108 @@
+"""Delivers messages that wait: each is claimed and committed before it is sent, so that a kill loses none (CLAR-58).
+
+A message may arrive twice if its process was killed, or its answer lost, in the middle; both have the same id.
+"""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from core.audit import Actor, record
+from core.config import Settings
+from core.models import OutgoingMessage, Study
+from core.models.audit_record import Action
+from core.models.outgoing_message import Channel
+from core.outgoing.transports import Letter, NotDelivered, send_mail, send_prefect_event, send_webhook
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 8
+LEASE = timedelta(minutes=1)
+"""How long a process has for a message until another may try it: longer than a try can take."""
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=15), timedelta(hours=1)
+GIVEN_UP_AFTER = {
+    Channel.MAIL: timedelta(days=3),
+    Channel.WEBHOOK: timedelta(days=3),
+    Channel.PREFECT: timedelta(hours=1),
+}
+
+
+def deliver_waiting(
+    engine: sa.Engine, settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> int:
+    """Tries the messages whose time has come, several at once, and returns how many; commits as it goes.
+
+    To be called again until it returns 0. Several processes may call it. Raises the database's errors.
+    """
+    with Session(engine) as session:
+        claimed = _claim(session, clock())
+        session.commit()
+    if not claimed:
+        return 0
+    with ThreadPoolExecutor(len(claimed), thread_name_prefix="outgoing") as threads:
+        results = list(threads.map(lambda each: _try(settings, each[1], clock()), claimed))
+    with Session(engine) as session:
+        for (number, _), failure in zip(claimed, results, strict=True):
+            _settle(session, number, failure, clock())
+        session.commit()
+    return len(claimed)
+
+
+def try_again(session: Session, message: OutgoingMessage, now: datetime, *, actor: Actor) -> None:
+    """Gives a message that was given up its time again, with the same contents and id. The caller commits."""
+    if message.given_up_at is not None:
+        message.given_up_at, message.next_try_at, message.tries, message.created_at = None, now, 0, now
+        study = session.get(Study, message.study_id) if message.study_id else None
+        record(session, actor, Action.OUTGOING_RETRY, study=study, message=str(message.uuid), about=message.about)
+
+
+def _claim(session: Session, now: datetime) -> list[tuple[int, Letter]]:
+    query = (
+        sa.select(OutgoingMessage)
+        .where(OutgoingMessage.next_try_at <= now)
+        .order_by(OutgoingMessage.next_try_at)
+        .limit(AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    claimed = []
+    for row in session.scalars(query):
+        row.tries, row.next_try_at = row.tries + 1, now + LEASE
+        claimed.append((row.id, Letter(str(row.uuid), row.channel, row.address, row.signing_key, row.contents)))
+    return claimed
+
+
+def _try(settings: Settings, letter: Letter, now: datetime) -> NotDelivered | None:
+    """Sends it; returns what went wrong. What nobody foresaw is a failed try as well, not the end of all others."""
+    try:
+        match Channel(letter.channel):
+            case Channel.MAIL:
+                send_mail(settings, letter)
+            case Channel.WEBHOOK:
+                send_webhook(settings, letter, now)
+            case Channel.PREFECT:
+                send_prefect_event(settings, letter)
+    except NotDelivered as failure:
+        return failure
+    except Exception as error:
+        log.exception("outgoing: a try failed in an unforeseen way")
+        return NotDelivered(f"The server could not send it ({type(error).__name__}).")
+    return None
+
+
+def _settle(session: Session, number: int, failure: NotDelivered | None, now: datetime) -> None:
+    row = session.get(OutgoingMessage, number, with_for_update=True)
+    if row is None or row.next_try_at is None:
+        return
+    if failure is None:
+        row.delivered_at, row.next_try_at, row.problem = now, None, None
+        return
+    row.problem = str(failure)
+    pause = min(FIRST_PAUSE * 2 ** min(row.tries - 1, 20), LONGEST_PAUSE)
+    row.next_try_at = now + pause
+    if failure.is_final or now + pause > row.created_at + GIVEN_UP_AFTER[Channel(row.channel)]:
+        row.given_up_at, row.next_try_at = now, None
+        log.error("outgoing: a %s about %s was given up: %s", row.channel, row.about, failure)
