@@ -17,6 +17,7 @@ class LockSpace(IntEnum):
     REBUILD = 0xBE5
     BATCHES = 0xBE6
     SENDER = 0xBE7
+    ANSWERS = 0xBEA
 
 
 def lock_key(space: LockSpace, number: int = 0) -> int:

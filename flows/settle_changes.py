@@ -1,4 +1,4 @@
-"""Completes earlier changes of participants: held uploads, last days, edits that can no longer be undone (OPS-20)."""
+"""Completes what earlier changes and passing time left open: held uploads, last days, edits, events (OPS-20)."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,6 +8,8 @@ from prefect.artifacts import create_table_artifact
 from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
+from core.answers.keeping import keep_outcomes
+from core.answers.scoring import compute_open_runs
 from core.config import get_settings
 from core.database import get_engine, open_session
 from core.participants.departures import retire_departed
@@ -56,12 +58,26 @@ def forget_edits() -> int:
     return count
 
 
+def count_events() -> int:
+    """Writes down the events of surveys that have counted, and those that were missed (NOTIF-24)."""
+    with open_session() as session:
+        return keep_outcomes(session, datetime.now(UTC))
+
+
+def compute_scores() -> int:
+    """Computes scores anew that were changed (CLAR-57)."""
+    with open_session() as session:
+        return len(compute_open_runs(session))
+
+
 PARTS: dict[str, Callable[[], int]] = {
     "held uploads released": release_held_uploads,
     "held uploads deleted": delete_held_uploads,
     "hours removed": remove_hours,
     "participants retired": retire,
     "values of old edits forgotten": forget_edits,
+    "outcomes of events": count_events,
+    "scores computed": compute_scores,
 }
 
 

@@ -5,6 +5,7 @@ run again. What it reads is not new: nobody is told of it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,7 @@ from core.answers.outcomes import bring_outcomes_up_to_date
 from core.answers.wordings import record_wordings_of_versions
 from core.answers.writing import write_submissions
 from core.config import Settings
+from core.locks import LockSpace, held_alone, lock_key
 from core.models import Chunk, Participant, StoredObject, Submission, Survey, UploadRecord
 from core.processing.fetching import StoredFile, fetch
 from core.processing.holding import held_participant
@@ -31,6 +33,9 @@ _ANSWERS = SPECS[DataStream.SURVEY_ANSWERS].number
 _RECORDINGS = SPECS[DataStream.AUDIO_RECORDINGS].number
 
 
+_SOLE = lock_key(LockSpace.ANSWERS)
+
+
 @dataclass(frozen=True)
 class ReadParticipant:
     """What was read of one participant. `is_left` says that others worked on it: another run must read the rest."""
@@ -39,6 +44,11 @@ class ReadParticipant:
     submissions: int
     problems: int
     is_left: bool = False
+
+
+def sole_reader(engine: sa.Engine) -> AbstractContextManager[bool]:
+    """Takes the lock to read stored answers for the block; yields False if another process holds it."""
+    return held_alone(engine, _SOLE)
 
 
 def participants_to_read(session: Session, study_id: int | None = None) -> list[int]:

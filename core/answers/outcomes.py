@@ -1,8 +1,8 @@
 """What submissions are to events, and what came of events (NOTIF-24, CLAR-51): one meaning for all pages.
 
 A submission belongs to the survey's newest event that counted before it. The first one within the expiry answers the
-event, the first one after it is late, all others are extra. Both sides are worked out anew from a moment on, so the
-order in which events, uploads and old files arrive does not matter.
+event, the first one after it is late, all others are extra. Both sides are worked out anew from the event before a
+moment on, so the order in which events, uploads and old files arrive does not matter.
 """
 
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ _SETTLE = sa.text(
     WITH given AS (GIVEN), touched AS (
         SELECT t.participant_id, t.survey_id, coalesce(
             (SELECT max(e.counts_at) FROM counted_events AS e
-             WHERE e.participant_id = t.participant_id AND e.survey_id = t.survey_id AND e.counts_at <= t.at),
+             WHERE e.participant_id = t.participant_id AND e.survey_id = t.survey_id AND e.counts_at < t.at),
             t.at) AS at
         FROM given AS t
     ), events AS (

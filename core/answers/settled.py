@@ -5,6 +5,7 @@ from collections.abc import Collection
 from sqlalchemy.orm import Session
 
 from core.answer_alerts.raising import raise_alerts
+from core.answers.scoring import score_submissions
 
 
 def new_submissions_settled(session: Session, ids: Collection[int]) -> None:
@@ -23,4 +24,5 @@ def older_submissions_settled(session: Session, ids: Collection[int]) -> None:
 
 
 def submissions_settled(session: Session, ids: Collection[int]) -> None:
-    """What follows from every submission."""
+    """What follows from every submission: its scores."""
+    score_submissions(session, ids)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, undefer
 
 from core.answers.reading import AnswerState
 from core.answers.texts import open_texts
+from core.bulk import is_one_of
 from core.crypto.seal import SealBroken
 from core.models import (
     CountedEvent,
@@ -89,7 +90,7 @@ def submissions_of(
 ) -> list[ShownSubmission]:
     """The newest submissions of a survey, of everybody or one participant, with answers and scores, without texts.
 
-    `before` is (submitted_at, id) of the last row of the page before. Three queries.
+    `before` is (submitted_at, id) of the last row of the page before. Five queries.
     """
     query = sa.select(Submission.id).where(Submission.survey_id == survey_id)
     if participant_id is not None:
@@ -109,12 +110,12 @@ def shown_submissions(session: Session, ids: Collection[int]) -> list[ShownSubmi
     if not ids:
         return []
     asked = sa.select(CountedEvent.submission_id, sa.func.min(CountedEvent.counts_at).label("asked_at"))
-    asked_at = asked.where(CountedEvent.submission_id.in_(ids)).group_by(CountedEvent.submission_id).subquery()
+    asked_at = asked.where(is_one_of(CountedEvent.submission_id, ids)).group_by(CountedEvent.submission_id).subquery()
     query = (
         sa.select(Submission, Participant.patient_id, asked_at.c.asked_at)
         .join(Participant, Participant.id == Submission.participant_id)
         .outerjoin(asked_at, asked_at.c.submission_id == Submission.id)
-        .where(Submission.id.in_(ids))
+        .where(is_one_of(Submission.id, ids))
         .order_by(Submission.submitted_at.desc(), Submission.id.desc())
     )
     answers, scores = answers_of(session, ids), scores_of(session, ids)
@@ -143,21 +144,30 @@ def shown_submissions(session: Session, ids: Collection[int]) -> list[ShownSubmi
 def answers_of(
     session: Session, ids: Collection[int], *, with_texts: bool = False
 ) -> dict[int, tuple[ShownAnswer, ...]]:
-    """Answers by submission, in the order of the file; one query, or two `with_texts`, which are then opened.
+    """Answers by submission, in the order of the file; two queries, or three `with_texts`, which are then opened.
 
     Texts whose seal is broken are left empty.
     """
     texts = _texts(session, ids) if with_texts else {}
     query = (
-        sa.select(SubmittedAnswer, QuestionWording)
-        .join(QuestionWording, QuestionWording.id == SubmittedAnswer.wording_id)
-        .where(SubmittedAnswer.submission_id.in_(ids))
+        sa.select(
+            SubmittedAnswer.submission_id,
+            SubmittedAnswer.place,
+            SubmittedAnswer.wording_id,
+            SubmittedAnswer.state,
+            SubmittedAnswer.number,
+            SubmittedAnswer.choices,
+        )
+        .where(is_one_of(SubmittedAnswer.submission_id, ids))
         .order_by(SubmittedAnswer.submission_id, SubmittedAnswer.place)
     )
+    rows = session.execute(query).tuples().all()
+    wanted = sa.select(QuestionWording).where(is_one_of(QuestionWording.id, {row[2] for row in rows}))
+    wordings = {wording.id: wording for wording in session.scalars(wanted)}
     found: dict[int, list[ShownAnswer]] = {}
-    for answer, wording in session.execute(query).tuples():
-        text = texts.get(answer.submission_id, {}).get(answer.place, "")
-        found.setdefault(answer.submission_id, []).append(_shown(answer, wording, text))
+    for number, place, wording_id, state, given, choices in rows:
+        text = texts.get(number, {}).get(place, "") if texts else ""
+        found.setdefault(number, []).append(_shown(wordings[wording_id], state, given, choices or (), text))
     return {number: tuple(answers) for number, answers in found.items()}
 
 
@@ -175,7 +185,7 @@ def scores_of(session: Session, ids: Collection[int]) -> dict[int, tuple[ShownSc
         )
         .join(ScoreVersion, ScoreVersion.id == ScoreValue.score_version_id)
         .join(Score, Score.id == ScoreVersion.score_id)
-        .where(ScoreValue.submission_id.in_(ids), Score.removed_at.is_(None))
+        .where(is_one_of(ScoreValue.submission_id, ids), Score.removed_at.is_(None))
         .distinct(ScoreValue.submission_id, Score.id)
         .order_by(ScoreValue.submission_id, Score.id, ScoreVersion.number.desc())
     )
@@ -186,8 +196,9 @@ def scores_of(session: Session, ids: Collection[int]) -> dict[int, tuple[ShownSc
     return {number: tuple(scores) for number, scores in found.items()}
 
 
-def _shown(answer: SubmittedAnswer, wording: QuestionWording, text: str) -> ShownAnswer:
-    choices: Sequence[int] = answer.choices or ()
+def _shown(
+    wording: QuestionWording, state: str, number: float | None, choices: Sequence[int], text: str
+) -> ShownAnswer:
     return ShownAnswer(
         wording.id,
         wording.question_id,
@@ -195,8 +206,8 @@ def _shown(answer: SubmittedAnswer, wording: QuestionWording, text: str) -> Show
         wording.revision,
         wording.kind,
         wording.text,
-        AnswerState(answer.state),
-        answer.number,
+        AnswerState(state),
+        number,
         tuple(choices),
         tuple(wording.options[index] for index in choices if index < len(wording.options)),
         text,
@@ -208,7 +219,7 @@ def _texts(session: Session, ids: Collection[int]) -> dict[int, dict[int, str]]:
         sa.select(Submission.id, Submission.path, Submission.sealed_texts, Study)
         .join(Participant, Participant.id == Submission.participant_id)
         .join(Study, Study.id == Participant.study_id)
-        .where(Submission.id.in_(ids), Submission.sealed_texts.is_not(None))
+        .where(is_one_of(Submission.id, ids), Submission.sealed_texts.is_not(None))
         .options(undefer(Study.encryption_key))
     )
     found: dict[int, dict[int, str]] = {}

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from core.answers.rules.wording import Wording, wordings_in
 from core.models import SurveyVersion
 from core.surveys.content import ContentRefused, decoded_content
+from core.surveys.rules.translating import Texts, translated
 
 MOST_KEPT = 500
 
@@ -66,6 +67,22 @@ def parsed(text: str) -> ParsedContent:
         content = decoded_content(text, is_null_empty=True)
     except ContentRefused:
         content = []
+    return _parsed(content)
+
+
+def in_languages(
+    content: ParsedContent, translations: Sequence[Texts]
+) -> list[tuple[ParsedContent, dict[bytes, Wording]]]:
+    """The content in each language, with the base wording of each translated one by its digest (CLAR-55)."""
+    found = []
+    for texts in translations:
+        other = _parsed(translated(list(content.questions.values()), texts))
+        bases = {wording.question_id: wording for wording in content.wordings}
+        found.append((other, {w.digest: bases[w.question_id] for w in other.wordings if w.question_id in bases}))
+    return found
+
+
+def _parsed(content: list[Any]) -> ParsedContent:
     named = [q for q in content if isinstance(q, dict) and isinstance(q.get("question_id"), str)]
     wordings = tuple(wordings_in(content))
     digests = frozenset(wording.digest for wording in wordings)

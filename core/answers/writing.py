@@ -15,16 +15,18 @@ from core.answers.arriving import ArrivedFile
 from core.answers.counting import LOOK_BACK, Touched, record_counted_events
 from core.answers.outcomes import settle_outcomes
 from core.answers.reading import AnswerState, ReadAnswer, read_answers
-from core.answers.rules.wording import wording_in_file
+from core.answers.rules.wording import Wording, wording_in_file
 from core.answers.settled import new_submissions_settled, older_submissions_settled
 from core.answers.texts import seal_texts
-from core.answers.versions import KnownVersion, by_likelihood, versions_of
+from core.answers.versions import KnownVersion, by_likelihood, in_languages, versions_of
 from core.answers.wordings import ensure_wordings
 from core.bulk import given_rows, is_one_of
 from core.models import Participant, Standing, StoredObject, Submission, Survey, Tallied
 from core.storage.sealed import SUFFIX
 from core.streams.paths import survey_of_path, without_duplicate_mark
 from core.surveys.rules.answer_files import ANSWERS_HEADER
+from core.surveys.rules.translating import Texts
+from core.surveys.translations import texts_of_surveys
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +39,15 @@ UNREADABLE = "the file cannot be read"
 
 @dataclass(frozen=True)
 class _Read:
-    """A file with its rows, the survey and version that they are of, and what was wrong."""
+    """A file with its rows and their wordings, the survey and version that they are of, and what was wrong.
+
+    Wordings are those of the base language.
+    """
 
     file: ArrivedFile
     survey_id: int | None
     version: KnownVersion | None
-    rows: Sequence[ReadAnswer]
+    rows: Sequence[tuple[ReadAnswer, Wording]]
     problem: str | None
     is_duplicate: bool
 
@@ -51,7 +56,7 @@ class _Read:
         """What is kept sealed, by place: typed answers, and what could not be mapped."""
         return {
             place: row.text
-            for place, row in enumerate(self.rows)
+            for place, (row, _) in enumerate(self.rows)
             if row.text and row.number is None and not row.indices
         }
 
@@ -89,6 +94,7 @@ def _read_all(session: Session, participant: Participant, files: Sequence[Arrive
     )
     surveys = dict(session.execute(query).tuples().all())
     versions = versions_of(session, surveys.values())
+    translations = texts_of_surveys(session, surveys.values())
     duplicates = _duplicates(session, files)
     read = []
     for file in files:
@@ -101,27 +107,30 @@ def _read_all(session: Session, participant: Participant, files: Sequence[Arrive
         elif file.contents is None:
             read.append(_Read(file, survey_id, of_survey[0] if of_survey else None, (), file.problem, False))
         else:
-            read.append(_read_file(file, survey_id, of_survey))
+            read.append(_read_file(file, survey_id, of_survey, translations.get(survey_id, ())))
     return read
 
 
-def _read_file(file: ArrivedFile, survey_id: int, versions: Sequence[KnownVersion]) -> _Read:
+def _read_file(
+    file: ArrivedFile, survey_id: int, versions: Sequence[KnownVersion], translations: Sequence[Texts]
+) -> _Read:
     assert file.contents is not None
     try:
-        version, rows = read_by_version(file.contents, versions)
+        version, rows = read_by_version(file.contents, versions, translations)
         problem = _problem(file.contents, version, rows)
-        distinct = {row.question_id: row for row in reversed(rows[:MOST_ROWS])}
-        rows = [row for row in rows[:MOST_ROWS] if distinct[row.question_id] is row]
-        return _Read(file, survey_id, version, rows, problem, False)
+        distinct: dict[str, tuple[ReadAnswer, Wording]] = {}
+        for row in rows[:MOST_ROWS]:
+            distinct.setdefault(row[0].question_id, row)
+        return _Read(file, survey_id, version, list(distinct.values()), problem, False)
     except Exception:  # whatever a phone sends, processing goes on; the submission says so
         log.exception("a file of answers cannot be read: %s", file.path)
         return _Read(file, survey_id, versions[0] if versions else None, (), UNREADABLE, False)
 
 
 def read_by_version(
-    contents: bytes, versions: Sequence[KnownVersion]
-) -> tuple[KnownVersion | None, Sequence[ReadAnswer]]:
-    """The version whose questions the file has, the likeliest first, and the rows read by it.
+    contents: bytes, versions: Sequence[KnownVersion], translations: Sequence[Texts] = ()
+) -> tuple[KnownVersion | None, list[tuple[ReadAnswer, Wording]]]:
+    """The version whose questions the file has, the likeliest first and in any language, and the rows read by it.
 
     If no version has all of them, it is the likeliest, and each row is read by the first version that knows it.
     """
@@ -130,21 +139,22 @@ def read_by_version(
         if version.content.digests in tried:
             continue
         tried.add(version.content.digests)
-        rows = read_answers(contents, [version.content.questions])
-        if all(wording_in_file(row).digest in version.content.digests for row in rows):
-            return version, rows
-    rows = read_answers(contents, [version.content.questions for version in versions])
-    return (versions[0] if versions else None), rows
+        for content, bases in ((version.content, {}), *in_languages(version.content, translations)):
+            rows = [(row, wording_in_file(row)) for row in read_answers(contents, [content.questions])]
+            if all(wording.digest in content.digests for _, wording in rows):
+                return version, [(row, bases.get(wording.digest, wording)) for row, wording in rows]
+    found = read_answers(contents, [version.content.questions for version in versions])
+    return (versions[0] if versions else None), [(row, wording_in_file(row)) for row in found]
 
 
-def _problem(contents: bytes, version: KnownVersion | None, rows: Sequence[ReadAnswer]) -> str | None:
+def _problem(contents: bytes, version: KnownVersion | None, rows: Sequence[tuple[ReadAnswer, Wording]]) -> str | None:
     if not rows:
         if not contents.startswith(HEADER):
             return UNREADABLE
         return NO_ROWS if version is None or version.content.digests else None
     if len(rows) > MOST_ROWS:
         return f"only the first {MOST_ROWS:,} of {len(rows):,} rows were read"
-    if len({row.question_id for row in rows}) < len(rows):
+    if len({row.question_id for row, _ in rows}) < len(rows):
         return "a question is in it twice; its first row counts"
     return None
 
@@ -170,7 +180,7 @@ def _wordings(session: Session, read: Sequence[_Read]) -> dict[tuple[int, bytes]
     found: dict[tuple[int, bytes], int] = {}
     for survey_id in sorted({each.survey_id for each in read if each.survey_id is not None}):
         mine = [each for each in read if each.survey_id == survey_id]
-        of_files = {wording.digest: wording for each in mine for wording in map(wording_in_file, each.rows)}
+        of_files = {wording.digest: wording for each in mine for _, wording in each.rows}
         versions = {each.version.id: each.version for each in mine if each.version}
         if of_files:
             known = ensure_wordings(session, survey_id, list(versions.values()), list(of_files.values()))
@@ -190,7 +200,7 @@ def _insert_submissions(
 
 
 def _submission_row(participant: Participant, each: _Read, *, is_new: bool) -> dict[str, Any]:
-    states = Counter(row.state for row in each.rows)
+    states = Counter(row.state for row, _ in each.rows)
     return {
         "path": each.file.path,
         "participant_id": participant.id,
@@ -214,12 +224,12 @@ def _answer_rows(number: int, each: _Read, wordings: Mapping[tuple[int, bytes], 
         {
             "submission_id": number,
             "place": place,
-            "wording_id": wordings[each.survey_id or 0, wording_in_file(row).digest],
+            "wording_id": wordings[each.survey_id or 0, wording.digest],
             "state": row.state.value,
             "number": row.number,
             "choices": row.indices or None,
         }
-        for place, row in enumerate(each.rows)
+        for place, (row, wording) in enumerate(each.rows)
     ]
 
 

@@ -82,6 +82,9 @@ class Action(StrEnum):
     SURVEY_BRING_IN = "survey.bring_in"
     SURVEY_DELETE = "survey.delete"
     SURVEY_RESTORE = "survey.restore"
+    SCORE_SAVE = "score.save"
+    SCORE_REMOVE = "score.remove"
+    SCORE_COMPUTE = "score.compute"
     RESEARCHER_CREATE = "researcher.create"
     RESEARCHER_SET_PASSWORD = "researcher.set_password"  # noqa: S105  a name
     RESEARCHER_ENABLE = "researcher.enable"

@@ -2,14 +2,18 @@
 
 Prints one JSON line each for: the questions of a survey's answers page with 1,000 participants and 180 days of a survey
 of ten questions (milliseconds, all of them together, the best of five), for everybody and for somebody limited to a
-site of a third of them; and processing of a thousand files of answers, against the same files without reading them
-(files a second). Raises if the page takes longer than 200 ms.
+site of a third of them; scoring of 100,000 submissions again, and writing them as a file of each form (seconds, growth
+of memory in MB); and processing of 500 files of answers of one participant, as it is and without reading them (files a
+second). Raises if the page takes longer than 200 ms, or scoring needs memory for all.
 """
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -17,20 +21,30 @@ from sqlalchemy.orm import Session
 from core.access import SiteLimit
 from core.answers.codebook import codebook
 from core.answers.distributions import distribution
+from core.answers.exporting import Exported, Form, Layout, export_answers
+from core.answers.exporting.rows import Wanted
 from core.answers.rates import response_rates
+from core.answers.scores import recompute_score, save_score
+from core.answers.scoring import RunProgress, compute_open_runs
 from core.answers.submitted import submissions_of
 from core.audit import SERVER
 from core.database import db
 from core.limits import limit_session
 from core.models import CustomField, FieldValue, Participant, Study, Survey, SurveyType
+from core.models.participant import participant_with_study
+from core.participants import create_participants
+from core.processing import batch
+from core.streams import Platform
 from core.studies import create_study
 from core.surveys.saving import SurveyChanges, add_survey
-from tests.benchmarks.measure import best_seconds, report
+from tests.benchmarks.measure import best_seconds, growth_mb, report
 from tests.benchmarks.serving import migrated
+from tests.support.answering import file_of, process, submits
+from webapp.stores import sealed_store
 
 NOW = datetime(2024, 6, 3, 12, tzinfo=UTC)
 PARTICIPANTS, DAYS, QUESTIONS, OPTIONS = 1_000, 180, 10, 4
-MOST_MS = 200
+MOST_MS, MOST_GROWTH_MB, FILES = 200, 150, 500
 SITE = "North"
 CONTENT = [
     {
@@ -85,6 +99,79 @@ def main() -> None:
             return session
 
         measure_page("answers_page_of_a_site", survey.id, limited)
+        measure_scores(survey)
+        measure_exports(survey)
+        measure_processing(survey)
+
+
+def measure_scores(survey: Survey) -> None:
+    """Scores all submissions, twice: the second time changes nothing."""
+    items = [{"question_id": question["question_id"]} for question in CONTENT]
+    definition = {"combination": "sum", "items": items, "least_answered": 7}
+    session = db.session()
+    score = save_score(session, survey, None, name="Total", variable="total", definition=definition, actor=SERVER)
+    session.commit()
+    for what in ("first", "again"):
+        done: list[RunProgress] = []
+        began = time.perf_counter()
+        grown = growth_mb(lambda done=done: done.extend(compute_open_runs(session)))
+        seconds = time.perf_counter() - began
+        many = done[0].submissions
+        per = 100_000 * seconds / many
+        report(f"scores_{what}", submissions=many, seconds_per_100_000=per, changed=done[0].changed, memory_mb=grown)
+        assert grown < MOST_GROWTH_MB, grown
+        recompute_score(session, survey, score.id, actor=SERVER)
+        session.commit()
+
+
+def measure_exports(survey: Survey) -> None:
+    """Wide files of an eighth of the time, and a long file of a million rows."""
+    with TemporaryDirectory() as folder:
+        for form in Form:
+            wanted = Wanted(survey.id, since=NOW - timedelta(days=DAYS // 8), with_test=True)
+            measure_export(survey, wanted, form, Layout.WIDE, Path(folder))
+        measure_export(survey, Wanted(survey.id, with_test=True), Form.PARQUET, Layout.LONG, Path(folder))
+
+
+def measure_export(survey: Survey, wanted: Wanted, form: Form, layout: Layout, folder: Path) -> None:
+    done: list[Exported] = []
+    began = time.perf_counter()
+    file = folder / f"x.{form.value}"
+    grown = growth_mb(lambda: done.append(export_answers(db.session(), survey, wanted, form, layout, file)))
+    seconds = time.perf_counter() - began
+    report(f"export_{layout.value}_{form.value}", rows=done[0].rows, seconds=seconds, memory_mb=grown)
+
+
+def measure_processing(survey: Survey) -> None:
+    """Files of answers of one participant, and the same in a survey that nobody knows, which are not parsed."""
+    session = db.session()
+    study = session.get_one(Study, survey.study_id)
+    (made,) = create_participants(session, sealed_store(study), study, 1, actor=SERVER)
+    session.commit()
+    participant = participant_with_study(session, made.patient_id)
+    assert participant is not None
+    participant.os_type = Platform.ANDROID.value
+    session.commit()
+    given = {str(question["question_id"]): n % OPTIONS for n, question in enumerate(CONTENT)}
+    contents = file_of(given, Platform.ANDROID, CONTENT)
+    figures = {}
+    for name, reading in (("without_answers", False), ("with_answers", True)):
+        for n in range(FILES):
+            submits(participant, survey, NOW - timedelta(minutes=n + reading * FILES), contents)
+        with nullcontext() if reading else unread():
+            began = time.perf_counter()
+            process()
+            figures[f"{name}_files_per_s"] = FILES / (time.perf_counter() - began)
+    report("answers_processing", files=FILES, **figures)
+
+
+@contextmanager
+def unread() -> Iterator[None]:
+    """Processing as it was before answers were read."""
+    kept = batch.read_answer_files
+    batch.read_answer_files = lambda *_: []  # type: ignore[assignment]
+    yield
+    batch.read_answer_files = kept
 
 
 def measure_page(name: str, survey_id: int, open_session: Callable[[], Session]) -> None:

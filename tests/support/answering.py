@@ -108,6 +108,12 @@ def process() -> None:
     db.session.commit()
     report = process_everything(db.engine, object_store(), settings(), Scope())
     assert not report.failures
+    forget_rows()
+
+
+def forget_rows() -> None:
+    """Lets what other sessions have changed be read anew."""
+    db.session.commit()
     for row in list(db.session):
         if not isinstance(row, Participant | ParticipantActivity | Study | Survey):
             db.session.expunge(row)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from core.answers.reading import LISTS, ReadAnswer, number_in
@@ -30,9 +31,15 @@ class Wording:
     @property
     def digest(self) -> bytes:
         """SHA-256 of all that makes the wording, as files have it."""
-        texts = [_as_in_files(text) for text in (self.text, *self.options)]
-        parts = [self.question_id, self.kind, texts, self.least, self.most, self.field_type]
-        return hashlib.sha256(json.dumps(parts).encode()).digest()
+        return _digest(self)
+
+
+@lru_cache(maxsize=4_096)
+def _digest(wording: Wording) -> bytes:
+    """Kept, since a file has the same questions as the one before."""
+    texts = [_as_in_files(text) for text in (wording.text, *wording.options)]
+    parts = [wording.question_id, wording.kind, texts, wording.least, wording.most, wording.field_type]
+    return hashlib.sha256(json.dumps(parts).encode()).digest()
 
 
 def wording_in_file(answer: ReadAnswer) -> Wording:

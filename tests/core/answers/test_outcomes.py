@@ -178,6 +178,19 @@ def test_events_wait_while_a_rebuild_does(app: Flask, participant: Participant, 
     assert record_counted_events(db.session(), NOW, study_id=participant.study_id, waits_for_rebuild=False)
 
 
+def test_an_event_that_begins_with_a_submission_takes_it_from_the_one_before(
+    app: Flask, participant: Participant, survey: Survey
+):
+    """NOTIF-24: also where it is written down after the submission."""
+    asks(participant, survey, NOW - 2 * DAY)
+    path = submits(participant, survey, NOW - DAY - HOUR, DONE)
+    process()
+    assert outcomes() == ["answered"]
+    asks(participant, survey, NOW - DAY - HOUR)
+    step()
+    assert outcomes() == ["missed", "answered"] and submission(path).standing == "answered"
+
+
 moments = st.lists(st.integers(0, 30 * 60), unique=True, max_size=8)
 
 

@@ -15,13 +15,16 @@ from core.models import (
     Participant,
     QuestionWording,
     QueuedUpload,
+    StudyLanguage,
     Submission,
     SubmittedAnswer,
     Survey,
+    SurveyTranslation,
     SurveyType,
 )
 from core.storage.sealed import SUFFIX
 from core.streams import Platform
+from core.surveys.rules.translating import translated
 from core.surveys.saving import add_version
 from tests.support.answering import (
     CONTENT,
@@ -130,6 +133,30 @@ def test_answers_are_read_by_the_version_that_the_phone_had(app: Flask, factory:
     moods = db.session.scalars(sa.select(QuestionWording).filter_by(question_id="mood").order_by("revision")).all()
     assert [(w.number, w.revision, len(w.options)) for w in moods] == [(1, 1, 3), (1, 2, 4)]
     assert len(first) == 5, "questions have their numbers from the publication on"
+
+
+@pytest.mark.parametrize("form", ["ios", "android", "older android"])
+def test_answers_in_another_language_are_answers_to_the_same_questions(app: Flask, factory: Factory, form: str):
+    """CLAR-55, CLAR-59: codes and wordings are those of the base language; missing texts are of the base language."""
+    platform = Platform.IOS if form == "ios" else Platform.ANDROID
+    participant = factory.participant(platform=platform)
+    survey = a_survey(factory, participant)
+    texts = {"mood": {MOOD["question_text"]: "Wie war, Ihre Stimmung?", "bad": "schlecht", "so; so": "geht; so"}}
+    language = StudyLanguage(study_id=survey.study_id, code="de", name="Deutsch")
+    db.session.add(language)
+    db.session.flush()
+    db.session.add(SurveyTranslation(survey_id=survey.id, language_id=language.id, texts=texts, saved_at=NOW))
+    db.session.commit()
+    shown = translated(CONTENT, texts)
+    contents = file_of({"mood": 1, "energy": 2}, platform, shown)
+    assert "geht; so" in contents.decode()
+    older = as_older_android(contents, shown) if form == "older android" else contents
+    foreign = submits(participant, survey, NOW, older)
+    plain = submits(participant, survey, NOW - HOUR, file_of({"mood": 1, "energy": 2}, platform))
+    process()
+    assert answers_of(foreign) == answers_of(plain) and answers_of(foreign)["mood"] == ("answered", None, [1])
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(QuestionWording)) == len(CONTENT)
+    assert submission(foreign).survey_version_id == submission(plain).survey_version_id is not None
 
 
 def test_the_same_file_twice_changes_nothing_twice(app: Flask, factory: Factory):

@@ -70,6 +70,7 @@ SILENT_COMMANDS = {
     "create_batches": "does what was asked for; the rows name who asked",
     "rebuild_schedules_command": "makes events that follow from what is stored",
     "due_command": "reads",
+    "read_command": "makes rows that follow from what is stored",
     "send_command": "sends what follows from what is stored; the ledger names each message",
 }
 

@@ -97,7 +97,7 @@ def test_the_migration_keeps_messages_that_were_sent_by_hand(pushing: Pushing):
     someone, survey = pushing.phone(), pushing.asked()
     by_hand(pushing, someone, survey, form_key=uuid4())
     db.session.remove()
-    downgrade(revision="0025")
+    downgrade(revision="0026")
     upgrade()
     assert db.session.scalars(sa.select(PushMessageEvent.researcher_name)).all() == [None]
     assert [row.researcher_name for row in attempts()] == [COMMAND_LINE.name]
