@@ -221,6 +221,14 @@ MATRIX: dict[str, str | Page | Key] = {
     "surveys.publish": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/publish", "POST", passed=400),
     "surveys.discard": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/discard", "POST", passed=400),
     "surveys.keep_draft": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/keep_draft", "POST", passed=400),
+    "surveys.templates": Page(LIST, "/view_study/{study}/surveys/templates"),
+    "surveys.template": Page(LIST, "/view_study/{study}/surveys/templates/phq-9"),
+    "surveys.use_template": Page(EDIT_SURVEY, "/view_study/{study}/surveys/templates/phq-9", "POST", passed=302),
+    "surveys.remove_a_template": Page(
+        EDIT_SURVEY, "/view_study/{study}/surveys/templates/999999/remove", "POST", passed=404
+    ),
+    "surveys.keep_form": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/keep"),
+    "surveys.keep": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/keep", "POST", passed=422),
     "surveys.translations": Page(LIST, "/edit_survey/{study}/{survey}/translations"),
     "surveys.translation": Page(LIST, "/edit_survey/{study}/{survey}/translations/999999", passed=404),
     "surveys.save_a_translation": Page(
