@@ -96,6 +96,7 @@ class Settings(BaseSettings):
     fcm_url: str = Field("https://fcm.googleapis.com", validation_alias="FCM_URL")
     apns_url: str | None = Field(None, validation_alias="APNS_URL")
     push_messages_kept_days: int = Field(90, validation_alias="PUSH_MESSAGES_KEPT_DAYS", ge=14)
+    outgoing_messages_kept_days: int = Field(365, validation_alias="OUTGOING_MESSAGES_KEPT_DAYS", ge=14)
     downloadable_apk_url: str | None = Field(None, validation_alias="DOWNLOADABLE_APK_URL")
     privacy_policy_url: str | None = Field(None, validation_alias="PRIVACY_POLICY_URL")
 
