@@ -14,10 +14,13 @@ from core.audit.access_log import record_access
 from core.database import db
 from core.models import (
     AccessKind,
+    AlertRule,
+    AnswerAlert,
     AppVersion,
     BulkEdit,
     BulkEditRow,
     Chunk,
+    Comparison,
     ConsentSent,
     ConsentVersion,
     CustomField,
@@ -37,10 +40,13 @@ from core.models import (
     QueuedUpload,
     RefusedUpload,
     Researcher,
+    Standing,
     Study,
+    Submission,
     UploadRecord,
 )
 from core.models.audit_record import Action
+from core.outgoing.queueing import queue_mail
 from core.streams import SPECS, DataStream
 from core.streams.paths import registered_path
 from tests.support.factories import Factory
@@ -63,6 +69,8 @@ class TwoSites:
         db.session.add_all([self.site, self.group])
         db.session.commit()
         self.survey = factory.survey(self.study)
+        self.rule = self._rule()
+        self.alerts: dict[str, list[int]] = {}
         self.baseline: Intervention = factory.intervention(self.study)
         self.admin = factory.researcher("theadmin", study=self.study, role=Role.STUDY_ADMIN)
         self.north = [self._person(f"north{n}11", NORTH, "northern", 1_013) for n in (1, 2, 3)]
@@ -156,5 +164,48 @@ class TwoSites:
             ]
         )
         record(db.session(), actor_of(self.admin), Action.PARTICIPANT_FIELDS, study=study, participant=person)
+        self._raise_alerts(person, word, lately)
         db.session.commit()
         return person
+
+    def _rule(self) -> AlertRule:
+        rule = AlertRule(
+            study_id=self.study.id,
+            survey_id=self.survey.id,
+            question_id="mood",
+            comparison=Comparison.BELOW,
+            value=1.0,
+            effective_from=datetime(2026, 1, 1, tzinfo=UTC),
+        )
+        db.session.add(rule)
+        db.session.commit()
+        return rule
+
+    def _raise_alerts(self, person: Participant, word: str, at: datetime) -> None:
+        """An open alert, one that was acknowledged, and an older match, with a mail about each."""
+        states: list[dict[str, Any]] = [
+            {"is_listed_only": False},
+            {"is_listed_only": False, "acknowledged_at": at, "acknowledged_by": "theadmin", "note": f"{word} note"},
+            {"is_listed_only": True},
+        ]
+        for number, state in enumerate(states):
+            of = {"participant_id": person.id}
+            submission = Submission(
+                path=f"{person.patient_id}/alert{number}",
+                survey_id=self.survey.id,
+                is_recording=False,
+                submitted_at=at - timedelta(minutes=number),
+                received_at=at,
+                is_new=True,
+                standing=Standing.UNASKED.value,
+                **of,
+            )
+            db.session.add(submission)
+            db.session.flush()
+            about = {"rule_id": self.rule.id, "study_id": self.study.id, "submission_id": submission.id, **of}
+            alert = AnswerAlert(raised_at=at, is_unsure=False, told_at=at, untold=f"{word}: nobody", **about, **state)
+            db.session.add(alert)
+            db.session.flush()
+            self.alerts.setdefault(word, []).append(alert.id)
+            more = {"answer_alert_id": alert.id, "study_id": self.study.id}
+            queue_mail(db.session(), f"{word}@x.example", word, word, about=f"answer alert {alert.id}", now=at, **more)

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from core.access import Capability, Role
 from core.database import db
-from core.models import FieldValue, ParticipantBatch, Researcher
+from core.models import AlertSeen, AnswerAlert, FieldValue, ParticipantBatch, Researcher
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
 from tests.support.sites import NORTH, SECRET, SOUTH, TwoSites
@@ -24,8 +24,9 @@ pytestmark = pytest.mark.usefixtures("quick_passwords")
 ROLES = (Role.STUDY_RESEARCHER, Role.STUDY_ANALYST, Role.STUDY_VIEWER)
 # Differ from one request to the next: tokens, ages of times, and where in the page an answer was made.
 CHANGING = re.compile(
-    r'name="csrf_token" value="[^"]*"|X-CSRFToken[^}]*|\d+ (?:second|minute|hour)s? ago|just now|\d\d:\d\d(?::[\d.]+)?'
-    r'|nonce="[^"]*"|in the log as <code>[^<]*|data-session-(?:idle|most)="\d+"'
+    r'name="(?:csrf_token|form_key)" value="[^"]*"|X-CSRFToken[^}]*'
+    r"|\d+ (?:second|minute|hour)s? ago|just now|\d\d:\d\d(?::[\d.]+)?"
+    r'|nonce="[^"]*"|in the log as <code>[^<]*|data-session-(?:idle|most)="\d+"|"(?:idle|most)":\d+'
 )
 LIST_VARIANTS = (
     "?show=all&tests=true&sort=id&order=asc",
@@ -75,6 +76,10 @@ def gets(world: TwoSites, participant: str, batch: int) -> Iterator[str]:
                     f"?sort=field:{world.group.id}",
                 )
                 yield from (path + variant for variant in (*LIST_VARIANTS, *value))
+            if endpoint == "alerts.list":
+                yield from (f"{path}?state={state}" for state in ("open", "acknowledged", "earlier"))
+            if endpoint == "alerts.alert":
+                yield from (path.replace("999999", str(number)) for number in world.alerts["northern"][:3])
             if endpoint == "participants.edit_value":
                 yield from (path.replace("field:99", f"field:{field.id}") for field in (world.group, world.site))
 
@@ -260,6 +265,23 @@ def test_what_is_posted_with_ids_of_another_site_changes_nothing(app: Flask, wor
     assert answer.status_code == 422 and "is not the id of a participant of this study" in answer.text
     after = snapshot(world)
     assert {name for name in before if before[name] != after[name]} == set()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_alerts_of_another_site_are_unknown(app: Flask, world: TwoSites, role: Role):
+    """PERM-95, CLAR-58: one alert, acknowledging it, and who has seen it."""
+    person = world.limited(role)
+    world.fill_the_others()
+    visitor, of = Visitor(app, person), f"/view_study/{world.study.id}/alerts"
+    north, south = (world.alerts[word][:3] for word in ("northern", "zsouthern"))
+    for number in south:
+        assert visitor.get(f"{of}/{number}").status_code == 404
+        assert visitor.post(f"{of}/{number}/acknowledge", note="seen").status_code == 404
+    assert visitor.get(f"{of}/{north[0]}").status_code == 200
+    assert visitor.post(f"{of}/{north[0]}/acknowledge", note="seen").status_code == 302
+    db.session.rollback()
+    assert list(db.session.scalars(sa.select(AnswerAlert.id).where(AnswerAlert.note == "seen"))) == [north[0]]
+    assert set(db.session.scalars(sa.select(AlertSeen.alert_id))) == {north[0]}
 
 
 STUDY_WIDE = (

@@ -2,15 +2,17 @@
 
 import json
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
 
 from core.access import Role
+from core.answer_alerts.telling import tell_of_alerts
 from core.audit import SERVER
+from core.config import load_settings
 from core.database import db
-from core.models import AlertRule, AnswerAlert, Participant, Study, Survey
+from core.models import AlertRule, AnswerAlert, OutgoingMessage, Participant, Researcher, Study, Survey
 from core.streams import Platform
 from core.surveys.saving import SurveyChanges, save_survey
 from tests.support.answering import CONTENT, NOW, file_of, process, submits
@@ -121,7 +123,7 @@ def test_people_limited_to_a_site_see_alerts_of_their_participants_only(app: Fla
     limited = Visitor(app, sites.limited(Role.STUDY_RESEARCHER))
     at = f"/view_study/{sites.study.id}/alerts"
     page = limited.get(at).text
-    assert sites.north[0].patient_id in page and sites.south[0].patient_id not in page and "Open (1)" in page
+    assert sites.north[0].patient_id in page and sites.south[0].patient_id not in page and "Open (4)" in page
     assert limited.get(f"{at}/{numbers[sites.north[0].id]}").status_code == 200
     hidden = f"{at}/{numbers[sites.south[0].id]}"
     assert limited.get(hidden).status_code == 404
@@ -153,3 +155,31 @@ def test_a_mail_address_is_set_and_a_wrong_one_refused(visitor: Visitor):
         assert answer.status_code == 422 and "name@example.org" in answer.text
     visitor.post("/set_mail_address", mail_address="")
     assert "No alert is mailed to you any more." in visitor.get("/manage_credentials").text
+
+
+def test_the_page_of_an_alert_says_how_each_message_fares(
+    visitor: Visitor, factory: Factory, study: Study, survey: Survey
+):
+    """CLAR-58: visible when delivery fails; also once a message was tried, delivered or given up."""
+    make_rule(visitor, survey, webhook_address="https://hooks.x.example/a-secret")
+    nurse = db.session.scalars(db.select(Researcher).where(Researcher.username == "nurse")).one()
+    nurse.mail_address = "nurse@x.example"
+    answer(factory.participant(study, platform=Platform.IOS), survey)
+    tell_of_alerts(db.session(), load_settings(domain_name="beiwe.example"), datetime.now(UTC))
+    db.session.commit()
+    number = db.session.scalar(db.select(AnswerAlert.id))
+    page = f"/view_study/{study.id}/alerts/{number}"
+    now = datetime.now(UTC)
+    states = {
+        "Waits": {},
+        "Tried 2 times": {"tries": 2, "problem": "The mail server refuses (451)."},
+        "Delivered": {"delivered_at": now, "next_try_at": None, "problem": None},
+        "Given up": {"delivered_at": None, "given_up_at": now, "next_try_at": None, "problem": "Not sent: no right."},
+    }
+    for words, values in states.items():
+        if values:
+            db.session.execute(db.update(OutgoingMessage).values(**values))
+            db.session.commit()
+        text = visitor.get(page).text
+        assert text.count(words) == 2 and "nurse@x.example" in text and "hooks.x.example" in text, words
+        assert "a-secret" not in text and str(values.get("problem") or "") in text
