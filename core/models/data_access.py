@@ -18,6 +18,9 @@ class AccessKind(StrEnum):
     PARTICIPANT_IDS = "participant_ids"
     PARTICIPANTS_TABLE = "participants_table"
     AUDIT_TRAIL = "audit_trail"
+    HISTORY = "history"
+    LIST = "list"
+    STATISTICS = "statistics"
 
 
 class DataAccessRecord(Model):
