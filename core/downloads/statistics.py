@@ -1,4 +1,4 @@
-"""Daily summaries as programs get them: filters, fields and rows (DATA-60, DATA-61, FOREST-40)."""
+"""Daily summaries as programs get them: filters, fields and rows (DATA-60, DATA-61)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

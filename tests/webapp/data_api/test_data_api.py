@@ -226,7 +226,7 @@ def test_a_browser_gets_an_attachment_without_a_registry(app: Flask, study: Stud
 
 
 def test_an_object_that_is_missing_is_listed_and_the_others_come(app: Flask, study: Study, participant, key):
-    """DATA-25."""
+    """DATA-25, CLAR-70."""
     path = f"CHUNKED_DATA/{study.object_id}/{participant.patient_id}/gps/2023-11-14T23:00:00.csv"
     object_store().delete(path + ".zst")
     files = unzip(ask(app, "/get-data/v1", key, study_id=study.object_id))

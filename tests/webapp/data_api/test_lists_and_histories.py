@@ -88,7 +88,7 @@ def test_v2_holds_the_same_files_compressed_and_a_plain_registry(
 def test_histories_are_oldest_first_in_utc_and_in_pages(
     app: Flask, person: Participant, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
-    """DATA-40 to DATA-43: keys left out on demand; pages of any size give the same list."""
+    """DATA-40, DATA-41, DATA-42, DATA-43: keys left out on demand; pages of any size give the same list."""
     for minutes in (2, 0, 1, 1):
         db.session.add(Heartbeat(participant_id=person.id, at=AT + timedelta(minutes=minutes)))
     db.session.add(
