@@ -127,6 +127,8 @@ MATRIX: dict[str, str | Page | Key] = {
     "data_api.get_studies": Key("/get-studies/v1"),
     "data_api.get_participant_ids": Key("/get-participant-ids/v1", Capability.STUDY_VIEW),
     "data_api.get_data": Key("/get-data/v1", Capability.DATA_DOWNLOAD),
+    "data_api.summary_statistics_connector": PUBLIC,  # pages without data, for Tableau (DATA-72)
+    "data_api.participant_table_connector": PUBLIC,
     "data_api.get_data_compressed": Key("/get-data/v2", Capability.DATA_DOWNLOAD),
     "data_api.get_study_settings": Key("/get-study-settings/v1", Capability.STUDY_VIEW),
     "data_api.get_participant_data_quantities": Key("/get-participant-data-quantities/v1", Capability.STATISTICS_READ),
@@ -523,7 +525,8 @@ def test_each_kind_of_route_is_where_it_belongs(app: Flask):
     for endpoint, row in MATRIX.items():
         blueprint = endpoint.partition(".")[0]
         assert (blueprint in sections) == isinstance(row, Page)
-        assert (row == PHONE, isinstance(row, Key)) == (blueprint == "phone", blueprint == "data_api")
+        is_of_api = blueprint == "data_api" and not endpoint.endswith("_connector")
+        assert (row == PHONE, isinstance(row, Key)) == (blueprint == "phone", is_of_api)
 
 
 def test_each_page_asks_for_the_capability_of_its_row(app: Flask):
