@@ -10,7 +10,7 @@ from core.answers.over_time import Point
 from core.answers.rates import DayRow
 
 WIDTH, HEIGHT = 1_000.0, 100.0
-WIDEST_COLUMN = 60.0
+FEWEST_COLUMNS = 7  # for which the width is divided, so that a few columns stay slim
 GAP = 0.18  # of a column
 
 
@@ -44,7 +44,7 @@ class Columns:
 def outcome_columns(rows: Sequence[DayRow]) -> Columns:
     """Outcomes of days or weeks as columns of answered, late, missed and open events, one upon the other."""
     most = max((row.counts.counted for row in rows), default=0) or 1
-    step = min(WIDTH / max(len(rows), 1), WIDEST_COLUMN)
+    step = WIDTH / max(len(rows), FEWEST_COLUMNS)
     columns = []
     for place, row in enumerate(rows):
         counts, y, parts = row.counts, HEIGHT, []

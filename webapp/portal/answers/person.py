@@ -17,9 +17,9 @@ from webapp.portal.access.rules import requires
 from webapp.portal.answers import wording
 from webapp.portal.answers.charts import Line, line_through
 from webapp.portal.answers.section import answers
-from webapp.portal.answers.submissions import columns_of
+from webapp.portal.answers.submissions import ROWS_OF_PAGE, columns_of, cursor_of
 
-MOST_SHOWN = 400  # submissions: a year of a daily survey
+MOST_SHOWN = 400  # submissions that are drawn: a year of a daily survey
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ def person(study_number: int, patient_id: str) -> ResponseReturnValue:
     if chosen:
         found = submissions_of(session, chosen.survey.id, participant_id=participant.id, limit=MOST_SHOWN)
         rates = response_rates(session, chosen.survey.id, participant_id=participant.id, with_test=True)
+    rows = found[:ROWS_OF_PAGE]
     return render_template(
         "portal/answers/person.html",
         participant=participant,
@@ -62,11 +63,13 @@ def person(study_number: int, patient_id: str) -> ResponseReturnValue:
         chosen=chosen,
         survey=chosen.survey if chosen else None,
         rates=rates,
-        rows=found,
+        rows=rows,
+        older=cursor_of(rows[-1]) if len(found) > len(rows) else None,
+        is_cut=len(found) == MOST_SHOWN,
         most_shown=MOST_SHOWN,
         drawn=[Drawn(series, line_through(series.points, *series.ends or ())) for series in series_of(found)],
         wording=wording,
-        **columns_of(found),
+        **columns_of(rows),
     )
 
 

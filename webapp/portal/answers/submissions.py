@@ -11,7 +11,8 @@ from core.answers.rules.variables import variable_name
 from core.answers.submitted import ShownAnswer, ShownSubmission, answers_of, shown_submissions, submissions_of
 from core.answers.versions import versions_of
 from core.database import db
-from core.models import Survey
+from core.models import Participant, Survey
+from core.models.participant import participant_in_study
 from webapp.portal.access.rules import requires
 from webapp.portal.answers import wording
 from webapp.portal.answers.section import answers
@@ -24,29 +25,45 @@ ONE = f"{OF}/submissions/<number:submission_number>"
 @answers.get(f"{OF}/submissions")
 @requires(Capability.ANSWERS_READ)
 def submissions(study_number: int, survey_number: int) -> ResponseReturnValue:
-    """The newest submissions, a column for each question; with `only=problems` those that could not be read wholly."""
+    """The newest submissions, a column for each question; with `only=problems` those that could not be read wholly.
+
+    With `participant` those of one.
+    """
     survey = the_survey(survey_number)
     only_problems, with_test = request.args.get("only") == "problems", request.args.get("tests") == "shown"
+    person = _person(request.args.get("participant", ""))
     found = submissions_of(
         db.session(),
         survey.id,
+        participant_id=person.id if person else None,
         before=_before(),
         limit=ROWS_OF_PAGE + 1,
         only_problems=only_problems,
-        with_test=with_test,
+        with_test=with_test or person is not None,
     )
     rows, last = found[:ROWS_OF_PAGE], found[ROWS_OF_PAGE - 1] if len(found) > ROWS_OF_PAGE else None
     return render_template(
         "portal/answers/submissions.html",
         survey=survey,
+        person=person,
         rows=rows,
-        older=f"{last.submitted_at.isoformat()}_{last.id}" if last else None,
+        older=cursor_of(last) if last else None,
         is_first="before" not in request.args,
         only_problems=only_problems,
         with_test=with_test,
         wording=wording,
         **columns_of(rows),
     )
+
+
+def _person(patient_id: str) -> Participant | None:
+    """The participant whose submissions are asked for. Aborts with 404 for one who is not in the study."""
+    if not patient_id:
+        return None
+    person = participant_in_study(db.session(), g.study.id, patient_id)
+    if person is None:
+        abort(404, "There is no such participant in the study.")
+    return person
 
 
 def columns_of(rows: Sequence[ShownSubmission]) -> dict[str, object]:
@@ -90,6 +107,11 @@ def submission_of(survey: Survey, number: int) -> ShownSubmission:
     if not found or found[0].survey_id != survey.id:
         abort(404, "There is no such submission of the survey.")
     return found[0]
+
+
+def cursor_of(last: ShownSubmission) -> str:
+    """The argument `before` of the page that goes on behind this submission."""
+    return f"{last.submitted_at.isoformat()}_{last.id}"
 
 
 def _before() -> tuple[datetime, int] | None:
