@@ -61,6 +61,9 @@ class ScoreDefinition:
     def as_json(self) -> dict[str, Any]:
         """The definition as it is stored, and read by `definition_from`."""
         items = [{key: value for key, value in asdict(item).items() if value is not None} for item in self.items]
+        for item in items:
+            if "values" in item:
+                item["values"] = list(item["values"])  # as JSON gives them back, so that equal definitions are equal
         return {"combination": self.combination.value, "items": items, "least_answered": self.least_answered}
 
 

@@ -62,8 +62,7 @@ def _sent(one: ShownSubmission, kind: AccessKind, *, is_attachment: bool) -> Res
         conditional=not is_attachment,
         etag=False,
     )
-    if not is_attachment:
-        answer.headers["Cache-Control"] = f"private, max-age={PLAYED_SECONDS}"
+    answer.headers["Cache-Control"] = "no-store" if is_attachment else f"private, max-age={PLAYED_SECONDS}"
     return answer
 
 
