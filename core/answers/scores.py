@@ -1,6 +1,7 @@
 """The scores of a survey: defined, changed and removed here alone, each definition kept as a version (CLAR-55, 57)."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -130,6 +131,35 @@ def scores_of_survey(session: Session, survey_id: int) -> list[DefinedScore]:
             )
         )
     return found
+
+
+def scores_as_json(session: Session, survey_id: int) -> list[dict[str, Any]]:
+    """The scores of a survey with their newest definitions, as `add_scores` takes them."""
+    return [
+        {"name": score.name, "variable": score.variable, "definition": score.definition.as_json()}
+        for score in scores_of_survey(session, survey_id)
+    ]
+
+
+def add_scores(
+    session: Session, survey: Survey, scores: Sequence[Mapping[str, Any]], names: Mapping[str, str], *, actor: Actor
+) -> None:
+    """Gives a new survey these scores; `names` are new ids of questions by their old ones (CLAR-50).
+
+    The caller commits. Raises ScoreRefused.
+    """
+    session.flush()
+    for score in scores:
+        items = [{**item, "question_id": names.get(item["question_id"], item["question_id"])} for item in _items(score)]
+        followed = {**score["definition"], "items": items}
+        save_score(
+            session, survey, None, name=score["name"], variable=score["variable"], definition=followed, actor=actor
+        )
+
+
+def _items(score: Mapping[str, Any]) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = score["definition"]["items"]
+    return listed
 
 
 def _new(session: Session, survey: Survey, name: str, variable: str) -> Score:

@@ -66,6 +66,7 @@ from core.models.submission import (
     Tallied,
 )
 from core.models.survey import Survey, SurveyDraft, SurveyType, SurveyVersion
+from core.models.survey_template import SurveyTemplate
 from core.models.survey_translation import SurveyTranslation
 from core.models.system_event import SystemEvent, Trouble
 from core.models.upload import (
@@ -180,6 +181,7 @@ __all__ = [
     "Survey",
     "SurveyDraft",
     "SurveyExpiry",
+    "SurveyTemplate",
     "SurveyTranslation",
     "SurveyType",
     "SurveyVersion",

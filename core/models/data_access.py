@@ -22,6 +22,9 @@ class AccessKind(StrEnum):
     """An export of a survey's answers, or its codebook."""
     ANSWER_FILE = "answer_file"
     RECORDING = "recording"
+    HISTORY = "history"
+    LIST = "list"
+    STATISTICS = "statistics"
 
 
 class DataAccessRecord(Model):

@@ -8,6 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from core.answer_alerts.copying import copy_rules
+from core.answers.scores import add_scores, scores_as_json
 from core.audit import Actor, record
 from core.models import CustomField, Intervention, Study, Survey, SurveyType
 from core.models.audit_record import Action
@@ -17,7 +19,7 @@ from core.surveys.drafts import draft_of, save_draft
 from core.surveys.expiry import own_expiry
 from core.surveys.questions_in_use import question_ids_of
 from core.surveys.rules.blocks import Dropped, block_of
-from core.surveys.rules.renewing import with_new_ids
+from core.surveys.rules.renewing import new_names, with_new_ids
 from core.surveys.saving import create_survey
 from core.surveys.schedules import Planned, Relative
 from core.surveys.scheduling import ScheduleChanges, apply_schedules, planned_schedules
@@ -51,9 +53,9 @@ def copy_survey(session: Session, source: Survey, target: Study, now: datetime, 
     """A draft in the target study, published nowhere, with the source's questions, settings and schedules.
 
     What is published is copied, or the draft of a survey that never was. Questions whose ids the target has already
-    get new ones, and the logic follows. Interventions are found by name, ignoring case, and added where the target has
-    none of that name. The caller commits, and has checked that the actor may see the one and edit the other. Raises
-    ContentRefused, TimingRefused and NameRefused, upon which the caller rolls back.
+    get new ones, and the logic, scores and rules of alerts follow. Interventions are found by name, ignoring case, and
+    added where the target has none of that name. The caller commits, and has checked that the actor may see the one and
+    edit the other. Raises ContentRefused, TimingRefused and NameRefused, upon which the caller rolls back.
     """
     content, settings = content_to_copy(session, source)
     renewed = with_new_ids(content, question_ids_of(session, target.id))
@@ -62,6 +64,9 @@ def copy_survey(session: Session, source: Survey, target: Study, now: datetime, 
     copy.name = source.name if source.study_id != target.id else f"Copy of {source.name}"[:LONGEST_NAME].strip()
     added, left_out = _copy_schedules(session, source, copy, target, now, actor)
     save_draft(session, copy, renewed, settings, number=copy.edit_number, now=now, actor=actor)
+    names = new_names(content, renewed)
+    add_scores(session, copy, scores_as_json(session, source.id), names, actor=actor)
+    left_out += copy_rules(session, source, copy, target, names, now, actor=actor)
     record(session, actor, Action.SURVEY_COPY, study=target, survey=copy.object_id, source=source.object_id)
     if source.published_at is not None and draft_of(session, source).is_saved:
         left_out.append("the draft that the survey has beside what is published")

@@ -1,4 +1,4 @@
-"""alerts on answers: rules, recipients, alerts; mail addresses of researchers
+"""alerts on answers: rules, recipients, alerts; mail addresses of researchers; templates of surveys
 
 Revision ID: 0028
 Revises: 0027
@@ -6,7 +6,7 @@ Revises: 0027
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "0028"
 down_revision = "0027"
@@ -121,6 +121,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("alert_id", "researcher_id", name=op.f("pk_alerts_seen")),
     )
     op.create_index(op.f("ix_alerts_seen_researcher_id"), "alerts_seen", ["researcher_id"])
+    op.create_table(
+        "survey_templates",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("about", sa.Text(), nullable=False),
+        sa.Column("survey_type", sa.Text(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("settings", sa.Text(), nullable=False),
+        sa.Column("scores", JSONB(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("researcher_id", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", AT, server_default=sa.text("now()"), nullable=False),
+        sa.Column("removed_at", AT, nullable=True),
+        *_links("survey_templates", ("researcher_id", "researchers", "SET NULL")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_survey_templates")),
+    )
+    op.create_index(op.f("ix_survey_templates_researcher_id"), "survey_templates", ["researcher_id"])
     for column, target in (("answer_alert_id", "answer_alerts"), ("researcher_id", "researchers")):
         op.add_column("outgoing_messages", sa.Column(column, sa.BigInteger(), nullable=True))
         op.create_foreign_key(
@@ -138,6 +155,6 @@ def downgrade() -> None:
     for column, target in (("researcher_id", "researchers"), ("answer_alert_id", "answer_alerts")):
         op.drop_constraint(op.f(f"fk_outgoing_messages_{column}_{target}"), "outgoing_messages", type_="foreignkey")
         op.drop_column("outgoing_messages", column)
-    for table in ("alerts_seen", "answer_alerts", "alert_recipients", "alert_rules"):
+    for table in ("survey_templates", "alerts_seen", "answer_alerts", "alert_recipients", "alert_rules"):
         op.drop_table(table)
     op.drop_column("researchers", "mail_address")

@@ -1,6 +1,7 @@
 """The permission matrix (PERM-4, PERM-10 to PERM-19, PERM-30). The first test fails for a route that is not in it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
@@ -80,6 +81,19 @@ class Key:
 
     path: str
     capability: Capability | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    is_of_participant: bool = False
+    is_for_tableau: bool = False
+
+    def ask(self, app: Flask, key: Mapping[str, str], study: Study, participant: Participant | None) -> int:
+        """The status that a program with this key gets for the study, or for a participant of it."""
+        client = app.test_client()
+        if self.is_for_tableau:
+            headers = {"X-Access-Key-Id": key["access_key"], "X-Access-Key-Secret": key["secret_key"]}
+            return client.get(self.path.format(study=study.object_id), headers=headers).status_code
+        named = {"participant_id": participant.patient_id if participant else ""}
+        asked = named if self.is_of_participant else {"study_id": study.object_id}
+        return client.post(self.path, data={**key, **asked, **self.fields}).status_code
 
 
 LIST, ADD = Capability.STUDY_VIEW, Capability.PARTICIPANT_CREATE
@@ -115,6 +129,36 @@ MATRIX: dict[str, str | Page | Key] = {
     "data_api.get_studies": Key("/get-studies/v1"),
     "data_api.get_participant_ids": Key("/get-participant-ids/v1", Capability.STUDY_VIEW),
     "data_api.get_data": Key("/get-data/v1", Capability.DATA_DOWNLOAD),
+    "data_api.summary_statistics_connector": PUBLIC,  # pages without data, for Tableau (DATA-72)
+    "data_api.participant_table_connector": PUBLIC,
+    "data_api.get_data_compressed": Key("/get-data/v2", Capability.DATA_DOWNLOAD),
+    "data_api.get_study_settings": Key("/get-study-settings/v1", Capability.STUDY_VIEW),
+    "data_api.get_participant_data_quantities": Key("/get-participant-data-quantities/v1", Capability.STATISTICS_READ),
+    "data_api.get_interventions": Key("/get-interventions/v1", Capability.STUDY_VIEW),
+    "data_api.get_survey_history": Key("/get-survey-history/v1", Capability.STUDY_VIEW),
+    "data_api.get_participant_table_data": Key(
+        "/get-participant-table-data/v1", Capability.STUDY_VIEW, {"data_format": "json"}
+    ),
+    **{
+        f"data_api.get_participant_{name}": Key(
+            f"/get-participant-{name.replace('_', '-')}/v1", Capability.DATA_HISTORIES, is_of_participant=True
+        )
+        for name in (
+            "upload_history",
+            "heartbeat_history",
+            "version_history",
+            "device_status_history",
+            "notification_history",
+            "file_hashes",
+        )
+    },
+    "data_api.tableau_summary_statistics": Key(
+        "/tableau/summary-statistics/v1/{study}", Capability.STATISTICS_READ, is_for_tableau=True
+    ),
+    "data_api.tableau_participant_table": Key(
+        "/tableau/participant-table/v1/{study}", Capability.STUDY_VIEW, is_for_tableau=True
+    ),
+    "data_api.get_summary_statistics": Key("/get-summary-statistics/v1", Capability.STATISTICS_READ),
     "access.sign_in": Page(None, "/"),
     "access.validate_login": Page(None, "/validate_login", "POST", passed=302),
     "access.passkey_challenge": Page(None, "/passkey_challenge", "POST"),
@@ -241,6 +285,14 @@ MATRIX: dict[str, str | Page | Key] = {
     "surveys.publish": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/publish", "POST", passed=400),
     "surveys.discard": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/discard", "POST", passed=400),
     "surveys.keep_draft": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/keep_draft", "POST", passed=400),
+    "surveys.templates": Page(LIST, "/view_study/{study}/surveys/templates"),
+    "surveys.template": Page(LIST, "/view_study/{study}/surveys/templates/phq-9"),
+    "surveys.use_template": Page(EDIT_SURVEY, "/view_study/{study}/surveys/templates/phq-9", "POST", passed=302),
+    "surveys.remove_a_template": Page(
+        EDIT_SURVEY, "/view_study/{study}/surveys/templates/999999/remove", "POST", passed=404
+    ),
+    "surveys.keep_form": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/keep"),
+    "surveys.keep": Page(EDIT_SURVEY, "/edit_survey/{study}/{survey}/keep", "POST", passed=422),
     "surveys.translations": Page(LIST, "/edit_survey/{study}/{survey}/translations"),
     "surveys.translation": Page(LIST, "/edit_survey/{study}/{survey}/translations/999999", passed=404),
     "surveys.save_a_translation": Page(
@@ -493,7 +545,8 @@ def test_each_kind_of_route_is_where_it_belongs(app: Flask):
     for endpoint, row in MATRIX.items():
         blueprint = endpoint.partition(".")[0]
         assert (blueprint in sections) == isinstance(row, Page)
-        assert (row == PHONE, isinstance(row, Key)) == (blueprint == "phone", blueprint == "data_api")
+        is_of_api = blueprint == "data_api" and not endpoint.endswith("_connector")
+        assert (row == PHONE, isinstance(row, Key)) == (blueprint == "phone", is_of_api)
 
 
 def test_each_page_asks_for_the_capability_of_its_row(app: Flask):
@@ -512,13 +565,13 @@ def test_a_key_gets_what_its_owner_may_do(app: Flask, world: World, factory: Fac
     key = factory.api_key(db.session.get_one(Researcher, owner.id))
     for row in MATRIX.values():
         if isinstance(row, Key):
-            answer = app.test_client().post(row.path, data=key | {"study_id": world.study.object_id})
+            status = row.ask(app, key, world.study, world.participant)
             is_viewers = row.capability is not None and who == "study_viewer"  # PERM-94
             is_allowed = row.capability is None or (who in who_may(row.capability) and not is_viewers)
-            assert answer.status_code == (200 if is_allowed else 403), (who, row)
-            if row.capability:
-                hidden = app.test_client().post(row.path, data=key | {"study_id": world.hidden.object_id})
-                assert hidden.status_code == 404, (who, row)
+            refused = 404 if row.is_for_tableau else 403  # DATA-70
+            assert status == (200 if is_allowed else refused), (who, row)
+            if row.capability and not row.is_of_participant:
+                assert row.ask(app, key, world.hidden, None) == 404, (who, row)
 
 
 def test_nobody_enters_without_signing_in(app: Flask, world: World):

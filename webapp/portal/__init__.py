@@ -75,6 +75,7 @@ from webapp.portal.studies.section import studies
 from webapp.portal.surveys import copying as survey_copying  # noqa: F401
 from webapp.portal.surveys import designing, scheduling  # noqa: F401  their views
 from webapp.portal.surveys import editing as survey_editing  # noqa: F401  its views
+from webapp.portal.surveys import from_templates as survey_templates  # noqa: F401
 from webapp.portal.surveys import previewing as survey_previewing  # noqa: F401
 from webapp.portal.surveys import translating as survey_translating  # noqa: F401
 from webapp.portal.surveys import views as survey_views  # noqa: F401

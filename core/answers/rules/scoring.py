@@ -60,11 +60,14 @@ class ScoreDefinition:
 
     def as_json(self) -> dict[str, Any]:
         """The definition as it is stored, and read by `definition_from`."""
-        items = [{key: value for key, value in asdict(item).items() if value is not None} for item in self.items]
-        for item in items:
-            if "values" in item:
-                item["values"] = list(item["values"])  # as JSON gives them back, so that equal definitions are equal
+        items = [_without_empty(item) for item in self.items]
         return {"combination": self.combination.value, "items": items, "least_answered": self.least_answered}
+
+
+def _without_empty(item: ScoreItem) -> dict[str, Any]:
+    """The item as JSON gives it back: a list of codes, so that an equal definition is found equal."""
+    filled = {key: value for key, value in asdict(item).items() if value is not None}
+    return filled | {"values": list(item.values)} if item.values is not None else filled
 
 
 @dataclass(frozen=True)

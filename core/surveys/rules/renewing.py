@@ -1,7 +1,7 @@
 """New ids for questions whose ids are taken, with the logic that names them (CLAR-50). Pure."""
 
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 
@@ -23,6 +23,15 @@ def with_new_ids(content: list[Any], taken: Collection[str], make: Callable[[], 
         and question["question_id"] in taken
     }
     return [_renamed(question, new) for question in content] if new else content
+
+
+def new_names(before: Sequence[Any], after: Sequence[Any]) -> dict[str, str]:
+    """The ids of questions before and after; both contents have the same questions in the same order."""
+    return {
+        old["question_id"]: new["question_id"]
+        for old, new in zip(before, after, strict=True)
+        if isinstance(old, dict) and isinstance(old.get("question_id"), str)
+    }
 
 
 def _renamed(question: Any, new: Mapping[str, str]) -> Any:

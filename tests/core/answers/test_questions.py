@@ -165,5 +165,6 @@ def test_a_limited_person_sees_the_answers_of_the_own_site_alone(app: Flask, peo
         ]
         assert {each.patient_id for each in submissions_of(limited, survey.id)} == {people[1].patient_id}
         assert codebook(limited, survey.id)[0].answered == 2
-        someone_else = db.session.scalar(sa.text("SELECT min(id) FROM submissions"))
+        of_others = sa.text("SELECT min(id) FROM submissions WHERE participant_id <> :own")
+        someone_else = db.session.scalar(of_others, {"own": people[1].id})
         assert answers_of(limited, [someone_else], with_texts=True) == {}

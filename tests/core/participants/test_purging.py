@@ -20,6 +20,7 @@ from core.audit import COMMAND_LINE, SERVER
 from core.crypto.passwords import verify_password
 from core.database import db
 from core.models import (
+    AlertRule,
     BulkEdit,
     ConsentVersion,
     CustomField,
@@ -118,7 +119,14 @@ def values_for(table: sa.Table, study_id: int) -> dict[str, Any]:
         if name in table.c:
             references[name] = db.session.scalar(parent)
     checked = {"kind": "manual", "service": "fcm", "reason": "junk name", "detail": {"device_id": "d0"}}
-    checked |= {"platform": "ANDROID", "state": "skipped", "tallied": "skipped", "is_new": True}
+    checked |= {
+        "platform": "ANDROID",
+        "state": "skipped",
+        "tallied": "skipped",
+        "is_new": True,
+        "is_listed_only": True,
+        "is_unsure": True,
+    }
     checked |= {"participant_events": {"kind": "registered"}, "departures": {"kind": "completed"}}.get(table.name, {})
     now = datetime.now(UTC)
     by_type = {sa.Text: f"x{now}", sa.DateTime: now, sa.Uuid: sa.func.gen_random_uuid(), sa.Date: now.date(), JSONB: {}}
@@ -164,6 +172,9 @@ def parents_of(study_id: int) -> dict[str, Any]:
         "score_version_id": sa.insert(ScoreVersion)
         .values(version | {"definition": {}, "made_by": "x"})
         .returning(ScoreVersion.id),
+        "rule_id": sa.insert(AlertRule)
+        .values(study_id=study_id, survey_id=survey, question_id="q", comparison="above", value=0, effective_from=now)
+        .returning(AlertRule.id),
         "message_id": sa.insert(PushMessage)
         .values(message | {"due_at": now, "expires_at": now})
         .returning(PushMessage.id),

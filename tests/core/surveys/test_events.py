@@ -307,7 +307,7 @@ def test_the_number_of_statements_does_not_grow_with_the_number_of_participants(
     assert rebuild(study) == Rebuilt(0, 22_000)
     assert rebuild(study) == Rebuilt(0, 0)
     sa.event.remove(db.engine, "before_cursor_execute", note)
-    assert len(statements) <= 2 * 6
+    assert len(statements) <= 2 * 7  # what has counted by now is recorded first (NOTIF-24)
 
 
 @pytest.mark.parametrize(

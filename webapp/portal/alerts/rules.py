@@ -22,6 +22,7 @@ from core.audit import actor_of
 from core.database import db
 from core.models import AlertRule, Comparison, Survey
 from core.surveys.content import ContentRefused, decoded_content
+from core.surveys.drafts import draft_of
 from core.surveys.listing import survey_lines, survey_of_study
 from webapp.portal.access.rules import requires
 from webapp.portal.alerts.section import alerts
@@ -200,8 +201,10 @@ def _survey(number: str) -> Survey | None:
 
 
 def _questions(survey: Survey) -> list[Question]:
+    """The questions that phones have; those of the draft while nothing is published."""
+    content = survey.content if survey.published_at else draft_of(db.session(), survey).content
     try:
-        return watchable(decoded_content(survey.content, is_null_empty=True))
+        return watchable(decoded_content(content, is_null_empty=True))
     except ContentRefused:
         return []
 

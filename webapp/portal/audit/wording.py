@@ -14,6 +14,9 @@ READ = {
     AccessKind.ANSWERS: "downloaded answers to a survey",
     AccessKind.ANSWER_FILE: "downloaded a file of answers",
     AccessKind.RECORDING: "played a recording",
+    AccessKind.HISTORY: "downloaded the history of a phone",
+    AccessKind.LIST: "downloaded a list of the study",
+    AccessKind.STATISTICS: "downloaded daily statistics",
 }
 MOST_NAMED = 3
 
