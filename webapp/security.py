@@ -23,6 +23,7 @@ _PAGES = Secure(
     .style_src("'self'")
     .font_src("'self'")
     .img_src("'self'", "data:")
+    .media_src("'self'")
     .connect_src("'self'")
     .form_action("'self'")
     .base_uri("'none'")

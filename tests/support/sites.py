@@ -14,12 +14,14 @@ from core.audit.access_log import record_access
 from core.database import db
 from core.models import (
     AccessKind,
+    AnswerTally,
     AppVersion,
     BulkEdit,
     BulkEditRow,
     Chunk,
     ConsentSent,
     ConsentVersion,
+    CountedEvent,
     CustomField,
     Departure,
     DepartureKind,
@@ -27,6 +29,7 @@ from core.models import (
     FieldValue,
     Intervention,
     Note,
+    Outcome,
     Participant,
     ParticipantActivity,
     ParticipantBatch,
@@ -34,10 +37,15 @@ from core.models import (
     Pause,
     ProblemUpload,
     ProcessedHour,
+    QuestionWording,
     QueuedUpload,
     RefusedUpload,
     Researcher,
+    Standing,
     Study,
+    Submission,
+    SubmittedAnswer,
+    Tallied,
     UploadRecord,
 )
 from core.models.audit_record import Action
@@ -63,6 +71,18 @@ class TwoSites:
         db.session.add_all([self.site, self.group])
         db.session.commit()
         self.survey = factory.survey(self.study)
+        self.wording = QuestionWording(
+            survey_id=self.survey.id,
+            question_id="mood",
+            number=1,
+            revision=1,
+            digest=b"d" * 32,
+            kind="radio_button",
+            text="Mood?",
+            options=["bad", "good"],
+        )
+        db.session.add(self.wording)
+        db.session.commit()
         self.baseline: Intervention = factory.intervention(self.study)
         self.admin = factory.researcher("theadmin", study=self.study, role=Role.STUDY_ADMIN)
         self.north = [self._person(f"north{n}11", NORTH, "northern", 1_013) for n in (1, 2, 3)]
@@ -155,6 +175,33 @@ class TwoSites:
                 ParticipantEvent(at=lately, kind=next(iter(EventKind)).value, detail={}, **of),
             ]
         )
+        self._answers(person, word, lately.replace(minute=0, second=0, microsecond=0))
         record(db.session(), actor_of(self.admin), Action.PARTICIPANT_FIELDS, study=study, participant=person)
         db.session.commit()
         return person
+
+    def _answers(self, person: Participant, word: str, at: datetime) -> None:
+        """An answered event, with its submission, and a missed one."""
+        of = {"participant_id": person.id, "survey_id": self.survey.id}
+        one = Submission(
+            path=f"{self.study.object_id}/{person.patient_id}/surveyAnswers/1.csv",
+            submitted_at=at,
+            received_at=at,
+            is_new=True,
+            standing=Standing.ANSWERED.value,
+            answered=1,
+            app_version=f"{word}-app",
+            problem=f"{word} problem",
+            **of,
+        )
+        db.session.add(one)
+        db.session.flush()
+        for days, outcome in ((0, Outcome.ANSWERED), (1, Outcome.MISSED)):
+            asked = at - timedelta(days=days)
+            answer = {"answered_at": at, "submission_id": one.id} if outcome is Outcome.ANSWERED else {}
+            times = {"scheduled_at": asked, "counts_at": asked, "expires_at": asked + timedelta(days=1)}
+            db.session.add(CountedEvent(on_day=asked.date(), outcome=outcome.value, **times, **answer, **of))
+        of = {"participant_id": person.id, "wording_id": self.wording.id}
+        db.session.add(SubmittedAnswer(submission_id=one.id, place=0, state="answered", choices=[1], **of))
+        for tallied, value in ((Tallied.ANSWERED, 0), (Tallied.CHOICE, 1)):
+            db.session.add(AnswerTally(tallied=tallied.value, value=value, count=1, **of))

@@ -103,6 +103,8 @@ PEOPLE = "/view_study/{study}/participants"
 DOWNLOADS = "/data_access_web_form/{study}"
 SETTINGS = "/device_settings/{study}"
 EDIT_SURVEY = Capability.SURVEY_EDIT
+ANSWERS = Capability.ANSWERS_READ
+OF_SURVEY = "/view_study/{study}/survey/{survey}/answers"
 AUDIT = "/view_study/{study}/audit"
 BATCH = "/view_study/{study}/batches/{batch}"
 MATRIX: dict[str, str | Page | Key] = {
@@ -199,6 +201,24 @@ MATRIX: dict[str, str | Page | Key] = {
     "alerts.remove": Page(
         Capability.ALERTS_MANAGE, "/view_study/{study}/alerts/rules/999999/remove", "POST", passed=404
     ),
+    "answers.page": Page(ANSWERS, OF_SURVEY, is_return_page=True),
+    "answers.questions": Page(ANSWERS, f"{OF_SURVEY}/questions"),
+    "answers.submissions": Page(ANSWERS, f"{OF_SURVEY}/submissions"),
+    "answers.submission": Page(ANSWERS, f"{OF_SURVEY}/submissions/999999", passed=404, is_return_page=True),
+    "answers.file": Page(Capability.DATA_DOWNLOAD, f"{OF_SURVEY}/submissions/999999/file", passed=404),
+    "answers.recording": Page(Capability.RECORDINGS_PLAY, f"{OF_SURVEY}/submissions/999999/recording", passed=404),
+    "answers.person": Page(ANSWERS, f"{OWN}/answers"),
+    "answers.scores": Page(ANSWERS, f"{OF_SURVEY}/scores"),
+    "answers.new_score": Page(EDIT_SURVEY, f"{OF_SURVEY}/scores/new"),
+    "answers.make_score": Page(EDIT_SURVEY, f"{OF_SURVEY}/scores/new", "POST", passed=422),
+    "answers.score": Page(ANSWERS, f"{OF_SURVEY}/scores/999999", passed=404),
+    "answers.change_score": Page(EDIT_SURVEY, f"{OF_SURVEY}/scores/999999", "POST", passed=404),
+    "answers.remove_score": Page(EDIT_SURVEY, f"{OF_SURVEY}/scores/999999/remove", "POST", passed=404),
+    "answers.compute_score": Page(EDIT_SURVEY, f"{OF_SURVEY}/scores/999999/compute", "POST", passed=404),
+    "answers.codebook": Page(ANSWERS, f"{OF_SURVEY}/codebook"),
+    "answers.codebook_file": Page(Capability.EXPORT_CREATE, f"{OF_SURVEY}/codebook.csv"),
+    "answers.export": Page(Capability.EXPORT_CREATE, f"{OF_SURVEY}/export"),
+    "answers.make_export": Page(Capability.EXPORT_CREATE, f"{OF_SURVEY}/export", "POST", passed=422),
     "site.downtime": Page(Capability.DOWNTIME, "/downtime"),
     "site.set_downtime": Page(Capability.DOWNTIME, "/set_downtime", "POST", passed=302),
     "account.page": Page(Capability.OWN_PASSWORD, "/manage_credentials"),
@@ -633,19 +653,20 @@ def test_a_batch_of_another_study_is_not_there(app: Flask, world: World):
 
 
 def test_a_survey_of_another_study_is_not_there(app: Flask, world: World):
-    """PORTAL-210, PERM-19, PERM-72; nor is a deleted one, but for restoring it."""
+    """PORTAL-210, PERM-19, PERM-72; nor is a deleted one, but for restoring it, and for its answers, which stay."""
     other = db.session.get_one(Study, world.stranger.study_id)
     for page in PORTAL.values():
         if "{survey}" in page.path:
-            is_restoring = "restore" in page.path
+            is_restoring, has_answers = "restore" in page.path, page.path.startswith(OF_SURVEY)
             for survey in (
                 a_survey(other, is_deleted=is_restoring),
                 a_survey(world.study, is_deleted=not is_restoring),
             ):
                 path = page.path.format(study=world.study.id, survey=survey.id)
                 visitor = Visitor(app, world.visitors["site_admin"])
-                answer = visitor.send(page.method, path)
-                assert answer.status_code == 404, (page, survey.study_id)
+                status = visitor.send(page.method, path).status_code
+                is_there = has_answers and survey.study_id == world.study.id
+                assert status == (page.passed if is_there else 404), (page, survey.study_id)
 
 
 def test_nothing_is_inline(app: Flask, world: World):
