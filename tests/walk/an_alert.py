@@ -1,6 +1,5 @@
-"""An answer that calls for somebody: a scale from a template, a rule, a phone's answer, its score, the alert, the file."""
+"""An answer that calls for somebody: a scale, a rule, a phone's answer, its score, the alert, the file with labels."""
 
-import io
 import json
 import tempfile
 from datetime import UTC, datetime, timedelta
@@ -60,7 +59,7 @@ def begins_with_a_template(album: Album) -> None:
     goes_to(album, "Surveys")
     page.get_by_role("link", name="Templates").click()
     album.takes("Published scales that are free to use, and surveys that teams of this site keep.")
-    page.get_by_role("link", name="PHQ-9").click()
+    page.get_by_role("link", name="PHQ-9", exact=True).click()
     album.takes("A scale with its source, its terms, its score, and what it asks that somebody must act on.")
     page.get_by_role("button", name="Make a survey of it").click()
     expect(page.get_by_text("The survey was made as a draft")).to_be_visible()
@@ -83,7 +82,7 @@ def makes_a_rule(album: Album) -> None:
 def publishes(album: Album) -> None:
     page = album.portal.page
     goes_to(album, "Surveys")
-    page.get_by_role("link", name="PHQ-9").click()
+    page.get_by_role("link", name="PHQ-9", exact=True).click()
     page.get_by_role("navigation", name="Survey").get_by_role("link", name="Questions", exact=True).click()
     DesignerPage(album.portal).publishes()
     expect(page.get_by_text("Version 1 is published")).to_be_visible()
@@ -120,7 +119,7 @@ def acknowledges(album: Album) -> None:
 def exports(album: Album) -> None:
     page = album.portal.page
     goes_to(album, "Surveys")
-    page.get_by_role("link", name="PHQ-9").click()
+    page.get_by_role("link", name="PHQ-9", exact=True).click()
     page.get_by_role("navigation", name="Survey").get_by_role("link", name="Answers").click()
     album.takes("The survey's answers: rates, questions, submissions, scores.")
     page.get_by_role("link", name="Submissions").first.click()
@@ -135,7 +134,7 @@ def exports(album: Album) -> None:
         page.get_by_role("button", name="Download").click()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "answers.sav"
-        file.write_bytes(io.FileIO(download.value.path()).read())
-        frame, meta = pyreadstat.read_sav(str(file))
-    assert frame["phq9"].tolist() == [13.0]
+        download.value.save_as(file)
+        columns, meta = pyreadstat.read_sav(str(file), output_format="dict")
+    assert list(columns["phq9"]) == [13.0]
     assert any("hurting yourself" in label for label in meta.column_labels if label)
