@@ -61,7 +61,7 @@ class Week:
 
 
 def replayed(pushing: Pushing, sunday: date, days: int = DAYS) -> Week:
-    """The days around a Sunday on which clocks change: a week from three days before it, or fewer with it in the middle.
+    """The days around a Sunday on which clocks change: a week, or fewer, with it in the middle.
 
     The study is stopped afterwards, so that another week can be replayed.
     """
