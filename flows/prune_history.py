@@ -24,6 +24,7 @@ from core.config import get_settings
 from core.database import open_session
 from core.notifications.pruning import count_old_messages, prune_messages
 from core.operations.history_pruning import count_old_rows, prune_rows
+from core.outgoing.pruning import count_old_outgoing, prune_outgoing
 from flows.hooks import HOOKS
 from flows.infrastructure import is_infrastructure_error
 from flows.progress import Progress
@@ -67,7 +68,9 @@ def prune_histories() -> dict[str, int]:
     with open_session() as session:
         settings, now = get_settings(), datetime.now(UTC)
         pruned = chain(
-            prune_rows(session, settings, now), prune_messages(session, settings.push_messages_kept_days, now)
+            prune_rows(session, settings, now),
+            prune_messages(session, settings.push_messages_kept_days, now),
+            prune_outgoing(session, settings.outgoing_messages_kept_days, now),
         )
         for table, count in pruned:
             counts[table] += count
@@ -88,6 +91,7 @@ def prune_history(dry_run: bool = False) -> dict[str, int]:
         with open_session() as session:
             counts |= count_old_rows(session, get_settings(), now)
             counts |= count_old_messages(session, get_settings().push_messages_kept_days, now)
+            counts |= count_old_outgoing(session, get_settings().outgoing_messages_kept_days, now)
     else:
         progress = Progress("pruning", sum(counts.values()))
         counts = {f"flow runs, {kept.days} days": prune_runs(kept, now, progress) for kept in KEPT_FOR}

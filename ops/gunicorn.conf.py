@@ -76,10 +76,9 @@ def post_worker_init(worker: Any) -> None:
     """Watches over the sending of notifications, and delivers alerts, in each process (CLAR-62)."""
     from core.config import get_settings
     from core.database import get_engine
-    from webapp.watching import deliverer, watcher
+    from webapp.watching import start_threads
 
-    for thread in (watcher, deliverer):
-        thread(get_engine(), get_settings()).start()
+    start_threads(get_engine(), get_settings())
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -1,6 +1,6 @@
-"""The web process's threads: one watches over the sending of notifications, one delivers mails and webhooks (CLAR-62).
+"""The web process's threads: they watch over the sending of notifications, and deliver mails and webhooks (CLAR-62).
 
-They run in the web processes so that alerts arrive also where no flow and no sender runs. Each process has both: a
+They run in the web processes so that alerts arrive also where no flow and no sender runs. Each process has all: a
 trouble is written and told by the first that finds it, a message is tried by the first that claims it.
 """
 
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from core.answer_alerts.telling import refuse_message, tell_of_alerts
 from core.config import Settings
+from core.models.outgoing_message import Channel
 from core.notifications.watch import watch
 from core.operations.telling import tell_of_trouble
 from core.outgoing.delivering import deliver_waiting
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Repeated(Thread):
-    """Does something again and again until it is stopped. A database that does not answer is only logged."""
+    """Does something again and again until it is stopped. What fails is logged, and tried again next time."""
 
     def __init__(self, name: str, work: Callable[[], object], seconds: float) -> None:
         super().__init__(name=name, daemon=True)
@@ -39,6 +40,8 @@ class Repeated(Thread):
                 self._work()
             except SQLAlchemyError as error:
                 log.warning("%s: the database fails (%s)", self.name, type(error).__name__)
+            except Exception:  # a thread that ends would be a quiet failure
+                log.exception("%s: a round failed in an unforeseen way", self.name)
 
 
 def watcher(engine: sa.Engine, settings: Settings, seconds: float = WATCH_SECONDS) -> Repeated:
@@ -52,16 +55,33 @@ def watcher(engine: sa.Engine, settings: Settings, seconds: float = WATCH_SECOND
     return Repeated("watch over notifications", look, seconds)
 
 
-def deliverer(engine: sa.Engine, settings: Settings, seconds: float = DELIVER_SECONDS) -> Repeated:
-    """The thread that writes messages of alerts on answers, and delivers mails, webhooks and Prefect events."""
+def teller(engine: sa.Engine, settings: Settings, seconds: float = DELIVER_SECONDS) -> Repeated:
+    """The thread that writes the messages of alerts on answers."""
 
-    def deliver() -> None:
+    def tell() -> None:
         is_done = False
         while not is_done:
             with Session(engine) as session:
                 is_done = not tell_of_alerts(session, settings, datetime.now(UTC))
                 session.commit()
-        while deliver_waiting(engine, settings, refuse=refuse_message):
-            pass
 
-    return Repeated("delivery of mails and webhooks", deliver, seconds)
+    return Repeated("telling of alerts", tell, seconds)
+
+
+def deliverers(engine: sa.Engine, settings: Settings, seconds: float = DELIVER_SECONDS) -> list[Repeated]:
+    """The threads that deliver mails, webhooks and Prefect events; none waits for the servers of another."""
+
+    def deliverer(channel: Channel) -> Repeated:
+        def deliver() -> None:
+            while deliver_waiting(engine, settings, refuse=refuse_message, channels=[channel]):
+                pass
+
+        return Repeated(f"delivery by {channel}", deliver, seconds)
+
+    return [deliverer(channel) for channel in Channel]
+
+
+def start_threads(engine: sa.Engine, settings: Settings) -> None:
+    """Starts all of them in this process."""
+    for thread in (watcher(engine, settings), teller(engine, settings), *deliverers(engine, settings)):
+        thread.start()

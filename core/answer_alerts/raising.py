@@ -3,19 +3,24 @@
 Submissions that phones have just uploaded are told of; older ones, and those that were read later, are only listed.
 """
 
+import logging
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from core.answer_alerts.rules.matching import Answered, Condition, Verdict, verdict
 from core.bulk import is_one_of
 from core.models import AlertRule, AnswerAlert, QuestionWording, Standing, Submission, SubmittedAnswer
 
+log = logging.getLogger(__name__)
+
 MOST_LISTED = 1_000
+UNSEALED = (defer(AlertRule.webhook_address), defer(AlertRule.webhook_key))
+"""Options of a query that reads rules without opening what is sealed in them."""
 
 
 def raise_alerts(session: Session, submission_ids: Collection[int], *, is_new: bool) -> int:
@@ -44,10 +49,10 @@ def list_older_matches(session: Session, rule: AlertRule) -> int:
 
 
 def _rules_of(session: Session, submission_ids: Collection[int]) -> list[AlertRule]:
+    """The rules in force, without their sealed columns: processing goes on also where the server's secret changed."""
     of = sa.select(Submission.survey_id).where(is_one_of(Submission.id, submission_ids))
-    return list(
-        session.scalars(sa.select(AlertRule).where(AlertRule.survey_id.in_(of), AlertRule.removed_at.is_(None)))
-    )
+    query = sa.select(AlertRule).where(AlertRule.survey_id.in_(of), AlertRule.removed_at.is_(None))
+    return list(session.scalars(query.options(*UNSEALED)))
 
 
 def _matching(
@@ -97,10 +102,19 @@ def _matching(
                 found += [(rule, row, Verdict.UNSURE) for rule in of_survey]
             continue
         for rule in by_question.get((row.survey_id, row.question_id), ()):
-            said = verdict(condition_of(rule), _answered(row))
+            said = _verdict(rule, row)
             if said is not Verdict.NO:
                 found.append((rule, row, said))
     return found
+
+
+def _verdict(rule: AlertRule, row: Any) -> Verdict:
+    """What the answer is to the rule. A rule that cannot be applied stops no upload: somebody looks at the answer."""
+    try:
+        return verdict(condition_of(rule), _answered(row))
+    except Exception:
+        log.exception("answer alerts: rule %d cannot be applied", rule.id)
+        return Verdict.UNSURE
 
 
 def condition_of(rule: AlertRule) -> Condition:

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from core.answer_alerts.raising import UNSEALED
 from core.answer_alerts.recipients import refusal
 from core.config import Settings
+from core.crypto.secrets import SecretUnreadable
 from core.models import AlertRecipient, AlertRule, AnswerAlert, OutgoingMessage, Participant, Researcher, Study, Survey
 from core.outgoing.queueing import queue_mail, queue_webhook
 
@@ -28,27 +31,48 @@ def tell_of_alerts(session: Session, settings: Settings, now: datetime) -> int:
     """
     fresh = _locked(session, sa.and_(AnswerAlert.told_at.is_(None), AnswerAlert.acknowledged_at.is_(None)))
     for alert, rule in fresh:
-        _tell(session, settings, alert, rule, now, is_escalation=False)
+        _tell_surely(session, settings, alert, rule, now, is_escalation=False)
         alert.told_at = now
     waited = sa.func.make_interval(0, 0, 0, 0, 0, AlertRule.escalates_after_minutes)
     is_late = AnswerAlert.raised_at + waited <= now
     unheeded = (AnswerAlert.told_at.is_not(None), AnswerAlert.acknowledged_at.is_(None))
     late = _locked(session, sa.and_(*unheeded, AnswerAlert.escalated_at.is_(None), is_late))
     for alert, rule in late:
-        _tell(session, settings, alert, rule, now, is_escalation=True)
+        _tell_surely(session, settings, alert, rule, now, is_escalation=True)
         alert.escalated_at = now
     return len(fresh) + len(late)
 
 
 def refuse_message(session: Session, message: OutgoingMessage) -> str | None:
-    """Why a mail about an alert is not sent now: its recipient lost the right to it, or it was acknowledged."""
-    if message.answer_alert_id is None or message.researcher_id is None:
+    """Why a message about an alert is not sent now: the alert was acknowledged, or the recipient lost the right to it.
+
+    A webhook's recipient has the right while the study is there and the rule has this address.
+    """
+    if message.answer_alert_id is None:
         return None
     alert = session.get_one(AnswerAlert, message.answer_alert_id)
     if alert.acknowledged_at is not None:
         return "Not sent any more: the alert was acknowledged."
-    reason = refusal(session, session.get_one(Researcher, message.researcher_id), alert)
+    if message.researcher_id is not None:
+        reason = refusal(session, session.get_one(Researcher, message.researcher_id), alert)
+    else:
+        address, _, reason = _webhook_of(
+            session.get_one(AlertRule, alert.rule_id), session.get_one(Study, alert.study_id)
+        )
+        if address != message.address and not reason:
+            reason = "the rule has another address now"
     return f"Not sent: {reason}." if reason else None
+
+
+def _webhook_of(rule: AlertRule, study: Study) -> tuple[str | None, str | None, str]:
+    """The address and key of the rule's webhook, if it has one, or why it has no use now."""
+    try:
+        address, key = rule.webhook_address, rule.webhook_key
+    except SecretUnreadable:
+        return None, None, "it cannot be read with this server's FLASK_SECRET_KEY"
+    if address is not None and study.hidden_at is not None:
+        return None, None, "the study was deleted"
+    return address, key, ""
 
 
 def about_alert(alert: AnswerAlert) -> str:
@@ -60,12 +84,27 @@ def _locked(session: Session, which: sa.ColumnElement[bool]) -> Sequence[tuple[A
     query = (
         sa.select(AnswerAlert, AlertRule)
         .join(AlertRule, AlertRule.id == AnswerAlert.rule_id)
+        .options(*UNSEALED)
         .where(AnswerAlert.is_listed_only.is_(False), which)
         .order_by(AnswerAlert.id)
         .limit(AT_ONCE)
         .with_for_update(of=AnswerAlert, skip_locked=True)
     )
     return [(alert, rule) for alert, rule in session.execute(query)]
+
+
+def _tell_surely(
+    session: Session, settings: Settings, alert: AnswerAlert, rule: AlertRule, now: datetime, *, is_escalation: bool
+) -> None:
+    """Tells, or notes at the alert that nobody could be told: a fault of one alert keeps no other waiting."""
+    try:
+        with session.begin_nested():
+            _tell(session, settings, alert, rule, now, is_escalation=is_escalation)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:
+        log.exception("answer alerts: the messages of alert %d cannot be written", alert.id)
+        alert.untold = f"{NOBODY}. The server could not write the messages ({type(error).__name__})"
 
 
 def _tell(
@@ -97,8 +136,10 @@ def _tell(
             continue
         of = {"answer_alert_id": alert.id, "researcher_id": person.id, "study_id": study.id}
         queue_mail(session, person.mail_address or "", subject, text, about=f"{about} {person.id}", now=now, **of)
-    has_webhook = rule.webhook_address is not None
-    if rule.webhook_address is not None:
+    address, key, reason = _webhook_of(rule, study)
+    if reason:
+        untold.append(f"the web address: {reason}")
+    if address is not None:
         event = "answer_alert.escalated" if is_escalation else "answer_alert.raised"
         data = {
             "alert": alert.id,
@@ -111,16 +152,16 @@ def _tell(
         contents = {"type": event, "timestamp": now.isoformat(), "data": data}
         queue_webhook(
             session,
-            rule.webhook_address,
+            address,
             contents,
             about=about,
             now=now,
-            signing_key=rule.webhook_key,
+            signing_key=key,
             study_id=study.id,
             answer_alert_id=alert.id,
         )
     if untold:
         alert.untold = "; ".join(untold)
-    if len(untold) == len(people) and not has_webhook:
+    if len(untold) == len(people) + bool(reason) and address is None:
         alert.untold = f"{NOBODY}. {'; '.join(untold)}".strip()
         log.error("answer alerts: nobody could be told of alert %d", alert.id)

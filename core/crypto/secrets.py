@@ -29,10 +29,10 @@ def open_secret(sealed: str, *, server_secret: str, purpose: str) -> str:
     version, _, encoded = sealed.partition(".")
     if version != VERSION:
         raise SecretUnreadable(f"{purpose} is sealed in the unknown version {version[:8]!r}")
-    data = base64.urlsafe_b64decode(encoded)
     try:
+        data = base64.urlsafe_b64decode(encoded)
         return _cipher(server_secret).decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], purpose.encode()).decode()
-    except InvalidTag:
+    except (InvalidTag, ValueError):
         raise SecretUnreadable(f"{purpose} does not open with this server's FLASK_SECRET_KEY") from None
 
 

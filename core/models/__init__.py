@@ -10,6 +10,7 @@ from core.models.custom_field import CustomField, FieldOption, FieldValue, Field
 from core.models.daily_statistics import DailyStatistics
 from core.models.data_access import AccessKind, DataAccessRecord
 from core.models.event_rebuild import EventRebuild
+from core.models.former_translation import FormerTranslation
 from core.models.intervention import Intervention, InterventionDate
 from core.models.operations import Switch, SwitchName, Tally
 from core.models.outgoing_message import Channel, OutgoingMessage
@@ -117,6 +118,7 @@ __all__ = [
     "FieldOption",
     "FieldValue",
     "FieldValueChange",
+    "FormerTranslation",
     "Heartbeat",
     "Intervention",
     "InterventionDate",

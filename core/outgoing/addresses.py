@@ -10,9 +10,14 @@ from urllib.parse import urlsplit
 
 import urllib3
 
+from core.outgoing.time_limits import LimitedHTTPPool, LimitedHTTPSPool
+
 SECONDS = 10.0
 LOCAL = ("localhost", "127.0.0.1", "::1")
-_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+_STANDS_FOR_IPV4 = [
+    ipaddress.ip_network(each) for each in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
+]
+_LOCAL_SITE = ipaddress.ip_network("fec0::/10")
 
 
 class AddressRefused(ValueError):
@@ -60,8 +65,8 @@ def pool_for(address: str, *, is_strict: bool) -> tuple[urllib3.HTTPConnectionPo
     bracketed = f"[{host}]" if ":" in host else host
     header = bracketed if parts.port is None else f"{bracketed}:{parts.port}"
     if parts.scheme == "http":
-        return urllib3.HTTPConnectionPool(numbers[0], port, timeout=timeout), target, header
-    pool = urllib3.HTTPSConnectionPool(
+        return LimitedHTTPPool(numbers[0], port, timeout=timeout), target, header
+    pool = LimitedHTTPSPool(
         numbers[0], port, timeout=timeout, server_hostname=host, assert_hostname=host, cert_reqs="CERT_REQUIRED"
     )
     return pool, target, header
@@ -71,7 +76,7 @@ def _is_public(number: str) -> bool:
     """Whether the number belongs to the internet at large; one of IPv6 may stand for one of IPv4."""
     at = ipaddress.ip_address(number.partition("%")[0])
     if isinstance(at, ipaddress.IPv6Address):
-        if at in _TRANSLATED or at.sixtofour or at.teredo:
+        if any(at in network for network in (*_STANDS_FOR_IPV4, _LOCAL_SITE)) or at.sixtofour or at.teredo:
             return False
         at = at.ipv4_mapped or at
     return at.is_global and not at.is_multicast

@@ -4,7 +4,7 @@ A message may arrive twice if its process was killed, or its answer lost, in the
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -13,14 +13,18 @@ from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
 from core.config import Settings
+from core.crypto.secrets import SecretUnreadable
 from core.models import OutgoingMessage, Study
 from core.models.audit_record import Action
 from core.models.outgoing_message import Channel
+from core.outgoing.time_limits import time_limit
 from core.outgoing.transports import Letter, NotDelivered, send_mail, send_prefect_event, send_webhook
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 8
+MOST_SECONDS = 25.0
+"""How long one try may take from its connection to the last answer, however slowly the other side answers."""
 LEASE = timedelta(minutes=1)
 """How long a process has for a message until another may try it: longer than a try can take."""
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=15), timedelta(hours=1)
@@ -30,6 +34,7 @@ GIVEN_UP_AFTER = {
     Channel.PREFECT: timedelta(hours=1),
 }
 
+UNREADABLE = "Not sent: its address cannot be read with this server's FLASK_SECRET_KEY."
 
 Refuse = Callable[[Session, OutgoingMessage], str | None]
 """Says why a message must not be sent now, or None."""
@@ -40,14 +45,16 @@ def deliver_waiting(
     settings: Settings,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     refuse: Refuse = lambda session, message: None,
+    channels: Collection[Channel] = tuple(Channel),
 ) -> int:
     """Tries the messages whose time has come, several at once, and returns how many it took; commits as it goes.
 
-    One that `refuse` gives a reason against is given up. To be called again until it returns 0. Several processes may
-    call it. Raises the database's errors.
+    Only those of `channels`: a mail server that hangs does not keep webhooks waiting if each channel has a thread. A
+    message that `refuse` gives a reason against is given up. To be called again until it returns 0. Several processes
+    may call it. Raises the database's errors.
     """
     with Session(engine) as session:
-        claimed, refused = _claim(session, clock(), refuse)
+        claimed, refused = _claim(session, clock(), refuse, channels)
         session.commit()
     if not claimed:
         return refused
@@ -68,38 +75,48 @@ def try_again(session: Session, message: OutgoingMessage, now: datetime, *, acto
         record(session, actor, Action.OUTGOING_RETRY, study=study, message=str(message.uuid), about=message.about)
 
 
-def _claim(session: Session, now: datetime, refuse: Refuse) -> tuple[list[tuple[int, Letter]], int]:
+def _claim(
+    session: Session, now: datetime, refuse: Refuse, channels: Collection[Channel]
+) -> tuple[list[tuple[int, Letter]], int]:
     """The messages that are to be tried, and how many were given up instead."""
     query = (
         sa.select(OutgoingMessage)
-        .where(OutgoingMessage.next_try_at <= now)
+        .options(sa.orm.defer(OutgoingMessage.address), sa.orm.defer(OutgoingMessage.signing_key))
+        .where(OutgoingMessage.next_try_at <= now, OutgoingMessage.channel.in_(sorted(channels)))
         .order_by(OutgoingMessage.next_try_at)
         .limit(AT_ONCE)
         .with_for_update(skip_locked=True)
     )
     claimed, refused = [], 0
     for row in session.scalars(query).all():
-        if reason := refuse(session, row):
+        try:
+            reason = refuse(session, row)
+            letter = Letter(str(row.uuid), row.channel, row.address, row.signing_key, row.contents)
+        except SecretUnreadable:
+            log.error("outgoing: the address of a %s about %s cannot be read", row.channel, row.about)
+            reason = UNREADABLE
+        if reason:
             row.given_up_at, row.next_try_at, row.problem = now, None, reason
             refused += 1
             continue
         row.tries, row.next_try_at = row.tries + 1, now + LEASE
-        claimed.append((row.id, Letter(str(row.uuid), row.channel, row.address, row.signing_key, row.contents)))
+        claimed.append((row.id, letter))
     return claimed, refused
 
 
 def _try(settings: Settings, letter: Letter, now: datetime) -> NotDelivered | None:
     """Sends it; returns what went wrong. What nobody foresaw is a failed try as well, not the end of all others."""
     try:
-        match Channel(letter.channel):
-            case Channel.MAIL:
-                send_mail(settings, letter)
-            case Channel.WEBHOOK:
-                send_webhook(settings, letter, now)
-            case Channel.PREFECT:
-                send_prefect_event(settings, letter)
+        with time_limit(MOST_SECONDS) as limit:
+            match Channel(letter.channel):
+                case Channel.MAIL:
+                    send_mail(settings, letter)
+                case Channel.WEBHOOK:
+                    send_webhook(settings, letter, now)
+                case Channel.PREFECT:
+                    send_prefect_event(settings, letter)
     except NotDelivered as failure:
-        return failure
+        return NotDelivered(f"There was no whole answer within {MOST_SECONDS:g} seconds.") if limit.is_over else failure
     except Exception as error:
         log.exception("outgoing: a try failed in an unforeseen way")
         return NotDelivered(f"The server could not send it ({type(error).__name__}).")

@@ -1,4 +1,4 @@
-"""Sending one message by mail, as a webhook, or to Prefect's server. Each try has a time limit."""
+"""Sending one message by mail, as a webhook, or to Prefect's server. Each try has a time limit (`time_limits`)."""
 
 import base64
 import hashlib
@@ -7,6 +7,7 @@ import json
 import smtplib
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -18,8 +19,10 @@ import urllib3
 
 from core.config import Settings
 from core.outgoing.addresses import AddressRefused, pool_for
+from core.outgoing.time_limits import LimitedSMTP, LimitedSMTPS, limited_pools
 
 SECONDS = 10.0
+"""How long each wait for the other side may take."""
 GONE = 410
 PERMANENT = range(500, 600)  # of SMTP: the server will say the same next time
 
@@ -58,8 +61,13 @@ def send_mail(settings: Settings, letter: Letter) -> None:
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(str(letter.contents["text"]))
     try:
-        with _connected(settings.mail_url.get_secret_value()) as server:
+        server = _connected(settings.mail_url.get_secret_value())
+        try:
             server.send_message(mail)
+            with suppress(OSError, smtplib.SMTPException):  # the mail is taken, however the server ends the connection
+                server.quit()
+        finally:
+            server.close()
     except smtplib.SMTPRecipientsRefused as refused:
         code = max((code for code, _ in refused.recipients.values()), default=0)
         raise NotDelivered(f"The mail server refuses the recipient ({code}).", is_final=code in PERMANENT) from None
@@ -78,7 +86,7 @@ def send_webhook(settings: Settings, letter: Letter, now: datetime) -> None:
     headers = {"Content-Type": "application/json", "User-Agent": "beiwe-server", **signed(letter, body, now)}
     operators = settings.alert_url
     if operators is not None and operators.get_secret_value() == letter.address:  # it may lead into a private network
-        with urllib3.PoolManager(timeout=SECONDS) as anywhere:
+        with limited_pools(SECONDS) as anywhere:
             status = _posted(anywhere, letter.address, body, headers)
     else:
         try:
@@ -107,7 +115,7 @@ def send_prefect_event(settings: Settings, letter: Letter) -> None:
     headers = {"Content-Type": "application/json"}
     if settings.prefect_api_url is None or settings.prefect_api_auth_string:
         headers |= urllib3.make_headers(basic_auth=settings.prefect_auth_string)
-    with urllib3.PoolManager(timeout=SECONDS, retries=False) as pool:
+    with limited_pools(SECONDS) as pool:
         status = _posted(pool, f"{address.rstrip('/')}/events", json.dumps([letter.contents]).encode(), headers)
     if not 200 <= status < 300:
         raise NotDelivered(f"Prefect's server answered {status}.")
@@ -118,9 +126,9 @@ def _connected(url: str) -> smtplib.SMTP:
     host, is_local = parts.hostname or "", parts.hostname in ("localhost", "127.0.0.1", "::1")
     context = ssl.create_default_context()
     if parts.scheme == "smtps":
-        server: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=SECONDS, context=context)
+        server: smtplib.SMTP = LimitedSMTPS(host, parts.port or 465, timeout=SECONDS, context=context)
     else:
-        server = smtplib.SMTP(host, parts.port or (25 if is_local else 587), timeout=SECONDS)
+        server = LimitedSMTP(host, parts.port or (25 if is_local else 587), timeout=SECONDS)
     try:
         if parts.scheme == "smtp" and not is_local:
             server.starttls(context=context)

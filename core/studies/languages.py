@@ -8,14 +8,16 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.audit import Actor, record
 from core.bulk import is_one_of
-from core.models import CustomField, FieldValue, Participant, Study, StudyLanguage
+from core.models import CustomField, FieldValue, Participant, Study, StudyLanguage, SurveyTranslation
 from core.models.audit_record import Action
+from core.surveys.former_translations import keep_translations
 
 TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}", re.ASCII)
 LONGEST_NAME = 60
@@ -162,12 +164,16 @@ def save_language(
     return language
 
 
-def remove_language(session: Session, study: Study, language: StudyLanguage, *, actor: Actor) -> None:
-    """Removes a language; its participants have the base language then. The caller commits. Raises LanguageRefused."""
+def remove_language(session: Session, study: Study, language: StudyLanguage, now: datetime, *, actor: Actor) -> None:
+    """Removes a language; its participants have the base language then. The caller commits. Raises LanguageRefused.
+
+    Its translations go with it, but answers that phones still upload in it are read.
+    """
     _lock(session, study)
     if language.is_base and len(languages_of(session, study)) > 1:
         raise LanguageRefused("The base language goes last: texts that others lack are taken from it.")
     record(session, actor, Action.STUDY_LANGUAGE_REMOVE, study=study, before=_described(language))
+    keep_translations(session, now, SurveyTranslation.language_id == language.id)
     session.delete(language)
     session.flush()
 

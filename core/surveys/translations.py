@@ -16,6 +16,7 @@ from core.storable import not_storable
 from core.studies.languages import codes_of_participants
 from core.surveys.content import decoded_content
 from core.surveys.drafts import draft_of
+from core.surveys.former_translations import former_texts_of_surveys, keep_translations
 from core.surveys.locking import lock_survey
 from core.surveys.rules.translating import Coverage, TranslationRefused, coverage, texts_of, translated
 from core.surveys.saving import record_survey
@@ -93,6 +94,10 @@ def save_translation(
     if row is None:
         row = SurveyTranslation(survey_id=survey.id, language_id=language.id, edit_number=0)
         session.add(row)
+    elif row.texts != texts:
+        keep_translations(
+            session, now, SurveyTranslation.survey_id == survey.id, SurveyTranslation.language_id == language.id
+        )
     row.name, row.texts = name or None, texts
     row.edit_number += 1
     row.saved_at, row.researcher_id = now, actor.id
@@ -126,13 +131,15 @@ def translations_for(session: Session, participant: Participant) -> dict[int, Su
 
 
 def texts_of_surveys(session: Session, survey_ids: Collection[int]) -> dict[int, list[Mapping[str, Any]]]:
-    """All translations of these surveys, for reading answers that came in any language; one query."""
+    """All translations of these surveys, then former ones, for reading answers that came in any; two queries."""
     query = sa.select(SurveyTranslation.survey_id, SurveyTranslation.texts).where(
         is_one_of(SurveyTranslation.survey_id, survey_ids)
     )
     found: dict[int, list[Mapping[str, Any]]] = {}
     for survey_id, texts in session.execute(query):
         found.setdefault(survey_id, []).append(texts)
+    for survey_id, former in former_texts_of_surveys(session, survey_ids).items():
+        found.setdefault(survey_id, []).extend(former)
     return found
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import pytest
 from flask import Flask
 from pydantic import SecretStr
+from sqlalchemy.orm import Session
 
 from core.access import Role
 from core.accounts.roles import set_role
+from core.answer_alerts import telling
 from core.answer_alerts.listing import AlertState, alerts_of, messages_about, open_alert_count
 from core.answer_alerts.managing import (
     NoteRefused,
@@ -28,7 +31,17 @@ from core.answer_alerts.telling import refuse_message, tell_of_alerts
 from core.audit import SERVER
 from core.config import Settings, load_settings
 from core.database import db
-from core.models import AlertRule, AnswerAlert, Comparison, OutgoingMessage, Participant, Researcher, Study, Survey
+from core.models import (
+    AlertRule,
+    AnswerAlert,
+    Comparison,
+    OutgoingMessage,
+    Participant,
+    Researcher,
+    Study,
+    Submission,
+    Survey,
+)
 from core.outgoing.delivering import deliver_waiting
 from core.streams import Platform
 from tests.support.answering import CONTENT, NOW, file_of, process, submission, submits
@@ -330,3 +343,129 @@ def test_no_message_is_kept_in_clear(watched: Watched):
     assert db.session.scalar(db.select(db.func.count()).select_from(OutgoingMessage)) == 2
     for value in db.session.execute(db.text("SELECT address FROM outgoing_messages")).scalars():
         assert "x.example" not in value and "127.0.0.1" not in value
+
+
+def test_a_rule_whose_secrets_cannot_be_read_stops_neither_uploads_nor_mails(watched: Watched):
+    """The server's secret was changed: answers are processed, people are told, and the alert says what failed."""
+    watched.rule(webhook_address=watched.hook.url)
+    db.session.execute(db.text("UPDATE alert_rules SET webhook_address = 'v1.spoiled', webhook_key = 'v1.spoiled'"))
+    db.session.expunge_all()
+    watched.answers(BAD)
+    watched.pass_by()
+    assert [mail["To"] for mail in watched.mail.mails] == ["nurse@x.example"] and watched.hook.posted == []
+    assert "FLASK_SECRET_KEY" in (alerts()[0].untold or "")
+
+
+def test_a_rule_that_cannot_be_applied_stops_no_upload(watched: Watched, monkeypatch: pytest.MonkeyPatch):
+    """In doubt somebody looks."""
+    watched.rule()
+    monkeypatch.setattr("core.answer_alerts.raising.verdict", lambda *_: 1 // 0)
+    watched.answers(GOOD)
+    assert [alert.is_unsure for alert in alerts()] == [True]
+
+
+def test_an_alert_that_cannot_be_told_keeps_no_other_waiting(watched: Watched, monkeypatch: pytest.MonkeyPatch):
+    """CLAR-58: visible at the alert."""
+    watched.rule()
+    watched.answers(BAD)
+    watched.answers(BAD)
+    first = alerts()[0].id
+    told = telling.refusal
+    monkeypatch.setattr(telling, "refusal", lambda s, r, alert: 1 // 0 if alert.id == first else told(s, r, alert))
+    watched.pass_by()
+    assert len(watched.mail.mails) == 1
+    assert [bool(alert.untold) for alert in alerts()] == [True, False] and all(alert.told_at for alert in alerts())
+
+
+def test_fifty_rules_and_a_thousand_submissions_take_a_few_statements(watched: Watched):
+    """Two to read, and one for each thousand alerts."""
+    rules = [watched.rule() for _ in range(50)]
+    watched.answers(BAD)
+    first = db.session.scalars(db.select(Submission)).one()
+    db.session.execute(
+        db.text(
+            "INSERT INTO submissions (path, participant_id, survey_id, is_recording, submitted_at, received_at, is_new,"
+            " standing, answered) SELECT 'p' || n, participant_id, survey_id, false, submitted_at, received_at, true,"
+            " 'extra', 1 FROM submissions, generate_series(1, 999) AS n"
+        )
+    )
+    db.session.execute(
+        db.text(
+            "INSERT INTO submitted_answers (submission_id, place, participant_id, wording_id, state, choices)"
+            " SELECT s.id, 0, s.participant_id, a.wording_id, a.state, a.choices FROM submissions AS s"
+            " JOIN submitted_answers AS a ON a.submission_id = :first AND a.place = 0 WHERE s.id <> :first"
+        ),
+        {"first": first.id},
+    )
+    db.session.commit()
+    numbers = list(db.session.scalars(db.select(Submission.id)))
+    statements: list[str] = []
+    db.event.listen(db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    assert raise_alerts(db.session(), numbers, is_new=True) == 50 * 1_000
+    db.session.commit()
+    assert len(statements) <= 2 + 50 and len(alerts()) == 50_000 and len(rules) == 50
+
+
+def test_two_processes_tell_of_each_alert_once(watched: Watched):
+    """CLAR-58: also when they look at the same moment."""
+    watched.rule(escalation=[watched.chief.id], escalates_after_minutes=5)
+    for _ in range(3):
+        watched.answers(BAD)
+    engine, settings = db.engine, watched.settings
+    late = datetime.now(UTC) + timedelta(hours=1)
+
+    def look(_: int) -> None:
+        for _ in range(3):
+            with Session(engine) as session:
+                tell_of_alerts(session, settings, late)
+                session.commit()
+            while deliver_waiting(engine, settings, lambda: late, refuse_message):
+                pass
+
+    with ThreadPoolExecutor(4) as processes:
+        list(processes.map(look, range(4)))
+    told = sorted(str(mail["To"]) for mail in watched.mail.mails)
+    assert told == ["chief@x.example"] * 3 + ["nurse@x.example"] * 3
+
+
+def test_two_people_acknowledge_at_once_and_one_note_stays(watched: Watched):
+    watched.rule()
+    watched.answers(BAD)
+    number, engine = alerts()[0].id, db.engine
+    db.session.commit()
+
+    def work(name: str) -> bool:
+        with Session(engine) as session:
+            done = acknowledge(session, session.get_one(AnswerAlert, number), name, datetime.now(UTC), actor=SERVER)
+            session.commit()
+            return done
+
+    with ThreadPoolExecutor(4) as people:
+        assert sorted(people.map(work, "abcd")) == [False, False, False, True]
+    db.session.expire_all()
+    assert alerts()[0].note in list("abcd")
+
+
+def test_a_webhook_that_waits_is_not_sent_when_it_has_no_use_any_more(watched: Watched):
+    """CLAR-58: acknowledged; the rule has another address; the study was deleted. As it is with mails."""
+    watched.rule(recipients=[], webhook_address=watched.hook.url)
+    at = datetime.now(UTC)
+    for _ in range(3):
+        watched.hook.answers = [500, 500]
+        watched.answers(BAD)
+    watched.hook.answers = [500, 500, 500]
+    watched.pass_by(at)
+    posted = len(watched.hook.posted)
+    acknowledge(db.session(), alerts()[0], "Seen.", at, actor=SERVER)
+    rule = db.session.scalars(db.select(AlertRule)).one()
+    rule.webhook_address = "http://127.0.0.1:1/other"
+    watched.pass_by(at + timedelta(minutes=5))
+    rule.webhook_address, watched.study.hidden_at = watched.hook.url, at
+    db.session.commit()
+    watched.answers(BAD)
+    watched.pass_by(at + timedelta(minutes=6))
+    assert len(watched.hook.posted) == posted
+    waiting = db.session.scalars(db.select(OutgoingMessage).order_by(OutgoingMessage.id))
+    first, *others = [row.problem or "" for row in waiting]
+    assert "acknowledged" in first and ["another address" in one for one in others] == [True, True]
+    assert "study was deleted" in (alerts()[3].untold or "")

@@ -9,9 +9,11 @@ import sqlalchemy as sa
 from flask import Flask
 
 from core.answers.texts import open_texts
+from core.audit import SERVER
 from core.database import db
 from core.models import (
     AnswerTally,
+    FormerTranslation,
     Participant,
     QuestionWording,
     QueuedUpload,
@@ -24,8 +26,10 @@ from core.models import (
 )
 from core.storage.sealed import SUFFIX
 from core.streams import Platform
+from core.studies.languages import remove_language, save_language
 from core.surveys.rules.translating import translated
 from core.surveys.saving import add_version
+from core.surveys.translations import in_language, save_translation
 from tests.support.answering import (
     CONTENT,
     MOOD,
@@ -157,6 +161,27 @@ def test_answers_in_another_language_are_answers_to_the_same_questions(app: Flas
     assert answers_of(foreign) == answers_of(plain) and answers_of(foreign)["mood"] == ("answered", None, [1])
     assert db.session.scalar(sa.select(sa.func.count()).select_from(QuestionWording)) == len(CONTENT)
     assert submission(foreign).survey_version_id == submission(plain).survey_version_id is not None
+
+
+def test_answers_in_texts_that_were_changed_or_removed_meanwhile_are_read(app: Flask, factory: Factory):
+    """CLAR-56: phones upload later than somebody mends a translation, or removes its language."""
+    participant = factory.participant(platform=Platform.IOS)
+    study, survey = participant.study, a_survey(factory, participant)
+    save_language(db.session(), study, "en", "English", {}, actor=SERVER)
+    language = save_language(db.session(), study, "de", "Deutsch", {}, actor=SERVER)
+    given, files = {"mood": 1, "energy": 2}, []
+    for edit, text in enumerate(("geht so", "geht so la la", "so lala")):
+        typed = {"answer-mood-0": "schlecht", "answer-mood-1": text}
+        save_translation(db.session(), survey, language, "", typed, edit, NOW, actor=SERVER)
+        shown = in_language(db.session(), survey, language, CONTENT)
+        assert shown[0]["answers"][1]["text"] == text
+        files.append(file_of(given, Platform.IOS, shown))
+    remove_language(db.session(), study, language, NOW, actor=SERVER)
+    db.session.commit()
+    paths = [submits(participant, survey, NOW - n * HOUR, contents) for n, contents in enumerate(files)]
+    process()
+    assert [answers_of(path)["mood"] for path in paths] == [("answered", None, [1])] * 3
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(FormerTranslation)) == 3
 
 
 def test_the_same_file_twice_changes_nothing_twice(app: Flask, factory: Factory):

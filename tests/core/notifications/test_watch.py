@@ -16,7 +16,7 @@ from core.notifications.watch import open_troubles, watch
 from tests.core.notifications.test_sending import NOON
 from tests.support.fakes.google import fcm_error
 from tests.support.pushing import Pushing
-from webapp.watching import watcher
+from webapp.watching import Repeated, watcher
 
 
 def found(pushing: Pushing, **later: float) -> list[Trouble]:
@@ -105,3 +105,22 @@ def test_the_web_process_watches(pushing: Pushing):
     finally:
         thread.stopping.set()
         thread.join(10)
+
+
+def test_a_round_that_fails_does_not_end_the_thread(caplog: pytest.LogCaptureFixture):
+    """CLAR-62: a thread that ends would be a quiet failure."""
+    rounds: list[int] = []
+
+    def work() -> None:
+        rounds.append(1)
+        raise ValueError(len(rounds))
+
+    thread = Repeated("a thread", work, 0.001)
+    thread.start()
+    for _ in range(1_000):
+        if len(rounds) >= 3:
+            break
+        thread.join(0.01)
+    thread.stopping.set()
+    thread.join(10)
+    assert len(rounds) >= 3 and "unforeseen" in caplog.text

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +20,7 @@ from core.models import OutgoingMessage
 from core.outgoing import delivering
 from core.outgoing.delivering import deliver_waiting, try_again
 from core.outgoing.queueing import queue_mail, queue_prefect_event, queue_webhook
-from tests.support.fakes.sinks import MailSink, WebhookSink, running_mail_sink, running_webhook_sink
+from tests.support.fakes.sinks import MailSink, WebhookSink, running_dribble, running_mail_sink, running_webhook_sink
 
 pytestmark = pytest.mark.usefixtures("app")
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -182,3 +183,89 @@ def test_prefect_gets_an_event_that_its_server_takes(hook: WebhookSink):
     (event,) = [Event.model_validate(each) for each in json.loads(body)]
     assert event.resource.id == "beiwe.trouble.x" and event.payload == {"text": "t"}
     assert headers["authorization"] == "Basic " + base64.b64encode(b"a:b").decode()
+
+
+@pytest.mark.parametrize(
+    "answers", [(), (b"250-hello\r\n250 SIZE\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go on\r\n")]
+)
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+def test_a_mail_server_that_dribbles_is_left_after_the_limit(
+    answers: tuple[bytes, ...], scheme: str, monkeypatch: pytest.MonkeyPatch
+):
+    """CLAR-58: each byte would begin a time-out of the socket anew, in the greeting, in the middle, and in TLS."""
+    monkeypatch.setattr(delivering, "MOST_SECONDS", 0.5)
+    queue_mail(db.session(), "a@x.example", "One", "Text", about="a matter", now=NOW)
+    with running_dribble(b"220 hello\r\n" if answers else b"220-", answers, 0.002 if answers else 0.05) as port:
+        assert deliver(of(mail_url=SecretStr(f"{scheme}://127.0.0.1:{port}"))) == 1
+    problem = rows()[0].problem or ""
+    assert ("within 0.5 seconds" in problem) or (scheme == "smtps" and "SSLError" in problem), problem
+
+
+def test_a_web_address_that_dribbles_is_left_after_the_limit(monkeypatch: pytest.MonkeyPatch):
+    """CLAR-58: a study's address cannot occupy the thread that delivers for all."""
+    monkeypatch.setattr(delivering, "MOST_SECONDS", 0.5)
+    with running_dribble(b"HTTP/1.1 200 OK\r\nX: ") as port:
+        queue_webhook(db.session(), f"http://127.0.0.1:{port}/", {}, about="a matter", now=NOW)
+        queue_webhook(db.session(), f"https://127.0.0.1:{port}/", {}, about="encrypted", now=NOW)
+        deliver(of(alert_url=SecretStr(f"https://127.0.0.1:{port}/")))
+    assert "within 0.5 seconds" in (rows()[0].problem or "") and rows()[1].problem
+
+
+def test_a_mail_that_was_taken_is_not_sent_again_when_the_connection_ends_badly(
+    mail: MailSink, monkeypatch: pytest.MonkeyPatch
+):
+    """What a server answers to QUIT says nothing of the mail."""
+    monkeypatch.setattr("aiosmtpd.smtp.SMTP.smtp_QUIT", lambda self, arg: self.push("500 what?"))
+    queue_mail(db.session(), "a@x.example", "One", "Text", about="a matter", now=NOW)
+    deliver(of(mail_url=SecretStr(mail.url)))
+    assert len(mail.mails) == 1 and rows()[0].delivered_at == NOW
+
+
+def test_a_row_that_cannot_be_unsealed_stops_no_other(mail: MailSink):
+    """The server's secret was changed, or a row was altered: given up, with the reason."""
+    queue_mail(db.session(), "a@x.example", "One", "Text", about="first", now=NOW)
+    queue_mail(db.session(), "b@x.example", "Two", "Text", about="second", now=NOW)
+    spoiled = "UPDATE outgoing_messages SET address = 'v1.' || repeat('A', 80) WHERE about = 'first'"
+    db.session.execute(sa.text(spoiled))
+    assert deliver(of(mail_url=SecretStr(mail.url))) == 2
+    assert [one["To"] for one in mail.mails] == ["b@x.example"]
+    states = db.session.execute(sa.text("SELECT problem, given_up_at FROM outgoing_messages ORDER BY id")).all()
+    assert "FLASK_SECRET_KEY" in states[0].problem and states[0].given_up_at
+
+
+def test_two_processes_deliver_each_message_once(mail: MailSink):
+    """CLAR-58: what one has claimed, the other leaves."""
+    settings = of(mail_url=SecretStr(mail.url))
+    for number in range(24):
+        queue_mail(db.session(), f"a{number}@x.example", "One", "Text", about="a matter", now=NOW)
+    db.session.commit()
+    engine = db.engine
+
+    def work(_: int) -> None:
+        while deliver_waiting(engine, settings, lambda: NOW):
+            pass
+
+    with ThreadPoolExecutor(4) as processes:
+        list(processes.map(work, range(4)))
+    assert sorted(one["To"] for one in mail.mails) == sorted(f"a{number}@x.example" for number in range(24))
+
+
+def test_ten_thousand_waiting_messages_are_claimed_by_the_index():
+    """CLAR-58: in two statements a batch, and none is read that is not tried."""
+    db.session.execute(
+        sa.text(
+            "INSERT INTO outgoing_messages (uuid, channel, address, contents, about, once_key, created_at, next_try_at)"
+            " SELECT gen_random_uuid(), CASE WHEN n % 2 = 0 THEN 'mail' ELSE 'webhook' END, 'x', '{}', 'n',"
+            " int8send(n), now(), now() - n * interval '1 s' FROM generate_series(1, 10000) AS n"
+        )
+    )
+    db.session.execute(sa.text("ANALYZE outgoing_messages"))
+    plan = "\n".join(
+        db.session.scalars(
+            sa.text(
+                "EXPLAIN SELECT id FROM outgoing_messages WHERE next_try_at <= now() AND channel IN ('mail')"
+                " ORDER BY next_try_at LIMIT 8 FOR UPDATE SKIP LOCKED"
+            )
+        )
+    )
+    assert "ix_outgoing_messages_waiting" in plan and "Sort" not in plan

@@ -1,5 +1,7 @@
 """Languages of a study, and what pushes say in them (CLAR-62)."""
 
+from datetime import UTC, datetime
+
 import pytest
 from sqlalchemy.orm import Session
 
@@ -18,6 +20,8 @@ from core.studies.languages import (
     spread_of_languages,
 )
 from tests.support.factories import Factory
+
+NOW = datetime.now(UTC)
 
 
 @pytest.fixture
@@ -105,9 +109,9 @@ def test_the_base_language_goes_last(factory: Factory, study: Study):
     base, other = language(study, "en", "English"), language(study, "de", "Deutsch")
     speaks(factory, study, "de")
     with pytest.raises(LanguageRefused):
-        remove_language(db.session(), study, base, actor=SERVER)
-    remove_language(db.session(), study, other, actor=SERVER)
-    remove_language(db.session(), study, base, actor=SERVER)
+        remove_language(db.session(), study, base, NOW, actor=SERVER)
+    remove_language(db.session(), study, other, NOW, actor=SERVER)
+    remove_language(db.session(), study, base, NOW, actor=SERVER)
     assert languages_of(db.session(), study) == []
 
 

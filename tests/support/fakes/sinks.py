@@ -1,9 +1,10 @@
 """A mail server and a web address on loopback that take what the server sends, or refuse, or are slow."""
 
+import socketserver
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
@@ -99,6 +100,42 @@ def running_webhook_sink() -> Iterator[WebhookSink]:
     try:
         yield sink
     finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+@contextmanager
+def running_dribble(first: bytes, answers: Sequence[bytes] = (), pause: float = 0.05) -> Iterator[int]:
+    """A server at a port that answers `first`, and each line it reads by the next of `answers`, one byte at a time.
+
+    When there are no more answers it sends a space now and then, for ever, so that no wait of the other side ends.
+    """
+    is_over = threading.Event()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                self._dribble(first)
+                for answer in answers:
+                    self.rfile.readline()
+                    self._dribble(answer)
+                while not is_over.is_set():
+                    self._dribble(b" ")
+
+        def _dribble(self, text: bytes) -> None:
+            for at in range(len(text)):
+                self.wfile.write(text[at : at + 1])
+                is_over.wait(pause)
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        is_over.set()
         server.shutdown()
         server.server_close()
         thread.join(10)

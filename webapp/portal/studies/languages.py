@@ -83,7 +83,7 @@ def remove_a_language(study_number: int) -> ResponseReturnValue:
     if of is None:
         abort(404)
     try:
-        remove_language(db.session(), g.study, of, actor=actor_of(g.researcher))
+        remove_language(db.session(), g.study, of, g.now, actor=actor_of(g.researcher))
         db.session.commit()
     except LanguageRefused as refused:
         db.session.rollback()
