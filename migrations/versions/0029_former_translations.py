@@ -26,7 +26,7 @@ def upgrade() -> None:
             ["survey_id"], ["surveys.id"], name=op.f("fk_former_translations_survey_id_surveys"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_former_translations")),
-        sa.UniqueConstraint("survey_id", "digest", name=op.f("uq_former_translations_survey_id")),
+        sa.UniqueConstraint("survey_id", "digest", name=op.f("uq_former_translations_survey_id_digest")),
     )
 
 
