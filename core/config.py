@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     fcm_url: str = Field("https://fcm.googleapis.com", validation_alias="FCM_URL")
     apns_url: str | None = Field(None, validation_alias="APNS_URL")
     push_messages_kept_days: int = Field(90, validation_alias="PUSH_MESSAGES_KEPT_DAYS", ge=14)
+    tableau_library_url: str = Field(
+        "https://connectors.tableau.com/libs/tableauwdc-2.3.latest.js", validation_alias="TABLEAU_LIBRARY_URL"
+    )
     outgoing_messages_kept_days: int = Field(365, validation_alias="OUTGOING_MESSAGES_KEPT_DAYS", ge=14)
     downloadable_apk_url: str | None = Field(None, validation_alias="DOWNLOADABLE_APK_URL")
     privacy_policy_url: str | None = Field(None, validation_alias="PRIVACY_POLICY_URL")
@@ -137,7 +140,7 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
-    @field_validator("fcm_url", "downloadable_apk_url", "privacy_policy_url", "s3_endpoint")
+    @field_validator("tableau_library_url", "fcm_url", "downloadable_apk_url", "privacy_policy_url", "s3_endpoint")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
         if value and not value.startswith(("https://", "http://")):

@@ -13,6 +13,7 @@ from webapp.stores import settings
 
 log = logging.getLogger(__name__)
 
+COMPUTE_SCORES = "compute-scores"
 CREATE_PARTICIPANTS = "create-participants"
 REBUILD_SCHEDULES = "rebuild-schedules"
 TIMEOUT = urllib3.Timeout(connect=2, read=5)

@@ -23,6 +23,7 @@ _PAGES = Secure(
     .style_src("'self'")
     .font_src("'self'")
     .img_src("'self'", "data:")
+    .media_src("'self'")
     .connect_src("'self'")
     .form_action("'self'")
     .base_uri("'none'")
@@ -45,7 +46,8 @@ def set_security_headers(response: Response) -> Response:
 
     Answers of the data API are attachments: a browser that is led to one stores it, and shows no page.
     """
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)  # pages for Tableau have a policy of their own (CLAR-76)
     if request.endpoint != "static":
         response.headers.setdefault("Cache-Control", "no-store")
     if request.blueprint == "data_api" and (ending := ATTACHMENTS.get(response.mimetype or "")):

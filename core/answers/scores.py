@@ -62,7 +62,7 @@ def save_score(
         raise ScoreRefused(f"The score {unstorable[0][1]}.")
     name = name.strip()
     if not 1 <= len(name) <= LONGEST_NAME or list(not_storable(name, "name")):
-        raise ScoreRefused(f"The name of a score has 1 to {LONGEST_NAME} characters.")
+        raise ScoreRefused(f"The name of a score has 1 to {LONGEST_NAME} characters.", "name")
     session.refresh(survey, with_for_update={"key_share": True})
     score = _of_survey(session, survey, score_id) if score_id is not None else _new(session, survey, name, variable)
     score.name = name
@@ -166,11 +166,12 @@ def _new(session: Session, survey: Survey, name: str, variable: str) -> Score:
     if not VARIABLE.fullmatch(variable) or TAKEN.fullmatch(variable):
         raise ScoreRefused(
             "The name of the variable has 1 to 31 small letters, digits and underscores, begins with a letter, and is "
-            "neither like those of questions (q1) nor a word that statistics programs keep for themselves."
+            "neither like those of questions (q1) nor a word that statistics programs keep for themselves.",
+            "variable",
         )
     taken = sa.select(sa.exists().where(Score.survey_id == survey.id, Score.variable == variable))
     if session.scalar(taken):
-        raise ScoreRefused(f"There is, or was, a score with the variable {variable}.")
+        raise ScoreRefused(f"There is, or was, a score with the variable {variable}.", "variable")
     score = Score(survey_id=survey.id, name=name, variable=variable)
     session.add(score)
     session.flush()

@@ -29,7 +29,8 @@ from core.models import (
 @dataclass(frozen=True)
 class ShownAnswer:
     """One answer. `choices` are indices of the wording's options, and `chosen` their texts. `text` is what was typed,
-    or could not be mapped; empty where texts were not asked for.
+    or could not be mapped; empty where texts were not asked for. `ends` are the least and greatest number that the
+    wording allows, if it has such: the first and last index of its options, or the ends of a slider.
     """
 
     wording_id: int
@@ -43,6 +44,7 @@ class ShownAnswer:
     choices: tuple[int, ...]
     chosen: tuple[str, ...]
     text: str = ""
+    ends: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,14 @@ def _shown(
         tuple(choices),
         tuple(wording.options[index] for index in choices if index < len(wording.options)),
         text,
+        _ends(wording),
     )
+
+
+def _ends(wording: QuestionWording) -> tuple[float, float] | None:
+    if wording.options:
+        return 0.0, len(wording.options) - 1.0
+    return None if wording.least is None or wording.most is None else (wording.least, wording.most)
 
 
 def _texts(session: Session, ids: Collection[int]) -> dict[int, dict[int, str]]:

@@ -25,7 +25,7 @@ BY_SURVEY = (DataStream.SURVEY_TIMINGS, DataStream.SURVEY_ANSWERS, DataStream.AU
 
 @dataclass(frozen=True)
 class Member:
-    """One file of the zip: its name there, its path in the registry and the store, size and hash.
+    """One file of the zip: its name there, its path in the registry and the store, size and hashes (base64).
 
     `registry_hash` is the MD5 in base64 (empty for unchunked files), or with an incoming registry the SHA-1 where
     known (DATA-23).
@@ -36,6 +36,7 @@ class Member:
     size_bytes: int | None
     registry_hash: str
     seal: str | None
+    sha1: str | None = None
 
     @property
     def is_small(self) -> bool:
@@ -105,6 +106,7 @@ def members(
                     size_bytes=row.size_bytes,
                     registry_hash=hashes.for_registry(is_sha1=query.registry is not None),
                     seal=stored.seal if stored else None,
+                    sha1=hashes.sha1,
                 )
 
 

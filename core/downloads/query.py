@@ -1,6 +1,7 @@
 """Parses the parameters of a get-data request (DATA-20)."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 from core.streams import DataStream
 
+BARE_PATH = re.compile(r"[\w.][\w.:+ -]*(/[\w.:+ -]+)+")
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 
 
@@ -97,7 +99,10 @@ def _time(form: dict[str, list[str]], field: str) -> datetime | None:
 
 
 def _registry(form: dict[str, list[str]]) -> dict[str, str] | None:
-    value = form.get("registry", [""])[-1]
+    values = form.get("registry", [""])
+    value = values[-1]
+    if all(BARE_PATH.fullmatch(each) for each in values):  # mano sends a dict as its keys alone (CLAR-71)
+        return None
     if not value:
         return None
     try:

@@ -18,6 +18,13 @@ class AccessKind(StrEnum):
     PARTICIPANT_IDS = "participant_ids"
     PARTICIPANTS_TABLE = "participants_table"
     AUDIT_TRAIL = "audit_trail"
+    ANSWERS = "answers"
+    """An export of a survey's answers, or its codebook."""
+    ANSWER_FILE = "answer_file"
+    RECORDING = "recording"
+    HISTORY = "history"
+    LIST = "list"
+    STATISTICS = "statistics"
 
 
 class DataAccessRecord(Model):

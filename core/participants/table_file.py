@@ -54,30 +54,54 @@ def participants_file(session: Session, study: Study, numbers: Sequence[int], no
     Dates and times are in the study's zone. No cell is a formula, also none that a phone reported (PORTAL-115). Five
     queries, whatever the number of participants.
     """
+    header, rows = table_of(session, study, numbers, now)
+    record(session, actor, Action.PARTICIPANT_EXPORT, study=study, count=len(rows))
+    file = table_as_csv(header, rows, study.zone)
+    _record_access(session, study, [str(row[1]) for row in rows], len(file.encode()), actor)
+    return file
+
+
+Cell = str | datetime | None
+
+
+def table_of(
+    session: Session, study: Study, numbers: Sequence[int], now: datetime
+) -> tuple[list[str], list[list[Cell]]]:
+    """Header and rows of the table of DATA-44, by patient id; None is a missing value, times are in UTC.
+
+    Five queries, whatever the number of participants.
+    """
     interventions = _named(session, Intervention, study.id)
     fields = _named(session, CustomField, study.id)
     dates = _values(session, InterventionDate, "intervention_id", "happens_on", numbers)
     values = _values(session, FieldValue, "field_id", "value", numbers)
     own = [*interventions.values(), *fields.values()]
-    lines = [["Created On", "Patient ID", "Status", "OS Type", *own, "First Registration Date", *LAST_TIMES]]
-    for row in _rows(session, study.id, numbers):
-        first = _shown(row.first_registered_at, study.zone)
-        lines.append(
-            [
-                row.created_at.astimezone(study.zone).date().isoformat(),
-                row.patient_id,
-                old_status(row, now),
-                row.os_type or "",
-                *(str(dates.get((row.id, number), "")) for number in interventions),
-                *(values.get((row.id, number), "") for number in fields),
-                first,
-                *(_shown(getattr(row, column), study.zone) for column in LAST_TIMES.values()),
-            ]
-        )
-    record(session, actor, Action.PARTICIPANT_EXPORT, study=study, count=len(lines) - 1)
-    file = csv_text([harmless(cell) for cell in line] for line in lines)
-    _record_access(session, study, [line[1] for line in lines[1:]], len(file.encode()), actor)
-    return file
+    rows: list[list[Cell]] = [
+        [
+            row.created_at.astimezone(study.zone).date().isoformat(),
+            row.patient_id,
+            old_status(row, now),
+            row.os_type or "",
+            *(str(dates.get((row.id, number), "")) for number in interventions),
+            *(values.get((row.id, number), "") for number in fields),
+            row.first_registered_at,
+            *(getattr(row, column) for column in LAST_TIMES.values()),
+        ]
+        for row in _rows(session, study.id, numbers)
+    ]
+    return ["Created On", "Patient ID", "Status", "OS Type", *own, "First Registration Date", *LAST_TIMES], rows
+
+
+def table_as_csv(header: Sequence[str], rows: Iterable[Sequence[Cell]], zone: ZoneInfo) -> str:
+    """The table as a file, times in this zone; no cell is a formula (PORTAL-115)."""
+    lines = ([harmless(_shown(cell, zone)) for cell in row] for row in rows)
+    return csv_text([[harmless(name) for name in header], *lines])
+
+
+def all_of_study(session: Session, study: Study) -> list[int]:
+    """The participants of the study's table: all but those who were purged."""
+    query = sa.select(Participant.id).where(Participant.study_id == study.id, Participant.purged_at.is_(None))
+    return list(session.scalars(query))
 
 
 def _record_access(session: Session, study: Study, patient_ids: list[str], size_bytes: int, actor: Actor) -> None:

@@ -1,10 +1,11 @@
 """Answers of a large study: `python -m tests.benchmarks.bench_answers`.
 
-Prints one JSON line each for: the questions of a survey's answers page with 1,000 participants and 180 days of a survey
-of ten questions (milliseconds, all of them together, the best of five), for everybody and for somebody limited to a
-site of a third of them; scoring of 100,000 submissions again, and writing them as a file of each form (seconds, growth
-of memory in MB); and processing of 500 files of answers of one participant, as it is and without reading them (files a
-second). Raises if the page takes longer than 200 ms, or scoring needs memory for all.
+Prints one JSON line each for: the questions of a survey's answers page with 1,000 participants and 180 days of a
+survey of ten questions (milliseconds, all of them together, the best of five), for everybody and for somebody limited
+to a site of a third of them; the pages themselves over HTTP (milliseconds, median and best of twenty, and KB); scoring
+of 100,000 submissions again, and writing them as a file of each form (seconds, growth of memory in MB); and processing
+of 500 files of answers of one participant, as it is and without reading them (files a second). Raises if a page of
+rates takes longer than 200 ms, or scoring needs memory for all.
 """
 
 import json
@@ -16,9 +17,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
+import urllib3
 from sqlalchemy.orm import Session
 
-from core.access import SiteLimit
+from core.access import Role, SiteLimit
+from core.accounts import create_researcher, new_password
+from core.accounts.roles import set_role
 from core.answers.codebook import codebook
 from core.answers.distributions import distribution
 from core.answers.exporting import Exported, Form, Layout, export_answers
@@ -37,8 +41,9 @@ from core.processing import batch
 from core.streams import Platform
 from core.studies import create_study
 from core.surveys.saving import SurveyChanges, add_survey
+from tests.benchmarks.bench_beside import cookie_of
 from tests.benchmarks.measure import best_seconds, growth_mb, report
-from tests.benchmarks.serving import migrated
+from tests.benchmarks.serving import BenchServer, serving
 from tests.support.answering import file_of, process, submits
 from webapp.stores import sealed_store
 
@@ -89,7 +94,7 @@ _ANSWERS = """
 
 def main() -> None:
     """Runs the benchmark."""
-    with migrated():
+    with serving() as server:
         survey, limit = make_study()
         measure_page("answers_page", survey.id, lambda: Session(db.engine))
 
@@ -99,9 +104,54 @@ def main() -> None:
             return session
 
         measure_page("answers_page_of_a_site", survey.id, limited)
+        measure_http(server, survey, limit)
         measure_scores(survey)
         measure_exports(survey)
         measure_processing(survey)
+
+
+def measure_http(server: BenchServer, survey: Survey, limit: SiteLimit) -> None:
+    """The pages of a signed-in researcher, then those of one who is limited to the site."""
+    session, password = db.session(), new_password()
+    known = {"is_site_admin": False, "must_change_password": False, "actor": SERVER}
+    researcher = create_researcher(session, "viewer", password, **known)
+    study = session.get_one(Study, survey.study_id)
+    session.flush()
+    set_role(session, study, researcher, Role.STUDY_RESEARCHER, actor=SERVER)
+    session.commit()
+    headers = {"Cookie": cookie_of(server, password), "Accept": "text/html"}
+    of_site = sa.select(Participant.patient_id).where(Participant.study_id == study.id, Participant.id % 3 == 0)
+    person = session.scalar(of_site.limit(1))
+    of_survey = f"{server.address}/view_study/{study.id}/survey/{survey.id}/answers"
+    pages = {
+        "rates": of_survey,
+        "rates_by_day": f"{of_survey}?by=day",
+        "rates_of_90_days": f"{of_survey}?first={NOW - timedelta(days=90):%Y-%m-%d}",
+        "questions": f"{of_survey}/questions",
+        "questions_of_30_days": f"{of_survey}/questions?first={NOW - timedelta(days=30):%Y-%m-%d}",
+        "submissions": f"{of_survey}/submissions",
+        "codebook": f"{of_survey}/codebook",
+        "person": f"{server.address}/view_study/{study.id}/participant/{person}/answers",
+        "surveys": f"{server.address}/view_study/{study.id}/surveys",
+    }
+    for who in ("everybody", "a_site"):
+        for name, address in pages.items():
+            measure_one(f"http_{name}_of_{who}", address, headers, is_limited=name.startswith("rates"))
+        set_role(session, study, researcher, Role.STUDY_RESEARCHER, limit=limit, actor=SERVER)
+        session.commit()
+
+
+def measure_one(name: str, address: str, headers: dict[str, str], *, is_limited: bool) -> None:
+    """One line: the whole answer over HTTP, the median and the best of twenty."""
+    times = []
+    for _ in range(20):
+        began = time.perf_counter()
+        answer = urllib3.request("GET", address, headers=headers, redirect=False)
+        times.append(1000 * (time.perf_counter() - began))
+        assert answer.status == 200, (name, answer.status)
+    median = sorted(times)[len(times) // 2]
+    report(name, page_ms=median, best_ms=min(times), kilobytes=len(answer.data) / 1000)
+    assert not is_limited or min(times) < MOST_MS, (name, times)
 
 
 def measure_scores(survey: Survey) -> None:

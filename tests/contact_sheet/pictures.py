@@ -11,6 +11,8 @@ from flask import Flask
 
 from core.access import Role
 from core.accounts.acting import invite
+from core.answers.scores import save_score
+from core.answers.scoring import compute_open_runs
 from core.audit import SERVER, actor_of
 from core.config import load_settings
 from core.database import db
@@ -24,6 +26,7 @@ from core.models import (
     Researcher,
     Study,
     StudyLanguage,
+    Submission,
     Survey,
     SurveyTranslation,
     SurveyType,
@@ -31,6 +34,7 @@ from core.models import (
     Trouble,
     UploadRecord,
 )
+from core.models.participant import participant_with_study
 from core.operations.telling import tell_of_trouble
 from core.participants.batches import ask_for_batch
 from core.participants.departures import end_participation
@@ -44,6 +48,7 @@ from core.surveys.saving import SurveyChanges, add_survey, save_survey
 from core.surveys.schedules import ScheduleKind, Weekly
 from core.surveys.translations import newest_content, save_translation
 from tests.browser.navigator import Portal
+from tests.support.answered import survey_with_answers
 from tests.support.factories import Factory
 from tests.support.paths import VECTORS
 from tests.webapp.test_permissions import PORTAL
@@ -53,9 +58,14 @@ WORD = os.environ.get("PAGES", "")
 WIDTHS = (375, 1280)
 SCHEMES = ("light", "dark")
 # Pages that the matrix asks for something that does not exist, with what the pictures show of them.
-ONES = {"surveys.translation": "/edit_survey/{study}/{survey}/translations/{language}"}
+OF_SURVEY = "/view_study/{study}/survey/{answered}/answers"
+ONES = {
+    "surveys.translation": "/edit_survey/{study}/{survey}/translations/{language}",
+    "answers.submission": f"{OF_SURVEY}/submissions/{{submission}}",
+    "answers.score": f"{OF_SURVEY}/scores/{{score}}",
+}
 SHOWN = {
-    name: ONES.get(name, page.path)
+    name: ONES.get(name, page.path.replace("/survey/{survey}/", "/survey/{answered}/"))
     for name, page in PORTAL.items()
     if page.method == "GET" and (page.passed == 200 or name in ONES)
 }
@@ -124,6 +134,25 @@ def _translation(study: Study, survey: Survey) -> StudyLanguage:
     row.texts = row.texts | {first.question_id: texts}
     session.commit()
     return spanish
+
+
+def _answers(study: Study) -> dict[str, int]:
+    """A survey with two weeks of answers and two scores; a submission and a score of it."""
+    session = db.session()
+    query = db.select(Participant).where(Participant.os_type.is_not(None), Participant.retired_at.is_(None))
+    people = session.scalars(query.order_by(Participant.id).limit(14)).all()
+    survey = survey_with_answers(
+        study, [one for each in people if (one := participant_with_study(session, each.patient_id))]
+    )
+    for name, variable, combination in (("Mood and energy", "mood_energy", "sum"), ("Mean energy", "energy", "mean")):
+        items = [{"question_id": "mood", "is_reversed": True}, {"question_id": "energy"}]
+        definition = {"combination": combination, "items": items, "least_answered": 1}
+        score = save_score(session, survey, None, name=name, variable=variable, definition=definition, actor=SERVER)
+    session.commit()
+    compute_open_runs(session)
+    query = db.select(Submission).where(Submission.survey_id == survey.id, Submission.answered > 3)
+    one = session.scalars(query.order_by(Submission.id).limit(1)).one()
+    return {"answered": survey.id, "submission": one.id, "score": score.id}
 
 
 def _alerts() -> None:
@@ -211,6 +240,7 @@ def test_pictures(portal: Portal, study: Study) -> None:
     portal.sees_heading(study.name)
     survey = _survey_with_versions(study)
     survey_number, language_number = survey.id, _translation(study, survey).id
+    answered = _answers(study)
     _alerts()
     db.session.rollback()
     taken: list[str] = []
@@ -223,6 +253,7 @@ def test_pictures(portal: Portal, study: Study) -> None:
             batch=batch,
             survey=survey_number,
             language=language_number,
+            **answered,
             **people,
         )
         if path.endswith((".csv", ".ics")) or name in ("studies.export_file", "account.left"):  # downloads, and JSON

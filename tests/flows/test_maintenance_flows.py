@@ -161,6 +161,7 @@ def test_compression_goes_range_by_range_and_fails_where_an_object_does_not_open
     assert "gps/9.csv.zst" in artifact("compressed-store-troubles")
 
 
+@pytest.mark.long
 def test_old_runs_go_page_by_page_and_certificates_stay(
     prefect: None, factory: Factory, monkeypatch: pytest.MonkeyPatch
 ):

@@ -93,6 +93,7 @@ def test_the_same_seed_gives_the_same_history(runs: list[Run]):
     assert play(seed=0) == runs
 
 
+@pytest.mark.long
 def test_it_fits_the_tables_of_the_installed_prefect(runs: list[Run], tmp_path: Path):
     engine = prefects_database(tmp_path)
     deployments = {}

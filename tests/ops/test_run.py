@@ -119,6 +119,7 @@ def processed_beside(run: WholeSystem, times: int, at_once: int) -> None:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.long
 def test_commands_beside_a_running_system_leave_it_alone(run: WholeSystem):
     """CLAR-2: three at once; thirty in the long lane. A second system on the folder is told to go, and where."""
     run.until_up()

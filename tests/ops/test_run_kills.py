@@ -54,6 +54,7 @@ def killed_and_started_again(run: WholeSystem, rounds: int) -> None:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.long
 def test_a_system_that_was_killed_comes_up_again_and_leaves_nothing(run: WholeSystem):
     """CLAR-2: twenty times in the long lane."""
     killed_and_started_again(run, 1)

@@ -60,19 +60,19 @@ class Week:
         return self.offsets[zone].get(day, "")
 
 
-def replayed(pushing: Pushing, sunday: date) -> Week:
-    """The week around a Sunday on which clocks change: three days before it to three days after it.
+def replayed(pushing: Pushing, sunday: date, days: int = DAYS) -> Week:
+    """The days around a Sunday on which clocks change: a week, or fewer, with it in the middle.
 
     The study is stopped afterwards, so that another week can be replayed.
     """
-    first = sunday - timedelta(days=3)
+    first = sunday - timedelta(days=days // 2)
     week = Week(first)
     begins = datetime.combine(first, time(), UTC) - MARGIN
     pushing.now = begins
     zone_of = {f"t-{pushing.phone(zone=zone).patient_id}": zone for zone in ZONES}
     pushing.asked(*(Weekly(day, ASKED_AT) for day in range(7)))
     at = begins
-    while at < begins + timedelta(days=DAYS) + 2 * MARGIN:
+    while at < begins + timedelta(days=days) + 2 * MARGIN:
         if at.hour == at.minute == 0:
             pushing.now = at
             pushing.rebuild()

@@ -16,6 +16,7 @@ from core.models import (
     AccessKind,
     AlertRule,
     AnswerAlert,
+    AnswerTally,
     AppVersion,
     BulkEdit,
     BulkEditRow,
@@ -23,6 +24,7 @@ from core.models import (
     Comparison,
     ConsentSent,
     ConsentVersion,
+    CountedEvent,
     CustomField,
     Departure,
     DepartureKind,
@@ -30,6 +32,7 @@ from core.models import (
     FieldValue,
     Intervention,
     Note,
+    Outcome,
     Participant,
     ParticipantActivity,
     ParticipantBatch,
@@ -37,12 +40,15 @@ from core.models import (
     Pause,
     ProblemUpload,
     ProcessedHour,
+    QuestionWording,
     QueuedUpload,
     RefusedUpload,
     Researcher,
     Standing,
     Study,
     Submission,
+    SubmittedAnswer,
+    Tallied,
     UploadRecord,
 )
 from core.models.audit_record import Action
@@ -71,6 +77,18 @@ class TwoSites:
         self.survey = factory.survey(self.study)
         self.rule = self._rule()
         self.alerts: dict[str, list[int]] = {}
+        self.wording = QuestionWording(
+            survey_id=self.survey.id,
+            question_id="mood",
+            number=1,
+            revision=1,
+            digest=b"d" * 32,
+            kind="radio_button",
+            text="Mood?",
+            options=["bad", "good"],
+        )
+        db.session.add(self.wording)
+        db.session.commit()
         self.baseline: Intervention = factory.intervention(self.study)
         self.admin = factory.researcher("theadmin", study=self.study, role=Role.STUDY_ADMIN)
         self.north = [self._person(f"north{n}11", NORTH, "northern", 1_013) for n in (1, 2, 3)]
@@ -163,6 +181,7 @@ class TwoSites:
                 ParticipantEvent(at=lately, kind=next(iter(EventKind)).value, detail={}, **of),
             ]
         )
+        self._answers(person, word, lately.replace(minute=0, second=0, microsecond=0))
         record(db.session(), actor_of(self.admin), Action.PARTICIPANT_FIELDS, study=study, participant=person)
         self._raise_alerts(person, word, lately)
         db.session.commit()
@@ -209,3 +228,29 @@ class TwoSites:
             self.alerts.setdefault(word, []).append(alert.id)
             more = {"answer_alert_id": alert.id, "study_id": self.study.id}
             queue_mail(db.session(), f"{word}@x.example", word, word, about=f"answer alert {alert.id}", now=at, **more)
+
+    def _answers(self, person: Participant, word: str, at: datetime) -> None:
+        """An answered event, with its submission, and a missed one."""
+        of = {"participant_id": person.id, "survey_id": self.survey.id}
+        one = Submission(
+            path=f"{self.study.object_id}/{person.patient_id}/surveyAnswers/1.csv",
+            submitted_at=at,
+            received_at=at,
+            is_new=True,
+            standing=Standing.ANSWERED.value,
+            answered=1,
+            app_version=f"{word}-app",
+            problem=f"{word} problem",
+            **of,
+        )
+        db.session.add(one)
+        db.session.flush()
+        for days, outcome in ((0, Outcome.ANSWERED), (1, Outcome.MISSED)):
+            asked = at - timedelta(days=days)
+            answer = {"answered_at": at, "submission_id": one.id} if outcome is Outcome.ANSWERED else {}
+            times = {"scheduled_at": asked, "counts_at": asked, "expires_at": asked + timedelta(days=1)}
+            db.session.add(CountedEvent(on_day=asked.date(), outcome=outcome.value, **times, **answer, **of))
+        of = {"participant_id": person.id, "wording_id": self.wording.id}
+        db.session.add(SubmittedAnswer(submission_id=one.id, place=0, state="answered", choices=[1], **of))
+        for tallied, value in ((Tallied.ANSWERED, 0), (Tallied.CHOICE, 1)):
+            db.session.add(AnswerTally(tallied=tallied.value, value=value, count=1, **of))

@@ -1,7 +1,7 @@
 """`python -m tests.walk FOLDER [WALK]`: a walk through the portal as pictures, in order on FOLDER/index.html.
 
 The walks are `first_day` (the default): a study team's first day; `a_survey`: building, trying, scheduling and
-answering a survey.
+answering a survey; `an_alert`: a scale, its score, and an answer that calls for somebody.
 """
 
 import os
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-WALKS = ("first_day", "a_survey")
+WALKS = ("first_day", "a_survey", "an_alert")
 
 if __name__ == "__main__":
     folder, walk, *rest = [*sys.argv[1:], *WALKS[:1]] if len(sys.argv) == 2 else [*sys.argv[1:], "", ""]

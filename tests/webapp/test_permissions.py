@@ -1,6 +1,7 @@
 """The permission matrix (PERM-4, PERM-10 to PERM-19, PERM-30). The first test fails for a route that is not in it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
@@ -80,6 +81,19 @@ class Key:
 
     path: str
     capability: Capability | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    is_of_participant: bool = False
+    is_for_tableau: bool = False
+
+    def ask(self, app: Flask, key: Mapping[str, str], study: Study, participant: Participant | None) -> int:
+        """The status that a program with this key gets for the study, or for a participant of it."""
+        client = app.test_client()
+        if self.is_for_tableau:
+            headers = {"X-Access-Key-Id": key["access_key"], "X-Access-Key-Secret": key["secret_key"]}
+            return client.get(self.path.format(study=study.object_id), headers=headers).status_code
+        named = {"participant_id": participant.patient_id if participant else ""}
+        asked = named if self.is_of_participant else {"study_id": study.object_id}
+        return client.post(self.path, data={**key, **asked, **self.fields}).status_code
 
 
 LIST, ADD = Capability.STUDY_VIEW, Capability.PARTICIPANT_CREATE
@@ -89,6 +103,8 @@ PEOPLE = "/view_study/{study}/participants"
 DOWNLOADS = "/data_access_web_form/{study}"
 SETTINGS = "/device_settings/{study}"
 EDIT_SURVEY = Capability.SURVEY_EDIT
+ANSWERS = Capability.ANSWERS_READ
+OF_SURVEY = "/view_study/{study}/survey/{survey}/answers"
 AUDIT = "/view_study/{study}/audit"
 BATCH = "/view_study/{study}/batches/{batch}"
 MATRIX: dict[str, str | Page | Key] = {
@@ -113,6 +129,36 @@ MATRIX: dict[str, str | Page | Key] = {
     "data_api.get_studies": Key("/get-studies/v1"),
     "data_api.get_participant_ids": Key("/get-participant-ids/v1", Capability.STUDY_VIEW),
     "data_api.get_data": Key("/get-data/v1", Capability.DATA_DOWNLOAD),
+    "data_api.summary_statistics_connector": PUBLIC,  # pages without data, for Tableau (DATA-72)
+    "data_api.participant_table_connector": PUBLIC,
+    "data_api.get_data_compressed": Key("/get-data/v2", Capability.DATA_DOWNLOAD),
+    "data_api.get_study_settings": Key("/get-study-settings/v1", Capability.STUDY_VIEW),
+    "data_api.get_participant_data_quantities": Key("/get-participant-data-quantities/v1", Capability.STATISTICS_READ),
+    "data_api.get_interventions": Key("/get-interventions/v1", Capability.STUDY_VIEW),
+    "data_api.get_survey_history": Key("/get-survey-history/v1", Capability.STUDY_VIEW),
+    "data_api.get_participant_table_data": Key(
+        "/get-participant-table-data/v1", Capability.STUDY_VIEW, {"data_format": "json"}
+    ),
+    **{
+        f"data_api.get_participant_{name}": Key(
+            f"/get-participant-{name.replace('_', '-')}/v1", Capability.DATA_HISTORIES, is_of_participant=True
+        )
+        for name in (
+            "upload_history",
+            "heartbeat_history",
+            "version_history",
+            "device_status_history",
+            "notification_history",
+            "file_hashes",
+        )
+    },
+    "data_api.tableau_summary_statistics": Key(
+        "/tableau/summary-statistics/v1/{study}", Capability.STATISTICS_READ, is_for_tableau=True
+    ),
+    "data_api.tableau_participant_table": Key(
+        "/tableau/participant-table/v1/{study}", Capability.STUDY_VIEW, is_for_tableau=True
+    ),
+    "data_api.get_summary_statistics": Key("/get-summary-statistics/v1", Capability.STATISTICS_READ),
     "access.sign_in": Page(None, "/"),
     "access.validate_login": Page(None, "/validate_login", "POST", passed=302),
     "access.passkey_challenge": Page(None, "/passkey_challenge", "POST"),
@@ -155,6 +201,24 @@ MATRIX: dict[str, str | Page | Key] = {
     "alerts.remove": Page(
         Capability.ALERTS_MANAGE, "/view_study/{study}/alerts/rules/999999/remove", "POST", passed=404
     ),
+    "answers.page": Page(ANSWERS, OF_SURVEY, is_return_page=True),
+    "answers.questions": Page(ANSWERS, f"{OF_SURVEY}/questions"),
+    "answers.submissions": Page(ANSWERS, f"{OF_SURVEY}/submissions"),
+    "answers.submission": Page(ANSWERS, f"{OF_SURVEY}/submissions/999999", passed=404, is_return_page=True),
+    "answers.file": Page(Capability.DATA_DOWNLOAD, f"{OF_SURVEY}/submissions/999999/file", passed=404),
+    "answers.recording": Page(Capability.RECORDINGS_PLAY, f"{OF_SURVEY}/submissions/999999/recording", passed=404),
+    "answers.person": Page(ANSWERS, f"{OWN}/answers"),
+    "answers.scores": Page(ANSWERS, f"{OF_SURVEY}/scores"),
+    "answers.new_score": Page(EDIT_SURVEY, f"{OF_SURVEY}/scores/new"),
+    "answers.make_score": Page(EDIT_SURVEY, f"{OF_SURVEY}/scores/new", "POST", passed=422),
+    "answers.score": Page(ANSWERS, f"{OF_SURVEY}/scores/999999", passed=404),
+    "answers.change_score": Page(EDIT_SURVEY, f"{OF_SURVEY}/scores/999999", "POST", passed=404),
+    "answers.remove_score": Page(EDIT_SURVEY, f"{OF_SURVEY}/scores/999999/remove", "POST", passed=404),
+    "answers.compute_score": Page(EDIT_SURVEY, f"{OF_SURVEY}/scores/999999/compute", "POST", passed=404),
+    "answers.codebook": Page(ANSWERS, f"{OF_SURVEY}/codebook"),
+    "answers.codebook_file": Page(Capability.EXPORT_CREATE, f"{OF_SURVEY}/codebook.csv"),
+    "answers.export": Page(Capability.EXPORT_CREATE, f"{OF_SURVEY}/export"),
+    "answers.make_export": Page(Capability.EXPORT_CREATE, f"{OF_SURVEY}/export", "POST", passed=422),
     "site.downtime": Page(Capability.DOWNTIME, "/downtime"),
     "site.set_downtime": Page(Capability.DOWNTIME, "/set_downtime", "POST", passed=302),
     "account.page": Page(Capability.OWN_PASSWORD, "/manage_credentials"),
@@ -481,7 +545,8 @@ def test_each_kind_of_route_is_where_it_belongs(app: Flask):
     for endpoint, row in MATRIX.items():
         blueprint = endpoint.partition(".")[0]
         assert (blueprint in sections) == isinstance(row, Page)
-        assert (row == PHONE, isinstance(row, Key)) == (blueprint == "phone", blueprint == "data_api")
+        is_of_api = blueprint == "data_api" and not endpoint.endswith("_connector")
+        assert (row == PHONE, isinstance(row, Key)) == (blueprint == "phone", is_of_api)
 
 
 def test_each_page_asks_for_the_capability_of_its_row(app: Flask):
@@ -500,13 +565,13 @@ def test_a_key_gets_what_its_owner_may_do(app: Flask, world: World, factory: Fac
     key = factory.api_key(db.session.get_one(Researcher, owner.id))
     for row in MATRIX.values():
         if isinstance(row, Key):
-            answer = app.test_client().post(row.path, data=key | {"study_id": world.study.object_id})
+            status = row.ask(app, key, world.study, world.participant)
             is_viewers = row.capability is not None and who == "study_viewer"  # PERM-94
             is_allowed = row.capability is None or (who in who_may(row.capability) and not is_viewers)
-            assert answer.status_code == (200 if is_allowed else 403), (who, row)
-            if row.capability:
-                hidden = app.test_client().post(row.path, data=key | {"study_id": world.hidden.object_id})
-                assert hidden.status_code == 404, (who, row)
+            refused = 404 if row.is_for_tableau else 403  # DATA-70
+            assert status == (200 if is_allowed else refused), (who, row)
+            if row.capability and not row.is_of_participant:
+                assert row.ask(app, key, world.hidden, None) == 404, (who, row)
 
 
 def test_nobody_enters_without_signing_in(app: Flask, world: World):
@@ -588,19 +653,20 @@ def test_a_batch_of_another_study_is_not_there(app: Flask, world: World):
 
 
 def test_a_survey_of_another_study_is_not_there(app: Flask, world: World):
-    """PORTAL-210, PERM-19, PERM-72; nor is a deleted one, but for restoring it."""
+    """PORTAL-210, PERM-19, PERM-72; nor is a deleted one, but for restoring it, and for its answers, which stay."""
     other = db.session.get_one(Study, world.stranger.study_id)
     for page in PORTAL.values():
         if "{survey}" in page.path:
-            is_restoring = "restore" in page.path
+            is_restoring, has_answers = "restore" in page.path, page.path.startswith(OF_SURVEY)
             for survey in (
                 a_survey(other, is_deleted=is_restoring),
                 a_survey(world.study, is_deleted=not is_restoring),
             ):
                 path = page.path.format(study=world.study.id, survey=survey.id)
                 visitor = Visitor(app, world.visitors["site_admin"])
-                answer = visitor.send(page.method, path)
-                assert answer.status_code == 404, (page, survey.study_id)
+                status = visitor.send(page.method, path).status_code
+                is_there = has_answers and survey.study_id == world.study.id
+                assert status == (page.passed if is_there else 404), (page, survey.study_id)
 
 
 def test_nothing_is_inline(app: Flask, world: World):

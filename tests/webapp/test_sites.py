@@ -24,9 +24,9 @@ pytestmark = pytest.mark.usefixtures("quick_passwords")
 ROLES = (Role.STUDY_RESEARCHER, Role.STUDY_ANALYST, Role.STUDY_VIEWER)
 # Differ from one request to the next: tokens, ages of times, and where in the page an answer was made.
 CHANGING = re.compile(
-    r'name="(?:csrf_token|form_key)" value="[^"]*"|X-CSRFToken[^}]*'
-    r"|\d+ (?:second|minute|hour)s? ago|just now|\d\d:\d\d(?::[\d.]+)?"
-    r'|nonce="[^"]*"|in the log as <code>[^<]*|data-session-(?:idle|most)="\d+"|"(?:idle|most)":\d+'
+    r'name="(?:csrf_token|form_key)" value="[^"]*"|"(?:idle|most)":\d+|'
+    r"X-CSRFToken[^}]*|\d+ (?:second|minute|hour)s? ago|just now|\d\d:\d\d(?::[\d.]+)?"
+    r'|nonce="[^"]*"|in the log as <code>[^<]*|data-session-(?:idle|most)="\d+"'
 )
 LIST_VARIANTS = (
     "?show=all&tests=true&sort=id&order=asc",
@@ -80,6 +80,8 @@ def gets(world: TwoSites, participant: str, batch: int) -> Iterator[str]:
                 yield from (f"{path}?state={state}" for state in ("open", "acknowledged", "earlier"))
             if endpoint == "alerts.alert":
                 yield from (path.replace("999999", str(number)) for number in world.alerts["northern"][:3])
+            if endpoint == "answers.submissions":
+                yield from (path + variant for variant in ("?only=problems", "?tests=shown", "?participant=zsaouth1"))
             if endpoint == "participants.edit_value":
                 yield from (path.replace("field:99", f"field:{field.id}") for field in (world.group, world.site))
 
@@ -87,6 +89,7 @@ def gets(world: TwoSites, participant: str, batch: int) -> Iterator[str]:
 def asked_posts(world: TwoSites) -> list[tuple[str, dict[str, str]]]:
     """Forms that answer with participants, and change nothing."""
     people, data = f"/view_study/{world.study.id}/participants", f"/data_access_web_form/{world.study.id}"
+    of_survey = f"/view_study/{world.study.id}/survey/{world.survey.id}/answers"
     both = {"everybody": "true", "tests": "true"}
     named = {"patient_id": "zsaouth1"}
     value = {"column": f"field:{world.group.id}", "value": "zsouthern group"}
@@ -100,6 +103,7 @@ def asked_posts(world: TwoSites) -> list[tuple[str, dict[str, str]]]:
         (f"{people}/retire", named),
         (f"{people}/csv", both),
         (f"{people}/csv", named),
+        *((f"{of_survey}/export", {"form": "csv", "layout": layout, "texts": "1"}) for layout in ("wide", "long")),
         (f"{data}/size", {}),
         (f"{data}/size", {"participants": "zsaouth1"}),
         (f"{data}/download", {}),

@@ -76,6 +76,16 @@ def get_participant_ids() -> Response:
 @api_route("/get-data/v1", methods=["GET", "POST"])  # a GET has no fields and gets 400, which clients know
 def get_data() -> Response:
     """A streamed zip of chunks and a registry (DATA-20 to DATA-26)."""
+    return _data(is_compressed=False)
+
+
+@api_route("/get-data/v2", methods=["GET", "POST"])
+def get_data_compressed() -> Response:
+    """The same with each member compressed with zstd, and `.zst` behind its name."""
+    return _data(is_compressed=True)
+
+
+def _data(*, is_compressed: bool) -> Response:
     form = request.form.to_dict()
     require_well_formed_study(form)
     program = program_of(form)
@@ -87,7 +97,9 @@ def get_data() -> Response:
     record = record_download(db.session(), actor, study, query, participants, fields)
     db.session.commit()
     is_web_form = "web_form" in form
-    download = ZipDownload(db.engine, object_store(), settings(), study, participants, query, record, not is_web_form)
+    download = ZipDownload(
+        db.engine, object_store(), settings(), study, participants, query, record, not is_web_form, is_compressed
+    )
     response = Response(download.stream(), content_type="application/zip")
     if is_web_form:
         response.headers["Content-Disposition"] = 'attachment; filename="data.zip"'

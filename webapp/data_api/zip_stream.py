@@ -10,6 +10,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO
 
 import sqlalchemy as sa
+import zstandard
 from sqlalchemy.orm import Session
 from zipstream import ZIP_STORED, ZipStream
 
@@ -34,7 +35,10 @@ Contents = bytes | Iterable[bytes] | Exception
 
 @dataclass(frozen=True)
 class ZipDownload:
-    """One download. `record_id` is its row in `data_access_records`, which gets the size and end time at the end."""
+    """One download. `record_id` is its row in `data_access_records`, which gets the size and end time at the end.
+
+    With `is_compressed` each file is compressed with zstd, and its name ends with `.zst` (`/get-data/v2`).
+    """
 
     engine: sa.Engine
     store: ObjectStore
@@ -44,6 +48,7 @@ class ZipDownload:
     query: DataQuery
     record_id: int
     has_registry: bool
+    is_compressed: bool = False
     sealed: SealedStore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,7 +56,7 @@ class ZipDownload:
         object.__setattr__(self, "sealed", SealedStore(self.store, self.study, self.settings))
 
     def stream(self) -> Iterator[bytes]:
-        """The bytes of the zip: its uncompressed members, `problems.json` if objects were missing, then `registry`.
+        """The bytes of the zip: its members, what was missing of a participant as `problems.json`, then `registry`.
 
         If the client disconnects, the generator is closed, which stops the threads and returns the connection.
         """
@@ -67,7 +72,7 @@ class ZipDownload:
 
     def _pieces(self) -> Iterator[bytes]:
         archive = ZipStream(compress_type=ZIP_STORED)
-        problems: list[dict[str, str]] = []
+        problems: dict[str, list[dict[str, str]]] = {}  # below a patient's folder, else mano fails (CLAR-70)
         with (
             Session(self.engine, expire_on_commit=False) as session,
             SpooledTemporaryFile(SPOOL_BYTES) as registry,
@@ -79,15 +84,19 @@ class ZipDownload:
                 if isinstance(contents, Exception):
                     log.error("integrity: %s is in the registry, a download misses it", member.path, exc_info=contents)
                     add_tallies_at_once(self.engine, {Counted.INTEGRITY_FAILURES: {Integrity.DOWNLOAD: 1}})
-                    problems.append({"path": member.path, "problem": _problem(contents)})
+                    patient_id = member.name.partition("/")[0]
+                    problems.setdefault(patient_id, []).append({"path": member.path, "problem": _problem(contents)})
                     continue
-                yield from _member(archive, contents, member.name)
+                if self.is_compressed:
+                    yield from _member(archive, _compressed(contents, self.settings), f"{member.name}.zst")
+                else:
+                    yield from _member(archive, contents, member.name)
                 entry = f"{json.dumps(member.path)}: {json.dumps(member.registry_hash)}"
                 registry.write(separator + entry.encode())
                 separator = b", "
             registry.write(b"}")
-            if problems:
-                yield from _member(archive, json.dumps(problems).encode(), "problems.json")
+            for patient_id, listed in problems.items():
+                yield from _member(archive, json.dumps(listed).encode(), f"{patient_id}/problems/problems.json")
             if self.has_registry:
                 registry.seek(0)
                 yield from _member(archive, _in_pieces(registry), "registry")
@@ -148,6 +157,22 @@ def _open(store: SealedStore, member: Member) -> Contents:
 def _member(archive: ZipStream, contents: bytes | Iterable[bytes], name: str) -> Iterator[bytes]:
     archive.add(contents, name)
     yield from archive.file()
+
+
+def _compressed(contents: bytes | Iterable[bytes], settings: Settings) -> bytes | Iterator[bytes]:
+    """The contents as one zstd frame, at the level of the store; large ones piece by piece."""
+    compressor = zstandard.ZstdCompressor(level=settings.data_compression_level)
+    if isinstance(contents, bytes):
+        return compressor.compress(contents)
+    return _compressed_pieces(compressor, contents)
+
+
+def _compressed_pieces(compressor: zstandard.ZstdCompressor, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    stream = compressor.compressobj()
+    for piece in pieces:
+        if done := stream.compress(piece):
+            yield done
+    yield stream.flush()
 
 
 def _in_pieces(file: IO[bytes]) -> Iterator[bytes]:

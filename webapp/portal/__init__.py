@@ -13,6 +13,13 @@ from webapp.portal.account.section import account
 from webapp.portal.alerts import rules as alert_rules  # noqa: F401  their views
 from webapp.portal.alerts import views as alert_views  # noqa: F401
 from webapp.portal.alerts.section import alerts
+from webapp.portal.answers import exports as answer_exports  # noqa: F401  their views
+from webapp.portal.answers import files as answer_files  # noqa: F401
+from webapp.portal.answers import person as answers_of_person  # noqa: F401
+from webapp.portal.answers import scores as answer_scores  # noqa: F401
+from webapp.portal.answers import submissions as answer_submissions  # noqa: F401
+from webapp.portal.answers import views as answer_views  # noqa: F401
+from webapp.portal.answers.section import answers
 from webapp.portal.audit import views as audit_views  # noqa: F401  its views
 from webapp.portal.audit.section import audit
 from webapp.portal.downloads.views import downloads
@@ -77,6 +84,7 @@ from webapp.portal.surveys.section import surveys
 SECTIONS = (
     access,
     alerts,
+    answers,
     account,
     studies,
     settings_section,

@@ -18,7 +18,11 @@ SCORABLE = ("radio_button", "checkbox", "slider", "free_response")
 
 
 class ScoreRefused(ValueError):
-    """A definition that cannot be; the message says why."""
+    """A definition that cannot be; the message says why. `field` names what it is about, empty for the whole."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class Combination(StrEnum):
@@ -91,15 +95,15 @@ def definition_from(given: Any) -> ScoreDefinition:
     if not isinstance(given, Mapping) or not isinstance(given.get("items"), list):
         raise ScoreRefused("A score is an object with a list of items.")
     if given.get("combination") not in set(Combination):
-        raise ScoreRefused("A score is a sum or a mean.")
+        raise ScoreRefused("A score is a sum or a mean.", "combination")
     items = tuple(_item(place, item) for place, item in enumerate(given["items"], 1))
     if not 1 <= len(items) <= MOST_ITEMS:
-        raise ScoreRefused(f"A score has 1 to {MOST_ITEMS} items.")
+        raise ScoreRefused(f"A score has 1 to {MOST_ITEMS} items.", "items")
     if len({item.question_id for item in items}) < len(items):
         raise ScoreRefused("Each question is an item once.")
     least = given.get("least_answered", len(items))
     if isinstance(least, bool) or not isinstance(least, int) or not 1 <= least <= len(items):
-        raise ScoreRefused(f"At least 1 and at most all {len(items)} items have to be answered.")
+        raise ScoreRefused(f"At least 1 and at most all {len(items)} items have to be answered.", "least_answered")
     return ScoreDefinition(Combination(given["combination"]), items, least)
 
 

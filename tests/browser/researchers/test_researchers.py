@@ -143,6 +143,7 @@ def test_a_site_administrator_deactivates_and_deletes(portal: Portal, factory: F
     portal.console_said("422")
 
 
+@pytest.mark.long
 def test_pages_fit_narrow_screens_in_light_and_dark(leader: Portal, factory: Factory, study: Study):
     """PERM-93: nothing scrolls sideways at 375 px, and contrast holds in both schemes."""
     factory.researcher("a.person.with.a.rather.long.name", study=study, role=Role.STUDY_ANALYST)

@@ -76,6 +76,7 @@ def published_contents() -> list[Any]:
     return [content for content in contents if content] + [odd]
 
 
+@pytest.mark.long
 def test_what_was_changed_and_undone_keeps_every_byte(portal: Portal, study: Study, factory: Factory):
     """SURVEY-27, CLAR-50: also another question's, when one question is changed for good."""
     for content in published_contents():
@@ -142,6 +143,7 @@ def meeting(logic: Any, count: int) -> set[int]:
     return {index for index in range(count) if MEETS[operator](index, operand[1])}
 
 
+@pytest.mark.long
 def test_conditions_keep_their_meaning_when_answers_move(portal: Portal, study: Study):
     """SURVEY-27: the answers that met a condition meet it afterwards; where that cannot be, the designer asks."""
     chance = random.Random(27)

@@ -236,6 +236,7 @@ def test_a_limited_person_exports_the_own_site_alone(
             assert exported(mine, tmp_path, Form.CSV, session=limited, with_test=True).rows == rows
 
 
+@pytest.mark.long
 def test_the_command_writes_a_file_and_says_what_is_wrong(app: Flask, survey: Survey, tmp_path: Path):
     file = tmp_path / "out.sav"
     done = command("answers", "export", survey.object_id, str(file), "--texts")

@@ -175,6 +175,7 @@ def killed_again_and_again(var_dir: Path, rounds: int) -> None:
     assert highest in (acknowledged, acknowledged + 1)
 
 
+@pytest.mark.long
 def test_three_rounds_of_killing_everything_lose_no_committed_row(var_dir: Path):
     """CLAR-2."""
     killed_again_and_again(var_dir, 3)

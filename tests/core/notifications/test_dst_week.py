@@ -12,7 +12,14 @@ from tests.support.pushing import Pushing
 DOCUMENT = REPOSITORY / "docs" / "notifications.md"
 
 
-@pytest.mark.parametrize("sunday", [SUNDAYS[0], *(pytest.param(day, marks=pytest.mark.long) for day in SUNDAYS[1:])])
+def test_a_change_of_clocks_moves_no_message(pushing: Pushing):
+    """NOTIF-21: the Sunday of New York's change, in six zones."""
+    day = replayed(pushing, SUNDAYS[0], days=1)
+    assert {zone: day.received[zone][SUNDAYS[0]] for zone in ZONES} == {zone: ["16:00"] for zone in ZONES}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("sunday", SUNDAYS)
 def test_sixteen_hours_is_sixteen_hours_once_a_day_in_every_zone(pushing: Pushing, sunday: date):
     """NOTIF-21: as the stand-in received them, and as the document shows."""
     week = replayed(pushing, sunday)

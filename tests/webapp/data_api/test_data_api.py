@@ -19,6 +19,7 @@ from tests.core.processing.test_batch import HEADER, process, queue
 from tests.support.factories import Factory
 from webapp.stores import object_store
 
+PROBLEMS = "{}/problems/problems.json"  # CLAR-70
 ACCELEROMETER = HEADER + b"1700002801000,3,1,1,1\n1700006401000,3,2,2,2"
 GPS = b"timestamp,latitude,longitude,altitude,accuracy\n1700002801000,42,-71,3,11"
 
@@ -225,11 +226,13 @@ def test_a_browser_gets_an_attachment_without_a_registry(app: Flask, study: Stud
 
 
 def test_an_object_that_is_missing_is_listed_and_the_others_come(app: Flask, study: Study, participant, key):
-    """DATA-25."""
+    """DATA-25, CLAR-70."""
     path = f"CHUNKED_DATA/{study.object_id}/{participant.patient_id}/gps/2023-11-14T23:00:00.csv"
     object_store().delete(path + ".zst")
     files = unzip(ask(app, "/get-data/v1", key, study_id=study.object_id))
-    assert json.loads(files["problems.json"]) == [{"path": path, "problem": "missing in the store"}]
+    assert json.loads(files[PROBLEMS.format(participant.patient_id)]) == [
+        {"path": path, "problem": "missing in the store"}
+    ]
     assert path not in json.loads(files["registry"])
     assert len(files) == 6
 
@@ -304,7 +307,9 @@ def test_a_damaged_object_of_any_size_is_listed_and_the_others_come(
     path = f"CHUNKED_DATA/{study.object_id}/{participant.patient_id}/accelerometer/2023-11-14T23:00:00.csv"
     damage(path)
     files = unzip(ask(app, "/get-data/v1", key, study_id=study.object_id))
-    assert json.loads(files["problems.json"]) == [{"path": path, "problem": "damaged in the store"}]
+    assert json.loads(files[PROBLEMS.format(participant.patient_id)]) == [
+        {"path": path, "problem": "damaged in the store"}
+    ]
     assert len(files) == 6
     assert all_tallies(db.session())["integrity_failures", "download"] == 1
 
@@ -315,7 +320,9 @@ def test_an_old_object_put_back_in_place_of_a_new_one_is_noticed(app: Flask, stu
     _, etag = object_store().read(path + ".zst")
     object_store().replace(path + ".zst", seal_legacy(b"timestamp,swapped", study.storage_key, 2), etag)
     files = unzip(ask(app, "/get-data/v1", key, study_id=study.object_id))
-    assert json.loads(files["problems.json"]) == [{"path": path, "problem": "damaged in the store"}]
+    assert json.loads(files[PROBLEMS.format(participant.patient_id)]) == [
+        {"path": path, "problem": "damaged in the store"}
+    ]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from core.participants import create_participants
 from ops.phones import Phone, Platform, Transport
 from tests.core.processing.test_batch import process
 from tests.support.factories import RESEARCHER_PASSWORD, Factory
-from webapp.stores import sealed_store
+from webapp.stores import object_store, sealed_store
 
 with pytest.MonkeyPatch.context() as patch:  # it asks for a locale that a small machine lacks
     patch.setattr(locale, "setlocale", lambda *_: "C")
@@ -58,7 +58,7 @@ def names(archive: zipfile.ZipFile) -> set[str]:
 def test_mano_lists_downloads_and_extracts_what_simulated_phones_uploaded(
     server: str, factory: Factory, keyring: dict[str, str], tmp_path: Path
 ):
-    """DATA-20, DATA-22, DATA-24, DATA-40: a download with the registry of the first brings nothing again."""
+    """DATA-20, DATA-22, DATA-24, DATA-40, CLAR-71: a download with the registry of the first brings nothing again."""
     study = factory.study("Sleep and movement")
     patients = uploaded(server, study)
     assert list(mano.studies(keyring)) == [("Sleep and movement", study.object_id)]
@@ -78,6 +78,20 @@ def test_mano_lists_downloads_and_extracts_what_simulated_phones_uploaded(
         keyring, study.object_id, patients, data_streams=["gps", "accelerometer"], registry=json.dumps(registry)
     )
     assert names(again) == set()
+    bare = sync.download(keyring, study.object_id, patients, data_streams=["gps", "accelerometer"], registry=registry)
+    assert names(bare) == names(archive), "a dict is sent as paths without hashes: everything comes (CLAR-71)"
+
+
+def test_mano_saves_an_answer_that_lacks_a_file(server: str, factory: Factory, keyring: dict[str, str], tmp_path: Path):
+    """CLAR-70: what is missing is listed in a file of the patient's folder."""
+    study = factory.study("Sleep and movement")
+    patient = uploaded(server, study)[0]
+    registry = json.loads(sync.download(keyring, study.object_id, [patient]).read("registry"))
+    gone = next(path for path in registry if "/gps/" in path)
+    object_store().delete(gone + ".zst")
+    archive = sync.download(keyring, study.object_id, [patient], data_streams=["gps", "accelerometer"])
+    assert sync.save(keyring, archive, patient, str(tmp_path)) == len(names(archive))
+    assert gone in (tmp_path / patient / "problems" / "problems.json").read_text()
 
 
 def test_mano_takes_a_404_as_nothing_to_download(factory: Factory, keyring: dict[str, str]):

@@ -11,6 +11,12 @@ READ = {
     AccessKind.PARTICIPANT_IDS: "listed the participants",
     AccessKind.PARTICIPANTS_TABLE: "downloaded the participants’ table",
     AccessKind.AUDIT_TRAIL: "downloaded a log of these pages",
+    AccessKind.ANSWERS: "downloaded answers to a survey",
+    AccessKind.ANSWER_FILE: "downloaded a file of answers",
+    AccessKind.RECORDING: "played a recording",
+    AccessKind.HISTORY: "downloaded the history of a phone",
+    AccessKind.LIST: "downloaded a list of the study",
+    AccessKind.STATISTICS: "downloaded daily statistics",
 }
 MOST_NAMED = 3
 

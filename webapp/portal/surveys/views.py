@@ -1,12 +1,14 @@
 """The list of surveys, one survey, and its versions (PORTAL-210, SURVEY-3)."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from flask import abort, g, render_template, request
 from flask.typing import ResponseReturnValue
 
 from core.access import Capability
+from core.answers.overview import rates_of_surveys
 from core.database import db
 from core.models import Survey, SurveyType
 from core.studies.custom_fields import fields_of
@@ -19,6 +21,7 @@ from core.surveys.rules.checking import Finding
 from core.surveys.rules.comparing import compare
 from core.surveys.rules.sentences import logic_sentence, numbered
 from core.surveys.rules.survey import check_survey
+from core.surveys.schedules import local_date
 from core.surveys.scheduling import planned_schedules
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.wording import moment
@@ -26,6 +29,7 @@ from webapp.portal.surveys import wording
 from webapp.portal.surveys.schedule_form import UNITS, expiry_in_units, rows_of
 from webapp.portal.surveys.section import surveys
 
+RATE_DAYS = timedelta(days=30)  # of the rates in the list
 SURVEY = "/edit_survey/<number:study_number>/<number:survey_number>"
 
 
@@ -41,6 +45,7 @@ def list_page(*, problem: str = "", typed: str = "") -> ResponseReturnValue:
     page = render_template(
         "portal/surveys/list.html",
         lines=survey_lines(db.session(), g.study.id),
+        rates=rates_of_surveys(db.session(), g.study.id, since=local_date(g.now, g.study.zone) - RATE_DAYS),
         deleted=survey_lines(db.session(), g.study.id, deleted=True),
         expiry=expiry_in_units(g.study.survey_expiry_minutes),
         units=UNITS,

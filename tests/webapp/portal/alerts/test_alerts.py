@@ -19,6 +19,7 @@ from tests.support.answering import CONTENT, NOW, file_of, process, submits
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
 from tests.support.sites import TwoSites
+from webapp.stores import settings
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 BAD = {"mood": 0, "why": (1,), "energy": 2, "hours": "7", "rest": "a private word"}
@@ -70,7 +71,11 @@ def test_from_the_rule_to_the_acknowledgement(visitor: Visitor, factory: Factory
     assert person.patient_id in listed and ">New<" in listed
     assert '1<span class="visually-hidden"> to be looked at' in visitor.get(f"/view_study/{study.id}").text
     number = db.session.scalar(db.select(AnswerAlert.id))
+    visitor.post("/set_mail_address", mail_address="nurse@x.example")
+    tell_of_alerts(db.session(), settings(), datetime.now(UTC))
+    db.session.commit()
     one = visitor.get(f"{at}/{number}").text
+    assert "Mail to nurse@x.example" in one and "Waits" in one
     assert "pain, bad" in one and "nurse" in one and "a private word" not in one
     refused = visitor.post(f"{at}/{number}/acknowledge", note=" ")
     assert refused.status_code == 422 and "Say what was done" in refused.text

@@ -199,4 +199,4 @@ def test_a_missing_object_is_listed_as_by_the_data_api(visitor: Visitor, study: 
         .values(path=f"{study.object_id}/x/gps/1.csv")
     )
     db.session.commit()
-    assert "problems.json" in unzip(ask(visitor, study, "download"))
+    assert f"{participant.patient_id}/problems/problems.json" in unzip(ask(visitor, study, "download"))

@@ -1,0 +1,149 @@
+"""Daily summaries as programs get them: filters, fields and rows (DATA-60, DATA-61)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from core.models import DailyStatistics, Participant, Study
+from core.models.daily_statistics import BYTES_OF
+
+PAGE_ROWS = 10_000
+ABOUT = ("date", "participant_id", "study_id", "timezone")
+TREES = {
+    "jasmine": (
+        "distance_diameter distance_from_home distance_traveled flight_distance_average flight_distance_stddev "
+        "flight_duration_average flight_duration_stddev home_duration gyration_radius significant_location_count "
+        "significant_location_entropy pause_time obs_duration obs_day obs_night total_flight_time av_pause_duration "
+        "sd_pause_duration"
+    ),
+    "willow": (
+        "incoming_text_count incoming_text_degree incoming_text_length outgoing_text_count outgoing_text_degree "
+        "outgoing_text_length incoming_text_reciprocity outgoing_text_reciprocity outgoing_MMS_count "
+        "incoming_MMS_count incoming_call_count incoming_call_degree incoming_call_duration outgoing_call_count "
+        "outgoing_call_degree outgoing_call_duration missed_call_count missed_callers "
+        "uniq_individual_call_or_text_count"
+    ),
+    "sycamore": (
+        "total_surveys total_completed_surveys total_opened_surveys average_time_to_submit average_time_to_open "
+        "average_duration"
+    ),
+    "oak": "walking_time steps cadence",
+}
+"""The daily measures of Forest's trees, in the order of exports; null until a tree has computed them."""
+BYTES = tuple(f"beiwe_{name}" for name in BYTES_OF.values())
+MEASURES = tuple(f"{tree}_{name}" for tree, names in TREES.items() for name in names.split())
+FIELDS = (*ABOUT, *BYTES, *MEASURES)
+MOST_LIMIT = 18  # digits
+
+
+class BadFilters(Exception):
+    """Filters that cannot be; `sentences` says what is wrong, one for each."""
+
+    def __init__(self, sentences: Sequence[str]) -> None:
+        super().__init__(" ".join(sentences))
+        self.sentences = list(sentences)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which rows, which fields, in which order. None: without that limit. Dates are inclusive."""
+
+    start: date | None = None
+    end: date | None = None
+    limit: int | None = None
+    ordered_by: str = "date"
+    is_descending: bool = True
+    patient_ids: tuple[str, ...] | None = None
+    fields: tuple[str, ...] = FIELDS
+
+
+def read_filters(given: Mapping[str, str]) -> Filters:
+    """The filters of a query string. All are checked. Raises BadFilters."""
+    wrong: list[str] = []
+    start, end = (_day(given.get(name, ""), name, wrong) for name in ("start_date", "end_date"))
+    limit = _limit(given.get("limit", ""), wrong)
+    ordered_by = given.get("ordered_by") or "date"
+    if ordered_by not in FIELDS:
+        wrong.append(f"ordered_by: {_quoted(ordered_by)} is not one of the fields.")
+    direction = given.get("order_direction") or ("descending" if ordered_by == "date" else "ascending")
+    if direction not in ("ascending", "descending"):
+        wrong.append("order_direction: ascending or descending is expected.")
+    fields = _listed(given.get("fields", "")) or FIELDS
+    wrong += [f"fields: {_quoted(name)} is not one of the fields." for name in fields if name not in FIELDS]
+    if wrong:
+        raise BadFilters(wrong)
+    patient_ids = _listed(given.get("participant_ids", ""))
+    chosen = tuple(name for name in FIELDS if name in fields)
+    return Filters(start, end, limit, ordered_by, direction == "descending", patient_ids or None, chosen)
+
+
+def statistics_rows(session: Session, study: Study, filters: Filters) -> Iterator[dict[str, Any]]:
+    """The rows as objects of the chosen fields (DATA-61), read through a cursor of the database."""
+    zone = study.zone
+    query = (
+        sa.select(DailyStatistics, Participant.patient_id)
+        .join(Participant, Participant.id == DailyStatistics.participant_id)
+        .where(DailyStatistics.study_id == study.id)
+    )
+    if filters.start:
+        query = query.where(DailyStatistics.day >= filters.start)
+    if filters.end:
+        query = query.where(DailyStatistics.day <= filters.end)
+    if filters.patient_ids is not None:
+        query = query.where(Participant.patient_id.in_(filters.patient_ids))
+    column = _column(filters.ordered_by)
+    ties = (DailyStatistics.day, Participant.patient_id)
+    if column is not None:
+        query = query.order_by(column.desc().nulls_last() if filters.is_descending else column.asc().nulls_last())
+    query = query.order_by(*ties).limit(filters.limit)
+    result = session.execute(query.execution_options(yield_per=PAGE_ROWS))
+    for row, patient_id in result:
+        yield {name: _value(name, row, patient_id, study, zone) for name in filters.fields}
+        session.expunge(row)
+
+
+def _column(name: str) -> Any:
+    if name.startswith("beiwe_"):
+        return getattr(DailyStatistics, name.removeprefix("beiwe_"))
+    return {"date": DailyStatistics.day, "participant_id": Participant.patient_id}.get(name)
+
+
+def _value(name: str, row: DailyStatistics, patient_id: str, study: Study, zone: Any) -> Any:
+    if name.startswith("beiwe_"):
+        return getattr(row, name.removeprefix("beiwe_"))
+    if name == "date":
+        return row.day.isoformat()
+    if name == "timezone":
+        return datetime.combine(row.day, time(12), zone).tzname()
+    return {"participant_id": patient_id, "study_id": study.object_id}.get(name)
+
+
+def _day(text: str, name: str, wrong: list[str]) -> date | None:
+    if not text:
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()
+    except ValueError:
+        wrong.append(f"{name}: YYYY-MM-DD is expected.")
+        return None
+
+
+def _limit(text: str, wrong: list[str]) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal()) or len(text) > MOST_LIMIT:
+        wrong.append("limit: a whole number is expected.")
+        return None
+    return int(text)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def _quoted(text: str) -> str:
+    return f"“{text[:60]}”"

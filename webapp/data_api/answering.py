@@ -1,0 +1,99 @@
+"""Answers of the data API: JSON whole or streamed, each recorded in the log of data access (DATA-26, DATA-43)."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from flask import Response, stream_with_context
+
+from core.audit.access_log import end_access, record_access
+from core.audit.actor import actor_with_key
+from core.database import db
+from core.models import AccessKind, Study
+from webapp.data_api.credentials import Program
+
+JSON = "application/json; charset=utf-8"
+PIECE_ROWS = 500
+
+
+def begin_access(
+    program: Program, kind: AccessKind, study: Study, what: str, *, patient_ids: Sequence[str] | None = None
+) -> int:
+    """Records that the program reads this, before the first byte is sent; commits. `what` is the endpoint's name."""
+    actor = actor_with_key(program.researcher, program.key)
+    count = len(patient_ids) if patient_ids is not None else None
+    number = record_access(
+        db.session(),
+        actor,
+        kind,
+        study,
+        participants=count,
+        patient_ids=patient_ids,
+        streams=[],
+        parameters={"endpoint": what},
+    )
+    db.session.commit()
+    return number
+
+
+def whole(text: str, access: int, content_type: str = JSON) -> Response:
+    """An answer in one piece."""
+    response = Response(text, content_type=content_type)
+    end_access(db.session(), access, len(response.data))
+    db.session.commit()
+    return response
+
+
+def json_whole(value: Any, access: int) -> Response:
+    """A JSON value in one piece."""
+    return whole(json.dumps(value), access)
+
+
+def json_list(rows: Iterable[Any], access: int) -> Response:
+    """A JSON list, sent while its rows are read: memory does not grow with the list."""
+    return _streamed(lambda: _list_pieces(rows), access)
+
+
+def json_object(entries: Iterable[tuple[str, Any]], access: int) -> Response:
+    """A JSON object, sent while its entries are read."""
+    return _streamed(lambda: _object_pieces(entries), access)
+
+
+def _streamed(pieces: Callable[[], Iterator[str]], access: int) -> Response:
+    """Sends the pieces. One that fails breaks the connection: it never ends as a whole answer."""
+
+    def recorded() -> Iterator[bytes]:
+        sent, error = 0, None
+        try:
+            for piece in pieces():
+                data = piece.encode()
+                sent += len(data)
+                yield data
+        except BaseException as failure:
+            error = type(failure).__name__
+            raise
+        finally:
+            db.session.rollback()
+            end_access(db.session(), access, sent, error)
+            db.session.commit()
+
+    return Response(stream_with_context(recorded()), content_type=JSON)
+
+
+def _list_pieces(rows: Iterable[Any]) -> Iterator[str]:
+    return _enclosed("[", (json.dumps(row) for row in rows), "]")
+
+
+def _object_pieces(entries: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    return _enclosed("{", (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in entries), "}")
+
+
+def _enclosed(first: str, parts: Iterable[str], last: str) -> Iterator[str]:
+    waiting: list[str] = []
+    is_begun = False
+    for part in parts:
+        waiting.append(part)
+        if len(waiting) == PIECE_ROWS:
+            yield (", " if is_begun else first) + ", ".join(waiting)
+            waiting, is_begun = [], True
+    yield ("" if is_begun else first) + (", " if is_begun and waiting else "") + ", ".join(waiting) + last

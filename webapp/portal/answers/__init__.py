@@ -1,0 +1,1 @@
+"""Answers to surveys: response rates, distributions, submissions, scores, the codebook and exports."""
