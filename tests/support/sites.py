@@ -60,7 +60,7 @@ from tests.support.factories import Factory
 NORTH, SOUTH = "Northern clinic", "Zsouthern clinic"
 OTHERS = 13
 SIZE = 77_777_713
-SECRET = re.compile(r"zs[a-z0-9]{6}|zsouth|77[.,]?777|77\.8 ?MB|74\.2", re.IGNORECASE)
+SECRET = re.compile(r"zs[a-m]outh1|zsnobod1|zsouth|77[.,]?777|77\.8 ?MB|74\.2", re.IGNORECASE)
 """What names a participant of the other site, its texts, or the size of its files."""
 
 
