@@ -280,7 +280,7 @@ def test_people_limited_to_a_site_find_no_submission_of_another(app: Flask, fact
     assert "3 of 6 that have ended" in north.get(at(world.survey)).text
     assert "3 answered of 3" in north.get(at(world.survey, "/questions")).text
     export = north.post(at(world.survey, "/export"), form="csv", layout="wide").text
-    assert export.count("north") >= 3 and "zs" not in export
+    assert export.count("north") >= 3 and "outh1" not in export
 
 
 def test_submissions_and_scores_of_another_survey_are_not_there(visitor: Visitor, factory: Factory, survey: Survey):
