@@ -121,7 +121,7 @@ def answers(album: Album, factory: Factory, study: Study) -> None:
 def changes(album: Album) -> None:
     page = album.portal.page
     page.get_by_role("navigation", name="Study").get_by_role("link", name="Surveys").click()
-    page.get_by_role("link", name="Evening check").click()
+    page.get_by_role("link", name="Evening check", exact=True).click()
     goes_to(album, "Questions")
     designer = DesignerPage(album.portal)
     designer.chooses(2)

@@ -40,7 +40,7 @@ def test_a_survey_is_looked_at_compared_deleted_and_restored(portal: Portal, stu
     portal.sees_heading("Surveys")
     for size in ((375, "light"), (1280, "dark")):
         looks_right(portal, *size)
-    page.get_by_role("link", name="Evening check").click()
+    page.get_by_role("link", name="Evening check", exact=True).click()
     portal.sees_heading("Evening check")
     expect(page.get_by_text("Shown if question 2")).to_be_visible()
     for size in ((375, "dark"), (1280, "light")):
