@@ -1,7 +1,7 @@
 """Languages, translations and scores of settings files: optional keys, absent when unused (CLAR-55).
 
-`languages` lists a study's languages, the base language first; `language_field` names the custom field that tells them. A
-survey's `translations` hold its texts by question id and base text, and its `scores` their newest definitions.
+`languages` lists a study's languages, the base language first; `language_field` names the custom field that tells them.
+A survey's `translations` hold its texts by question id and base text, and its `scores` their newest definitions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
