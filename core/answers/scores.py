@@ -60,9 +60,7 @@ def save_score(
     wanted = definition_from(definition)
     if unstorable := list(not_storable(wanted.as_json(), "score")):
         raise ScoreRefused(f"The score {unstorable[0][1]}.")
-    name = name.strip()
-    if not 1 <= len(name) <= LONGEST_NAME or list(not_storable(name, "name")):
-        raise ScoreRefused(f"The name of a score has 1 to {LONGEST_NAME} characters.", "name")
+    name = checked_name(name)
     session.refresh(survey, with_for_update={"key_share": True})
     score = _of_survey(session, survey, score_id) if score_id is not None else _new(session, survey, name, variable)
     score.name = name
@@ -157,18 +155,32 @@ def add_scores(
         )
 
 
-def _items(score: Mapping[str, Any]) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = score["definition"]["items"]
-    return listed
+def checked_name(name: str) -> str:
+    """The name of a score as it is stored. Raises ScoreRefused."""
+    name = name.strip()
+    if not 1 <= len(name) <= LONGEST_NAME or list(not_storable(name, "name")):
+        raise ScoreRefused(f"The name of a score has 1 to {LONGEST_NAME} characters.", "name")
+    return name
 
 
-def _new(session: Session, survey: Survey, name: str, variable: str) -> Score:
+def checked_variable(variable: str) -> str:
+    """The name of a score's variable. Raises ScoreRefused."""
     if not VARIABLE.fullmatch(variable) or TAKEN.fullmatch(variable):
         raise ScoreRefused(
             "The name of the variable has 1 to 31 small letters, digits and underscores, begins with a letter, and is "
             "neither like those of questions (q1) nor a word that statistics programs keep for themselves.",
             "variable",
         )
+    return variable
+
+
+def _items(score: Mapping[str, Any]) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = score["definition"]["items"]
+    return listed
+
+
+def _new(session: Session, survey: Survey, name: str, variable: str) -> Score:
+    variable = checked_variable(variable)
     taken = sa.select(sa.exists().where(Score.survey_id == survey.id, Score.variable == variable))
     if session.scalar(taken):
         raise ScoreRefused(f"There is, or was, a score with the variable {variable}.", "variable")

@@ -138,10 +138,7 @@ def save_language(
 
     `texts` are those of `TEXTS`; empty ones are taken from the base language. Raises LanguageRefused.
     """
-    code, name = checked_code(code), " ".join(name.split())
-    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
-        raise LanguageRefused(f"A language has a name of 1 to {LONGEST_NAME} characters.", "name")
-    checked = {each: _checked_text(each, texts.get(each, "")) for each in TEXTS}
+    code, name, checked = checked_language(code, name, texts)
     _lock(session, study)
     known = languages_of(session, study)
     if len(known) >= MOST_LANGUAGES and language is None:
@@ -176,6 +173,14 @@ def remove_language(session: Session, study: Study, language: StudyLanguage, now
     keep_translations(session, now, SurveyTranslation.language_id == language.id)
     session.delete(language)
     session.flush()
+
+
+def checked_language(code: str, name: str, texts: Mapping[str, str]) -> tuple[str, str, dict[str, str | None]]:
+    """Code, name and texts as they are stored, None for empty texts. Raises LanguageRefused."""
+    code, name = checked_code(code), " ".join(name.split())
+    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
+        raise LanguageRefused(f"A language has a name of 1 to {LONGEST_NAME} characters.", "name")
+    return code, name, {each: _checked_text(each, texts.get(each, "")) for each in TEXTS}
 
 
 def checked_code(code: str) -> str:

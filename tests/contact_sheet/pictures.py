@@ -5,6 +5,7 @@ import os
 import random
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from flask import Flask
@@ -48,10 +49,11 @@ from core.surveys.saving import SurveyChanges, add_survey, save_survey
 from core.surveys.schedules import ScheduleKind, Weekly
 from core.surveys.translations import newest_content, save_translation
 from tests.browser.navigator import Portal
+from tests.contact_sheet.told import alerts_of, notifications_of
 from tests.support.answered import survey_with_answers
 from tests.support.factories import Factory
 from tests.support.paths import VECTORS
-from tests.webapp.test_permissions import PORTAL
+from tests.webapp.test_permissions import OWN, PORTAL
 
 FOLDER = Path(os.environ.get("PICTURES", "var/pictures"))
 WORD = os.environ.get("PAGES", "")
@@ -63,6 +65,11 @@ ONES = {
     "surveys.translation": "/edit_survey/{study}/{survey}/translations/{language}",
     "answers.submission": f"{OF_SURVEY}/submissions/{{submission}}",
     "answers.score": f"{OF_SURVEY}/scores/{{score}}",
+    "alerts.alert": "/view_study/{study}/alerts/{alert}",
+    "alerts.rule": "/view_study/{study}/alerts/rules/{rule}",
+    "alerts.new_rule": "/view_study/{study}/alerts/rules/new?survey={answered}&question=mood",
+    "surveys.keep_form": "/edit_survey/{study}/{answered}/keep",
+    "participants.why_not_sent": f"{OWN}/notification_history/why?survey={{survey}}&at={{at}}",
 }
 SHOWN = {
     name: ONES.get(name, page.path.replace("/survey/{survey}/", "/survey/{answered}/"))
@@ -242,6 +249,9 @@ def test_pictures(portal: Portal, study: Study) -> None:
     survey_number, language_number = survey.id, _translation(study, survey).id
     answered = _answers(study)
     _alerts()
+    survey_of_answers = db.session.get_one(Survey, answered["answered"])
+    told = alerts_of(study, survey_of_answers, NOW) | {"at": quote((NOW - timedelta(hours=26)).isoformat())}
+    notifications_of(study, db.session.get_one(Survey, survey_number), NOW)
     db.session.rollback()
     taken: list[str] = []
     for name, template in SHOWN.items():
@@ -254,6 +264,7 @@ def test_pictures(portal: Portal, study: Study) -> None:
             survey=survey_number,
             language=language_number,
             **answered,
+            **told,
             **people,
         )
         if path.endswith((".csv", ".ics")) or name in ("studies.export_file", "account.left"):  # downloads, and JSON

@@ -8,14 +8,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from core.answers.scores import add_scores
 from core.audit import Actor, record
 from core.models import AppSettings, CustomField, Intervention, Study
 from core.models.audit_record import Action
 from core.studies.changing import set_timezone
 from core.studies.custom_fields import create_field
 from core.studies.interventions import create_intervention
+from core.studies.languages import LanguageRefused, set_language_field
 from core.studies.names import NameRefused
 from core.studies.settings_changes import save_app_settings
+from core.studies.settings_file.languages import LanguageInFile, add_languages, add_translations, new_languages
 from core.studies.settings_file.reading import (
     StudyFile,
     SurveyInFile,
@@ -27,7 +30,7 @@ from core.studies.settings_file.reading import (
 from core.studies.settings_versions import values_of
 from core.surveys.questions_in_use import question_ids_of
 from core.surveys.rebuilding import update_events_of_study
-from core.surveys.rules.renewing import with_new_ids
+from core.surveys.rules.renewing import new_names, with_new_ids
 from core.surveys.saving import SurveyChanges, add_survey
 from core.surveys.schedules import Arm, Planned, Relative, Timing
 from core.surveys.scheduling import ScheduleChanges, apply_schedules
@@ -53,7 +56,8 @@ class ImportPlan:
     """What an import would do; with errors nothing is done.
 
     `settings` lists name, old and new value of those that differ; `surveys` those to add; `interventions` new names;
-    `fields` new names of the custom fields by which the surveys' arms are divided (CLAR-55).
+    `fields` new names of the custom fields by which the surveys' arms are divided, or languages told; `languages` those
+    to add (CLAR-55).
     """
 
     file: StudyFile
@@ -62,6 +66,7 @@ class ImportPlan:
     surveys: list[SurveyInFile]
     interventions: list[str]
     fields: list[str]
+    languages: list[LanguageInFile]
     timezone: tuple[str, str] | None
     errors: list[Told]
 
@@ -74,6 +79,7 @@ class ImportPlan:
             ],
             "interventions": self.interventions,
             **({"fields": self.fields} if self.fields else {}),
+            **({"languages": [each.name for each in self.languages]} if self.languages else {}),
             "timezone": self.timezone,
             "errors": [{"place": told.place, "message": told.message} for told in self.errors],
             "warnings": [{"place": told.place, "message": told.message} for told in self.file.warnings],
@@ -81,7 +87,7 @@ class ImportPlan:
 
 
 def plan_import(session: Session, study: Study, file: StudyFile, ticks: Ticks) -> ImportPlan:
-    """Compares the file with the study; at most three queries."""
+    """Compares the file with the study; at most four queries."""
     present = set(session.scalars(sa.select(Intervention.name).where(Intervention.study_id == study.id)))
     lower = {name.lower() for name in present}
     new = [name for name in file.interventions if name.lower() not in lower]
@@ -97,6 +103,11 @@ def plan_import(session: Session, study: Study, file: StudyFile, ticks: Ticks) -
         before = values_of(row)
         wanted = _settings(file, before)
         settings = [(name, before[name], value) for name, value in wanted.items() if value != before[name]]
+    languages = (
+        new_languages(session, study, file.languages, lambda at, why: errors.append(Told(at, why)))
+        if ticks.surveys
+        else []
+    )
     zone = file.timezone_name if ticks.timezone else None
     return ImportPlan(
         file=file,
@@ -105,6 +116,7 @@ def plan_import(session: Session, study: Study, file: StudyFile, ticks: Ticks) -
         surveys=file.surveys if ticks.surveys else [],
         interventions=new,
         fields=_new_fields(session, study, file) if ticks.surveys else [],
+        languages=languages,
         timezone=(study.timezone_name, zone) if zone and zone != study.timezone_name else None,
         errors=errors,
     )
@@ -141,7 +153,9 @@ def import_file(session: Session, study: Study, plan: ImportPlan, now: datetime,
             raise ImportRefused(str(refused)) from None
     session.flush()
     fields = sa.select(CustomField).filter_by(study_id=study.id)
-    numbered = Numbers(by_name, by_number, {field.name.lower(): field.id for field in session.scalars(fields)})
+    by_field = {field.name.lower(): field for field in session.scalars(fields)}
+    numbered = Numbers(by_name, by_number, {name: field.id for name, field in by_field.items()})
+    _add_languages(session, study, plan, by_field, actor)
     taken = question_ids_of(session, study.id) if plan.surveys else set[str]()
     for survey in plan.surveys:
         _add(session, study, survey, numbered, taken, now, actor)
@@ -169,6 +183,8 @@ def _free_name(number: int, taken: Iterable[str]) -> str:
 def _new_fields(session: Session, study: Study, file: StudyFile) -> list[str]:
     """Names of the file's fields that the study lacks."""
     wanted = named_fields(file)
+    if file.language_field and study.language_field_id is None:
+        wanted += [file.language_field] if file.language_field.lower() not in map(str.lower, wanted) else []
     if not wanted:
         return []
     present = session.scalars(sa.select(CustomField.name).where(CustomField.study_id == study.id))
@@ -193,6 +209,20 @@ class Numbers:
         return Planned(timing, Arm(self.fields[str(arm.field).lower()], arm.value) if arm else None)
 
 
+def _add_languages(
+    session: Session, study: Study, plan: ImportPlan, fields: Mapping[str, CustomField], actor: Actor
+) -> None:
+    """The file's languages, and the field that tells them unless the study has one."""
+    if not plan.ticks.surveys:
+        return
+    try:
+        add_languages(session, study, plan.languages, actor=actor)
+    except LanguageRefused as refused:  # added since the plan was made
+        raise ImportRefused(str(refused)) from None
+    if plan.file.language_field and study.language_field_id is None:
+        set_language_field(session, study, fields[plan.file.language_field.lower()], actor=actor)
+
+
 def _add(
     session: Session,
     study: Study,
@@ -202,8 +232,12 @@ def _add(
     now: datetime,
     actor: Actor,
 ) -> None:
-    what = SurveyChanges(survey.name, content=with_new_ids(survey.content, taken), settings=survey.settings)
+    content = with_new_ids(survey.content, taken)
+    what = SurveyChanges(survey.name, content=content, settings=survey.settings)
     assert survey.survey_type is not None
     added = add_survey(session, study, survey.survey_type, what, now, actor=actor)
     planned = [numbers.planned(timing, arm) for _, arm, _, listed in survey.all_timings() for timing in listed]
     apply_schedules(session, added, ScheduleChanges(planned, survey.expiry_minutes), now)
+    names = new_names(survey.content, content)
+    add_translations(session, added, content, survey.translations, names, now, actor=actor)
+    add_scores(session, added, survey.scores, names, actor=actor)

@@ -10,6 +10,13 @@ from core.models.survey import SurveyType
 from core.storable import not_storable, readable
 from core.studies.app_settings import RULE_OF, setting_problem
 from core.studies.names import NameRefused, checked_label
+from core.studies.settings_file.languages import (
+    LanguageInFile,
+    TranslationInFile,
+    read_languages,
+    read_scores,
+    read_translations,
+)
 from core.surveys.content import ContentRefused, decoded_content, decoded_settings
 from core.surveys.rules.answerable import LEAST_MINUTES, MOST_MINUTES
 from core.surveys.rules.checking import check_questions
@@ -19,7 +26,7 @@ from core.surveys.schedules import Arm, Relative, ScheduleKind, Timing
 from core.surveys.timing_lists import TimingRefused, arm_problem, read_timings
 from core.zones import known_zones
 
-KNOWN_KEYS = ("surveys", "device_settings", "interventions", "study_time_zone")
+KNOWN_KEYS = ("surveys", "device_settings", "interventions", "study_time_zone", "languages", "language_field")
 # Keys of old files that are dropped without a word (SURVEY-51).
 DROPPED = frozenset(
     ("_id", "id", "pk", "created_on", "last_updated", "object_id", "deleted", "study", "study_id", "last_modified")
@@ -36,6 +43,8 @@ SURVEY_KEYS = frozenset(
         "random_timings",
         "arm_timings",
         "expiry_minutes",
+        "translations",
+        "scores",
     )
 )
 TIMINGS = {
@@ -83,6 +92,8 @@ class SurveyInFile:
     timings: dict[ScheduleKind, list[Timing]]
     arms: list[ArmInFile] = field(default_factory=list)
     expiry_minutes: int | None = None
+    translations: list[TranslationInFile] = field(default_factory=list)
+    scores: list[dict[str, Any]] = field(default_factory=list)
 
     def all_timings(self) -> Iterator[tuple[str, Arm | None, ScheduleKind, list[Timing]]]:
         """The place in the file, the arm if there is one, the kind, and the timings of it."""
@@ -101,6 +112,8 @@ class StudyFile:
     settings: dict[str, Any] = field(default_factory=dict)
     interventions: list[str] = field(default_factory=list)
     timezone_name: str | None = None
+    languages: list[LanguageInFile] = field(default_factory=list)
+    language_field: str | None = None
     errors: list[Told] = field(default_factory=list)
     warnings: list[Told] = field(default_factory=list)
 
@@ -129,6 +142,9 @@ def read_study_file(data: bytes) -> StudyFile:
     _read_interventions(file, parsed.get("interventions"))
     _read_settings(file, parsed.get("device_settings"))
     _read_zone(file, parsed.get("study_time_zone"))
+    if parsed.get("languages") is not None:
+        file.languages = read_languages(parsed["languages"], file.refuse, file.warn)
+    _read_language_field(file, parsed.get("language_field"))
     surveys = parsed.get("surveys")
     if surveys is not None and not isinstance(surveys, list):
         file.refuse("surveys", "a list is expected")
@@ -141,9 +157,12 @@ def read_study_file(data: bytes) -> StudyFile:
 def _refuse_what_cannot_be_stored(file: StudyFile) -> None:
     """Looks at all that would be stored as it was decoded, so that texts within JSON texts are seen too."""
     parts: list[tuple[str, Any]] = [("interventions", file.interventions), ("device_settings", file.settings)]
+    parts += [(language.place, dict(language.texts)) for language in file.languages]
     for survey in file.surveys:
         parts.append((f"{survey.place}.name", survey.name))
         parts += [(f"{survey.place}.content", survey.content), (f"{survey.place}.settings", survey.settings)]
+        parts += [(t.place, [t.name, t.texts]) for t in survey.translations]
+        parts += [(f"{survey.place}.scores", survey.scores)]
         for place, arm, _, listed in survey.all_timings():
             named = [t.intervention for t in listed if isinstance(t, Relative)]
             parts += [(f"{place}.relative_timings", named)] if named else []
@@ -172,6 +191,17 @@ def _read_interventions(file: StudyFile, value: Any) -> None:
                 file.interventions.append(name)
         except NameRefused as refused:
             file.refuse(f"interventions[{number}]", str(refused))
+
+
+def _read_language_field(file: StudyFile, value: Any) -> None:
+    if value is None:
+        return
+    try:
+        if not isinstance(value, str):
+            raise NameRefused("a name is a text")
+        file.language_field = checked_label(value)
+    except NameRefused as refused:
+        file.refuse("language_field", str(refused))
 
 
 def _read_zone(file: StudyFile, value: Any) -> None:
@@ -244,6 +274,12 @@ def _read_survey(file: StudyFile, place: str, value: Any) -> None:
         file.refuse(f"{place}.expiry_minutes", f"a whole number from {LEAST_MINUTES} to {MOST_MINUTES:,} is expected")
     else:
         survey.expiry_minutes = expiry
+    if value.get("translations") is not None:
+        survey.translations = read_translations(
+            f"{place}.translations", value["translations"], survey.content, file.languages, file.refuse, file.warn
+        )
+    if value.get("scores") is not None:
+        survey.scores = read_scores(f"{place}.scores", value["scores"], file.refuse)
     file.surveys.append(survey)
 
 

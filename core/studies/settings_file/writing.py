@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.models import AppSettings, CustomField, Intervention, Schedule, Study, Survey, SurveyExpiry
+from core.studies.settings_file.languages import written_languages, written_of_surveys
 from core.studies.settings_versions import values_of
 from core.surveys.content import decoded_content, decoded_settings
 from core.surveys.schedules import Absolute, Arm, Random, Relative, Weekly
@@ -24,7 +25,8 @@ class Names:
 
 
 def study_file(session: Session, study: Study) -> dict[str, Any]:
-    """The file as an object; it says nothing of participants or the server. Six queries.
+    """The file as an object; it says nothing of participants or the server. Nine queries, ten with languages,
+    and four for each survey with scores.
 
     Raises ContentRefused where a stored survey cannot be read.
     """
@@ -47,13 +49,16 @@ def study_file(session: Session, study: Study) -> dict[str, Any]:
         schedules.setdefault(schedule.survey_id, []).append(schedule)
     own = sa.select(SurveyExpiry.survey_id, SurveyExpiry.minutes).join(Survey, Survey.id == SurveyExpiry.survey_id)
     expiries = dict(session.execute(own.where(Survey.study_id == study.id)).tuples().all())
+    more = written_of_surveys(session, surveys)
     return {
         "surveys": [
-            _survey(survey, schedules.get(survey.id, []), all_names, expiries.get(survey.id)) for survey in surveys
+            _survey(survey, schedules.get(survey.id, []), all_names, expiries.get(survey.id)) | more.get(survey.id, {})
+            for survey in surveys
         ],
         "device_settings": values_of(settings),
         "interventions": list(names.values()),
         "study_time_zone": study.timezone_name,
+        **written_languages(session, study),
     }
 
 

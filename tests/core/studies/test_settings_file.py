@@ -12,6 +12,7 @@ from core.audit import COMMAND_LINE
 from core.database import db
 from core.models import AppSettingsVersion, CustomField, Intervention, ScheduledEvent, Study, Survey, SurveyVersion
 from core.studies.copying import copy_study
+from core.studies.languages import save_language
 from core.studies.settings_file.importing import ImportPlan, ImportRefused, Ticks, import_file, plan_import
 from core.studies.settings_file.reading import FileUnreadable, read_study_file
 from core.studies.settings_file.writing import study_file
@@ -266,6 +267,125 @@ def test_random_times_arms_and_expiry_survive_exactly_and_are_absent_when_unused
     copy_study(db.session(), study, copied, settings=False, surveys=True, now=NOW, actor=COMMAND_LINE)
     assert study_file(db.session(), copied)["surveys"] == exported["surveys"]
     assert plan_of(factory.study(), with_more(MORE), Ticks(surveys=False)).fields == []
+
+
+QUESTION = "2c9c9eb5-8a0c-4a56-9b2c-2a1d1a2b0001"
+SPOKEN = {
+    "surveys": [
+        {
+            "content": [
+                {
+                    "question_id": QUESTION,
+                    "question_type": "radio_button",
+                    "question_text": "How are you?",
+                    "answers": [{"text": "Well"}, {"text": "Badly 😀"}],
+                    "display_if": None,
+                    "required": False,
+                }
+            ],
+            "settings": {},
+            "survey_type": "tracking_survey",
+            "name": "Evening",
+            "timings": [[] for _ in range(7)],
+            "absolute_timings": [],
+            "relative_timings": [],
+            "translations": [
+                {"language": "he", "name": "ערב", "texts": {QUESTION: {"How are you?": "מה שלומך?", "Well": "טוב"}}}
+            ],
+            "scores": [
+                {
+                    "name": "Mood",
+                    "variable": "mood",
+                    "definition": {
+                        "combination": "sum",
+                        "items": [{"question_id": QUESTION, "is_reversed": True, "values": [1.0, 3.0]}],
+                        "least_answered": 1,
+                    },
+                }
+            ],
+        }
+    ],
+    "languages": [{"code": "en", "name": "English"}, {"code": "he", "name": "עברית", "one_survey": "סקר"}],
+    "language_field": "Language",
+}
+
+
+def test_languages_translations_and_scores_survive_exactly_and_follow_copies(study: Study, factory: Factory):
+    """CLAR-55, CLAR-50: new ids of questions are followed; what the study has already stays."""
+    contents = json.dumps(SPOKEN).encode()
+    plan = plan_of(study, contents)
+    assert (plan.errors, plan.file.warnings, plan.fields) == ([], [], ["Language"])
+    assert plan.as_json()["languages"] == ["English", "עברית"]
+    exported = bring_in(study, contents)
+    assert {key: exported[key] for key in SPOKEN} == SPOKEN
+    copied = factory.study()
+    copy_study(db.session(), study, copied, settings=False, surveys=True, now=NOW, actor=COMMAND_LINE)
+    assert {key: study_file(db.session(), copied)[key] for key in SPOKEN} == SPOKEN
+    assert plan_of(study, contents).languages == [] and plan_of(study, contents).fields == []
+    twice = bring_in(study, contents)
+    second = twice["surveys"][1]
+    (renewed,) = (question["question_id"] for question in second["content"])
+    assert renewed != QUESTION and set(second["translations"][0]["texts"]) == {renewed}
+    assert second["scores"][0]["definition"]["items"][0]["question_id"] == renewed
+    assert twice["languages"] == SPOKEN["languages"]
+    plain = study_file(db.session(), factory.study())
+    assert not {"languages", "language_field"} & plain.keys()
+    assert bring_in(factory.study(), contents, Ticks(surveys=False)).get("languages") is None
+
+
+def with_change(*path: Any, value: Any) -> bytes:
+    """The file above with another value at a place."""
+    file = json.loads(json.dumps(SPOKEN))
+    at = file
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    return json.dumps(file).encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "place"),
+    [
+        (("languages",), {}, "languages"),
+        (("languages", 1), "he", "languages[1]"),
+        (("languages", 1, "code"), "klingon!", "languages[1].code"),
+        (("languages", 1, "name"), " ", "languages[1].name"),
+        (("languages", 1, "title"), "x" * 200, "languages[1].title"),
+        (("languages", 1, "name"), "ENGLISH", "languages[1]"),
+        (("languages", 1, "title"), "a\0", "languages[1].title"),
+        (("language_field",), 7, "language_field"),
+        (("surveys", 0, "translations"), {}, "surveys[0].translations"),
+        (("surveys", 0, "translations", 0), [], "surveys[0].translations[0]"),
+        (("surveys", 0, "translations", 0, "language"), "en", "surveys[0].translations[0].language"),
+        (("surveys", 0, "translations", 0, "language"), "fr", "surveys[0].translations[0].language"),
+        (("surveys", 0, "translations", 0, "name"), 7, "surveys[0].translations[0].name"),
+        (("surveys", 0, "translations", 0, "texts"), {QUESTION: "x"}, "surveys[0].translations[0].texts"),
+        (
+            ("surveys", 0, "translations", 0, "texts", QUESTION, "Badly 😀"),
+            "טוב",
+            "surveys[0].translations[0].texts",
+        ),
+        (("surveys", 0, "scores"), 7, "surveys[0].scores"),
+        (("surveys", 0, "scores", 0, "name"), 7, "surveys[0].scores[0]"),
+        (("surveys", 0, "scores", 0, "variable"), "q1", "surveys[0].scores[0]"),
+        (("surveys", 0, "scores", 0, "definition", "combination"), "product", "surveys[0].scores[0]"),
+        (("surveys", 0, "scores"), SPOKEN["surveys"][0]["scores"] * 2, "surveys[0].scores[1].variable"),
+    ],
+)
+def test_what_is_wrong_in_languages_and_scores_is_named_with_its_place(
+    study: Study, path: tuple[Any, ...], value: Any, place: str
+):
+    """CLAR-55, SURVEY-53."""
+    plan = plan_of(study, with_change(*path, value=value))
+    assert place in {told.place for told in plan.errors}, plan.errors
+
+
+def test_a_study_with_another_base_language_refuses_the_file(study: Study):
+    """CLAR-59: else texts of one language would stand for those of another."""
+    save_language(db.session(), study, "fr", "Français", {}, actor=COMMAND_LINE)
+    plan = plan_of(study, json.dumps(SPOKEN).encode())
+    assert [told.place for told in plan.errors] == ["languages[0]"]
+    assert plan_of(study, json.dumps(SPOKEN).encode(), Ticks(surveys=False)).errors == []
 
 
 @pytest.mark.parametrize(

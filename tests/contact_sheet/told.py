@@ -1,0 +1,135 @@
+"""Alerts on answers, and notifications that were sent, for the pictures."""
+
+import json
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from core.answer_alerts.managing import RuleForm, acknowledge, note_seen, save_rule, watchable
+from core.answer_alerts.raising import raise_alerts
+from core.answer_alerts.telling import tell_of_alerts
+from core.audit import actor_of
+from core.config import load_settings
+from core.database import db
+from core.models import (
+    AnswerAlert,
+    Comparison,
+    CredentialKind,
+    NotificationAttempt,
+    OutgoingMessage,
+    Participant,
+    PushMessage,
+    PushToken,
+    Researcher,
+    ScheduledEvent,
+    Study,
+    Submission,
+    Survey,
+    SurveyVersion,
+)
+from core.notifications.credentials import store_credential
+from tests.support.answering import CONTENT
+from tests.support.fakes.google import FakeGoogle
+
+NUMBERED = {"mood": 0, "energy": 2}
+
+
+def alerts_of(study: Study, survey: Survey, now: datetime) -> dict[str, int]:
+    """Two rules, and alerts in all states; gives the number of the newest open one, and of a rule."""
+    session = db.session()
+    nurse, chief = session.scalars(sa.select(Researcher).order_by(Researcher.id).limit(2)).all()
+    nurse.mail_address, chief.mail_address = "mlopez@example.org", "rkim@example.org"
+    questions = {each.id: each for each in watchable(CONTENT)}
+    forms = {
+        "mood": RuleForm(
+            Comparison.ANY_OF,
+            options=["bad"],
+            recipients=[nurse.id],
+            escalation=[chief.id],
+            escalates_after_minutes=60,
+            webhook_address="https://hooks.example.org/beiwe?who=a-secret",
+        ),
+        "energy": RuleForm(Comparison.BELOW, value=1.0, recipients=[nurse.id, chief.id]),
+    }
+    for question, form in forms.items():
+        rule, _ = save_rule(
+            session, study, survey, questions[question], form, now - timedelta(days=30), actor=actor_of(chief)
+        )
+    query = sa.select(Submission.id).where(Submission.survey_id == survey.id).order_by(Submission.id.desc())
+    numbers = list(session.scalars(query))
+    raise_alerts(session, numbers[:30], is_new=True)
+    raise_alerts(session, numbers[30:], is_new=False)
+    tell_of_alerts(session, load_settings(mail_url=SecretStr("smtp://127.0.0.1")), now)
+    found = session.scalars(sa.select(AnswerAlert).where(AnswerAlert.is_listed_only.is_(False))).all()
+    for alert in found[:2]:
+        acknowledge(session, alert, "Called at noon. She sees her doctor today.", now, actor=actor_of(nurse))
+    newest = session.scalars(
+        sa.select(AnswerAlert)
+        .where(AnswerAlert.acknowledged_at.is_(None), AnswerAlert.is_listed_only.is_(False))
+        .where(AnswerAlert.rule_id != rule.id)
+        .order_by(AnswerAlert.raised_at.desc())
+    ).first()
+    assert newest is not None
+    note_seen(session, newest, nurse.id, now)
+    newest.untold = "rkim: no mail address in the account"
+    states: list[dict[str, Any]] = [
+        {"delivered_at": now, "next_try_at": None, "tries": 1},
+        {"tries": 3, "problem": "The address answered 503.", "next_try_at": now + timedelta(minutes=1)},
+    ]
+    messages = session.scalars(sa.select(OutgoingMessage).filter_by(answer_alert_id=newest.id)).all()
+    for message, state in zip(messages, states, strict=False):
+        for name, value in state.items():
+            setattr(message, name, value)
+    session.commit()
+    return {"alert": newest.id, "rule": rule.id}
+
+
+def notifications_of(study: Study, survey: Survey, now: datetime) -> None:
+    """A week of messages that were accepted, refused, and to phones that are gone; what comes today; credentials."""
+    session, chance = db.session(), random.Random(2)
+    store_credential(
+        session,
+        CredentialKind.BACKEND,
+        json.dumps(FakeGoogle("https://oauth.example.org").service_account).encode(),
+        now - timedelta(days=9),
+        actor=actor_of(session.scalars(sa.select(Researcher)).first()),  # type: ignore[arg-type]
+    )
+    version = session.scalars(sa.select(SurveyVersion.id).filter_by(survey_id=survey.id)).first()
+    query = sa.select(Participant).where(Participant.study_id == study.id, Participant.os_type.is_not(None))
+    for person in session.scalars(query.order_by(Participant.id).limit(24)):
+        is_android = person.os_type == "ANDROID"
+        service = "fcm"
+        token = PushToken(participant_id=person.id, service=service, token=f"t{person.id}")
+        session.add(token)
+        session.flush()
+        for day in range(7):
+            at = now - timedelta(days=day, hours=2)
+            is_lost = chance.random() < 0.08
+            session.add(
+                PushMessage(
+                    participant_id=person.id,
+                    token_id=token.id,
+                    service=service,
+                    platform="ANDROID" if is_android else "IOS",
+                    kind="surveys",
+                    state="failed" if is_lost else "accepted",
+                    nonce="",
+                    app_version="3.7.1" if is_android else "2024.28",
+                    due_at=at,
+                    written_at=at + timedelta(seconds=3),
+                    settled_at=at + timedelta(seconds=4),
+                    expires_at=at + timedelta(hours=12),
+                    fate="token" if is_lost else "accepted",
+                    reason="UNREGISTERED" if is_lost else None,
+                )
+            )
+            of = {"survey_version_id": version, "participant_id": person.id, "scheduled_at": at, "attempted_at": at}
+            status = "UNREGISTERED: the app was removed" if is_lost else "success"
+            session.add(NotificationAttempt(**of, kind="weekly", status=status))
+        for hours in (-26, 3, 9):
+            at = now + timedelta(hours=hours)
+            session.add(ScheduledEvent(survey_id=survey.id, participant_id=person.id, scheduled_at=at))
+    session.commit()
