@@ -27,7 +27,7 @@ def copy_rules(
     """Gives a copy the rules of its source; returns what was left out, in words. The caller commits.
 
     `names` are the new ids of questions. They tell those who may read answers of the target; addresses of webhooks stay
-    behind, since whoever gets them has no key for another study.
+    behind, since their recipients have no key for another study.
     """
     query = sa.select(AlertRule).where(AlertRule.survey_id == source.id, AlertRule.removed_at.is_(None))
     rules = session.scalars(query.order_by(AlertRule.id)).all()

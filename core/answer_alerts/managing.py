@@ -22,7 +22,6 @@ from core.outgoing.addresses import AddressRefused, checked_address
 ESCALATES = range(5, 7 * 24 * 60 + 1)
 LONGEST_NOTE = 2_000
 KINDS_WITH_CHOICES = ("radio_button", "checkbox")
-KINDS_WITH_NUMBERS = ("slider", "free_response")
 
 
 class RuleRefused(ValueError):
@@ -100,7 +99,8 @@ def save_rule(
 ) -> tuple[AlertRule, int]:
     """Makes a rule, or changes one; returns it, and how many older submissions match, which are listed only.
 
-    A changed condition acts on submissions from now on. The caller commits. Raises RuleRefused.
+    A changed condition acts on what is processed from now on; what waits to be processed is not lost. The caller
+    commits. Raises RuleRefused.
     """
     condition = _condition(question, form)
     recipients = _recipients(session, study, form)
@@ -112,6 +112,7 @@ def save_rule(
         raise RuleRefused("After 5 minutes to 7 days.", "escalates_after_minutes")
     if (minutes is None) != (not form.escalation):
         raise RuleRefused("Give both: after how long, and who is told then.", "escalates_after_minutes")
+    _wait_for_submissions(session, survey)
     is_new = rule is None
     if rule is None:
         rule = AlertRule(study_id=study.id, survey_id=survey.id, question_id=question.id, effective_from=now)
@@ -119,7 +120,6 @@ def save_rule(
     is_changed = is_new or condition != {name: getattr(rule, name) for name in condition}
     for name, value in condition.items():
         setattr(rule, name, value)
-    rule.effective_from = now if is_changed else rule.effective_from
     rule.escalates_after_minutes = minutes
     if address != rule.webhook_address:
         rule.webhook_address, rule.webhook_key = address, secrets.token_urlsafe(32) if address else None
@@ -138,6 +138,15 @@ def save_rule(
     )
     session.flush()
     return rule, list_older_matches(session, rule) if is_changed else 0
+
+
+def _wait_for_submissions(session: Session, survey: Survey) -> None:
+    """Waits for transactions that write submissions of the survey, and lets others wait for this one.
+
+    Each submission is either there to be listed, or its transaction sees the rule: none falls between. Rows that refer
+    to the survey lock it against this lock.
+    """
+    session.execute(sa.select(Survey.id).where(Survey.id == survey.id).with_for_update())
 
 
 def remove_rule(session: Session, study: Study, rule: AlertRule, now: datetime, *, actor: Actor) -> None:

@@ -23,23 +23,20 @@ UNSEALED = (defer(AlertRule.webhook_address), defer(AlertRule.webhook_key))
 """Options of a query that reads rules without opening what is sealed in them."""
 
 
-def raise_alerts(session: Session, submission_ids: Collection[int], *, is_new: bool) -> int:
-    """Writes the alerts of these submissions; returns how many there are to tell of. Two or three queries.
+def raise_alerts(session: Session, submission_ids: Collection[int], *, is_new: bool) -> None:
+    """Writes the alerts of these submissions; one to three queries.
 
     A submission of a survey with rules that could not be read at all matches each of them, unsurely.
     """
-    rules = _rules_of(session, submission_ids)
-    if not rules:
-        return 0
-    found = _matching(session, rules, is_one_of(Submission.id, submission_ids))
-    return _write(session, found, is_new=is_new)
+    if rules := _rules_of(session, submission_ids):
+        _write(session, _matching(session, rules, is_one_of(Submission.id, submission_ids)), is_new=is_new)
 
 
 def list_older_matches(session: Session, rule: AlertRule) -> int:
-    """Lists the newest submissions of before the rule that match it; returns how many. Nobody is told."""
+    """Lists the newest submissions so far that match the rule; returns how many. Nobody is told."""
     newest = (
         sa.select(Submission.id)
-        .where(Submission.survey_id == rule.survey_id, Submission.received_at < rule.effective_from)
+        .where(Submission.survey_id == rule.survey_id)
         .order_by(Submission.submitted_at.desc())
         .limit(MOST_LISTED)
     )
@@ -127,9 +124,9 @@ def _answered(row: Any) -> Answered:
     return Answered(row.state, row.number, tuple(options[index] for index in choices if index < len(options)))
 
 
-def _write(session: Session, found: list[tuple[AlertRule, Any, Verdict]], *, is_new: bool) -> int:
+def _write(session: Session, found: list[tuple[AlertRule, Any, Verdict]], *, is_new: bool) -> None:
     if not found:
-        return 0
+        return
     now = datetime.now(UTC)
     rows = [
         {
@@ -144,5 +141,4 @@ def _write(session: Session, found: list[tuple[AlertRule, Any, Verdict]], *, is_
         for rule, row, said in found
     ]
     written = insert(AnswerAlert).on_conflict_do_nothing(index_elements=["rule_id", "submission_id"])
-    ids = session.scalars(written.returning(AnswerAlert.id), rows).all()
-    return sum(not row["is_listed_only"] for row in rows) if ids else 0
+    session.execute(written, rows)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.access import Capability, SiteLimit, decide
+from core.access import TABLE, Capability, SiteLimit, decide
 from core.limits import limit_session
 from core.models import AnswerAlert, Participant, Researcher, Study, StudyRole
 from core.models.researcher import requester_of
@@ -27,17 +27,20 @@ def refusal(session: Session, researcher: Researcher, alert: AnswerAlert) -> str
 
 
 def possible_recipients(session: Session, study: Study) -> list[Researcher]:
-    """People who may read answers of the study, by name: those with a role in it, and site administrators."""
+    """People who may read answers of the study, by name: those with such a role, and site administrators; one query."""
+    allowed = [role.value for role in TABLE[Capability.ANSWERS_READ].roles]
     has_role = sa.exists().where(
-        StudyRole.researcher_id == Researcher.id, StudyRole.study_id == study.id, StudyRole.is_current()
+        StudyRole.researcher_id == Researcher.id,
+        StudyRole.study_id == study.id,
+        StudyRole.role.in_(allowed),
+        StudyRole.is_current(),
     )
     query = (
         sa.select(Researcher)
         .where(Researcher.is_disabled.is_(False), sa.or_(has_role, Researcher.is_site_admin))
         .order_by(sa.func.lower(Researcher.username))
     )
-    people = session.scalars(query).all()
-    return [one for one in people if decide(requester_of(session, one), Capability.ANSWERS_READ, study).is_allowed]
+    return list(session.scalars(query))
 
 
 def _sees(session: Session, limits: Mapping[int, SiteLimit], participant_id: int) -> bool:

@@ -85,21 +85,18 @@ STATUSES = History(StatusReport, StatusReport.at, _status, STATUS_PAGE_ROWS)
 def history_rows(session: Session, history: History, participant: Participant) -> Iterator[dict[str, Any]]:
     """The rows of the participant's history, oldest first. No transaction is open between pages."""
     table = history.table
-    base = sa.select(table).where(table.participant_id == participant.id).order_by(history.time, table.id)
+    columns = sa.select(*table.__table__.columns)  # rows that no session keeps
+    base = columns.where(table.participant_id == participant.id).order_by(history.time, table.id)
     last: tuple[datetime, int] | None = None
     while True:
         query = base if last is None else base.where(sa.tuple_(history.time, table.id) > last)
-        page = session.scalars(query.limit(history.page_rows)).all()
+        page = session.execute(query.limit(history.page_rows)).all()
         rows = [history.row(row, participant) for row in page]
-        if page:
-            last = getattr(page[-1], history.time.key), page[-1].id
-        is_whole = len(page) == history.page_rows
-        for row in page:
-            session.expunge(row)
         session.commit()
         yield from rows
-        if not is_whole:
+        if len(page) < history.page_rows:
             return
+        last = getattr(page[-1], history.time.key), page[-1].id
 
 
 def notification_history(
@@ -117,7 +114,7 @@ def notification_history(
         PushReceipt.participant_id == NotificationAttempt.participant_id, PushReceipt.uuid == NotificationAttempt.uuid
     )
     query = (
-        sa.select(NotificationAttempt, Survey.object_id, PushReceipt.received_at)
+        sa.select(*NotificationAttempt.__table__.columns, Survey.object_id, PushReceipt.received_at)
         .join(SurveyVersion, SurveyVersion.id == NotificationAttempt.survey_version_id)
         .join(Survey, Survey.id == SurveyVersion.survey_id)
         .outerjoin(PushReceipt, received)
@@ -125,20 +122,19 @@ def notification_history(
         .order_by(NotificationAttempt.scheduled_at, NotificationAttempt.attempted_at, NotificationAttempt.id)
     )
     found: dict[str, list[dict[str, Any]]] = {}
-    for attempt, survey_id, received_at in session.execute(query.execution_options(yield_per=PAGE_ROWS)):
+    for attempt in session.execute(query.execution_options(yield_per=PAGE_ROWS)):
         kind = f"manual - {attempt.researcher_name}"[:32] if attempt.researcher_name else attempt.kind
-        found.setdefault(survey_id, []).append(
+        found.setdefault(attempt.object_id, []).append(
             {
                 "timestamp": shown(attempt.attempted_at),
                 "type": kind,
                 "scheduled_time": shown(attempt.scheduled_at),
-                "confirmed_received": in_utc(received_at) or False,
+                "confirmed_received": in_utc(attempt.received_at) or False,
                 "uuid": str(attempt.uuid) if attempt.uuid else None,
                 "resend": attempt.was_resend,
                 "push_rejected": attempt.status != SUCCESS,
             }
         )
-        session.expunge(attempt)
     return found
 
 

@@ -84,8 +84,9 @@ def read_filters(given: Mapping[str, str]) -> Filters:
 def statistics_rows(session: Session, study: Study, filters: Filters) -> Iterator[dict[str, Any]]:
     """The rows as objects of the chosen fields (DATA-61), read through a cursor of the database."""
     zone = study.zone
+    stored = [name.removeprefix("beiwe_") for name in filters.fields if name in BYTES]
     query = (
-        sa.select(DailyStatistics, Participant.patient_id)
+        sa.select(Participant.patient_id, DailyStatistics.day, *(getattr(DailyStatistics, name) for name in stored))
         .join(Participant, Participant.id == DailyStatistics.participant_id)
         .where(DailyStatistics.study_id == study.id)
     )
@@ -101,9 +102,8 @@ def statistics_rows(session: Session, study: Study, filters: Filters) -> Iterato
         query = query.order_by(column.desc().nulls_last() if filters.is_descending else column.asc().nulls_last())
     query = query.order_by(*ties).limit(filters.limit)
     result = session.execute(query.execution_options(yield_per=PAGE_ROWS))
-    for row, patient_id in result:
-        yield {name: _value(name, row, patient_id, study, zone) for name in filters.fields}
-        session.expunge(row)
+    for row in result:
+        yield {name: _value(name, row, study, zone) for name in filters.fields}
 
 
 def _column(name: str) -> Any:
@@ -112,14 +112,14 @@ def _column(name: str) -> Any:
     return {"date": DailyStatistics.day, "participant_id": Participant.patient_id}.get(name)
 
 
-def _value(name: str, row: DailyStatistics, patient_id: str, study: Study, zone: Any) -> Any:
+def _value(name: str, row: Any, study: Study, zone: Any) -> Any:
     if name.startswith("beiwe_"):
         return getattr(row, name.removeprefix("beiwe_"))
     if name == "date":
         return row.day.isoformat()
     if name == "timezone":
         return datetime.combine(row.day, time(12), zone).tzname()
-    return {"participant_id": patient_id, "study_id": study.object_id}.get(name)
+    return {"participant_id": row.patient_id, "study_id": study.object_id}.get(name)
 
 
 def _day(text: str, name: str, wrong: list[str]) -> date | None:

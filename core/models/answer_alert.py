@@ -26,9 +26,9 @@ class AlertRule(Model):
 
     `options` are the texts of the answers that match, for choices, and `others` those that do not, both as they were
     when the rule was saved: an answer in neither list was edited since, and matches, so that nobody is overlooked.
-    `effective_from` is when the rule was made or its condition changed: submissions that were uploaded before are only
-    listed. Nobody having acknowledged after `escalates_after_minutes`, others are told; null: never.
-    A rule is never deleted, since its alerts stay: `removed_at`.
+    `effective_from` is when the rule was made: submissions that were uploaded before are only listed. Nobody having
+    acknowledged after `escalates_after_minutes`, others are told; null: never. A rule is never deleted, since its
+    alerts stay: `removed_at`.
     """
 
     __tablename__ = "alert_rules"

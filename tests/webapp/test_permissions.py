@@ -191,7 +191,7 @@ MATRIX: dict[str, str | Page | Key] = {
     "alerts.list": Page(Capability.ANSWERS_READ, "/view_study/{study}/alerts", is_return_page=True),
     "alerts.alert": Page(Capability.ANSWERS_READ, "/view_study/{study}/alerts/999999", passed=404, is_return_page=True),
     "alerts.acknowledge": Page(
-        Capability.ANSWERS_READ, "/view_study/{study}/alerts/999999/acknowledge", "POST", passed=404
+        Capability.NOTES_EDIT, "/view_study/{study}/alerts/999999/acknowledge", "POST", passed=404
     ),
     "alerts.rules": Page(Capability.ANSWERS_READ, "/view_study/{study}/alerts/rules"),
     "alerts.new_rule": Page(Capability.ALERTS_MANAGE, "/view_study/{study}/alerts/rules/new"),

@@ -273,18 +273,23 @@ def test_what_is_posted_with_ids_of_another_site_changes_nothing(app: Flask, wor
 
 @pytest.mark.parametrize("role", ROLES)
 def test_alerts_of_another_site_are_unknown(app: Flask, world: TwoSites, role: Role):
-    """PERM-95, CLAR-58: one alert, acknowledging it, and who has seen it."""
+    """PERM-94, PERM-95, CLAR-58: one alert, who has seen it, and acknowledging it, for those who do not only read."""
+    is_reader = role in (Role.STUDY_VIEWER, Role.STUDY_ANALYST)
     person = world.limited(role)
     world.fill_the_others()
     visitor, of = Visitor(app, person), f"/view_study/{world.study.id}/alerts"
     north, south = (world.alerts[word][:3] for word in ("northern", "zsouthern"))
     for number in south:
         assert visitor.get(f"{of}/{number}").status_code == 404
-        assert visitor.post(f"{of}/{number}/acknowledge", note="seen").status_code == 404
-    assert visitor.get(f"{of}/{north[0]}").status_code == 200
-    assert visitor.post(f"{of}/{north[0]}/acknowledge", note="seen").status_code == 302
+        refused = 403 if is_reader else 404
+        assert visitor.post(f"{of}/{number}/acknowledge", note="seen").status_code == refused
+    page = visitor.get(f"{of}/{north[0]}")
+    assert page.status_code == 200 and ("Your role reads only" in page.text) is is_reader
+    acknowledged = visitor.post(f"{of}/{north[0]}/acknowledge", note="seen")
+    assert acknowledged.status_code == (403 if is_reader else 302)
     db.session.rollback()
-    assert list(db.session.scalars(sa.select(AnswerAlert.id).where(AnswerAlert.note == "seen"))) == [north[0]]
+    noted = list(db.session.scalars(sa.select(AnswerAlert.id).where(AnswerAlert.note == "seen")))
+    assert noted == ([] if is_reader else [north[0]])
     assert set(db.session.scalars(sa.select(AlertSeen.alert_id))) == {north[0]}
 
 

@@ -299,6 +299,31 @@ def test_what_tableau_may_not_see_is_not_there(app: Flask, factory: Factory, stu
         assert (answer.status_code, answer.json) == (404, {"errors": "resource not found"})
 
 
+def test_a_list_that_breaks_off_is_no_whole_list(
+    app: Flask, person: Participant, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    """DATA-26, DATA-43: what was sent cannot be read as JSON, and the log says that it broke off."""
+    for minutes in range(1_200):
+        db.session.add(Heartbeat(participant_id=person.id, at=AT + timedelta(minutes=minutes)))
+    db.session.commit()
+
+    def breaks_off(row: Any, participant: Participant) -> dict[str, Any]:
+        if row.at > AT + timedelta(minutes=1_100):
+            raise OSError
+        return {"timestamp": "x"}
+
+    history = {**histories.HEARTBEATS.__dict__, "page_rows": 600, "row": breaks_off}
+    monkeypatch.setattr("webapp.data_api.histories.HEARTBEATS", histories.History(**history))
+    path, sent = "/get-participant-heartbeat-history/v1", b""
+    answer = app.test_client().post(path, data={**key, "participant_id": person.patient_id}, buffered=False)
+    with pytest.raises(OSError):
+        for piece in answer.iter_encoded():
+            sent += piece
+    assert sent.startswith(b"[") and not sent.endswith(b"]")
+    row = db.session.scalars(db.select(DataAccessRecord)).one()
+    assert (row.error, row.size_bytes) == ("OSError", len(sent))
+
+
 def test_each_answer_is_in_the_log_of_data_access(app: Flask, study: Study, person: Participant, key: dict[str, str]):
     """DATA-26."""
     of_person(app, "upload-history", key, person)

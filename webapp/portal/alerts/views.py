@@ -57,7 +57,7 @@ def one_alert(study_number: int, alert_number: int) -> ResponseReturnValue:
 
 
 @alerts.post(f"{ONE}/acknowledge", endpoint="acknowledge")
-@requires(Capability.ANSWERS_READ)
+@requires(Capability.NOTES_EDIT)
 def acknowledge_alert(study_number: int, alert_number: int) -> ResponseReturnValue:
     """Says that somebody has acted, with a note; who comes second is told who was first."""
     line, note = _line(alert_number), request.form.get("note", "")
