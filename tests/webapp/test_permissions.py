@@ -135,6 +135,8 @@ MATRIX: dict[str, str | Page | Key] = {
     "data_api.get_studies": Key("/get-studies/v1"),
     "data_api.get_participant_ids": Key("/get-participant-ids/v1", Capability.STUDY_VIEW),
     "data_api.get_data": Key("/get-data/v1", Capability.DATA_DOWNLOAD),
+    "api_description.page": PUBLIC,  # nothing of a study
+    "api_description.openapi": PUBLIC,
     "data_api.summary_statistics_connector": PUBLIC,  # pages without data, for Tableau (DATA-72)
     "data_api.participant_table_connector": PUBLIC,
     "data_api.get_data_compressed": Key("/get-data/v2", Capability.DATA_DOWNLOAD),
