@@ -40,10 +40,10 @@ UNREADABLE = "Not sent: its address cannot be read with this server's FLASK_SECR
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a message goes in place of its own address, and the keys that sign it, separated by spaces."""
+    """Where a message goes in place of its own address, and the keys that sign it."""
 
     address: str
-    signing_key: str | None
+    signing_keys: tuple[str, ...]
 
 
 Refuse = Callable[[Session, OutgoingMessage], str | Destination | None]
@@ -116,8 +116,8 @@ def _claim(
         try:
             answer = refuse(session, row)
             reason = answer if isinstance(answer, str) else None
-            to = answer if isinstance(answer, Destination) else Destination(row.address, row.signing_key)
-            letter = Letter(str(row.uuid), row.channel, to.address, to.signing_key, row.contents)
+            to = answer if isinstance(answer, Destination) else _own_destination(row)
+            letter = Letter(str(row.uuid), row.channel, to.address, to.signing_keys, row.contents)
         except SecretUnreadable:
             log.error("outgoing: the address of a %s about %s cannot be read", row.channel, row.about)
             reason = UNREADABLE
@@ -128,6 +128,10 @@ def _claim(
         row.tries, row.next_try_at = row.tries + 1, now + LEASE
         claimed.append((row.id, letter))
     return claimed, refused
+
+
+def _own_destination(row: OutgoingMessage) -> Destination:
+    return Destination(row.address, (row.signing_key,) if row.signing_key is not None else ())
 
 
 def _try(settings: Settings, letter: Letter, now: datetime) -> NotDelivered | None:

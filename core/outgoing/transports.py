@@ -38,12 +38,12 @@ class NotDelivered(Exception):
 
 @dataclass(frozen=True)
 class Letter:
-    """What is sent: the message's row, read. `signing_key` may be several, separated by spaces; each signs."""
+    """What is sent: the message's row, read. Each of the keys signs it."""
 
     uuid: str
     channel: str
     address: str
-    signing_key: str | None
+    signing_keys: tuple[str, ...]
     contents: Mapping[str, Any]
 
 
@@ -106,10 +106,10 @@ def signed(letter: Letter, body: bytes, now: datetime) -> dict[str, str]:
     """The headers that tell the message's id and, with a key, prove where it comes from."""
     at = str(int(now.timestamp()))
     headers = {"webhook-id": letter.uuid, "webhook-timestamp": at}
-    if letter.signing_key is None:
+    if not letter.signing_keys:
         return headers
     signed_text = f"{letter.uuid}.{at}.".encode() + body
-    marks = [hmac.new(_key_bytes(key), signed_text, hashlib.sha256).digest() for key in letter.signing_key.split()]
+    marks = [hmac.new(_key_bytes(key), signed_text, hashlib.sha256).digest() for key in letter.signing_keys]
     return {**headers, "webhook-signature": " ".join(f"v1,{base64.b64encode(mark).decode()}" for mark in marks)}
 
 

@@ -49,7 +49,7 @@ def refuse_study_message(session: Session, message: OutgoingMessage) -> str | De
     keys = [webhook.signing_key]
     if webhook.former_key and webhook.former_key_until and webhook.former_key_until > datetime.now(UTC):
         keys.append(webhook.former_key)
-    return Destination(webhook.address, " ".join(keys))
+    return Destination(webhook.address, tuple(keys))
 
 
 def note_results(

@@ -1,6 +1,8 @@
 """One webhook: its log, a test, switching it, and sending messages again (CLAR-75)."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from flask import abort, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -22,6 +24,8 @@ from webapp.portal.webhooks.section import webhooks
 from webapp.portal.webhooks.views import ONE, webhook_or_404
 from webapp.portal.webhooks.wording import EVENTS, STATES
 
+ORDER = ("id", "type", "timestamp", "study_id", "data")
+
 
 @webhooks.get(ONE)
 @requires(Capability.WEBHOOK_MANAGE, is_return_page=True)
@@ -40,7 +44,7 @@ def log(study_number: int, webhook_number: int) -> ResponseReturnValue:
         states=STATES,
         state=state,
         messages=messages,
-        as_text=lambda contents: json.dumps(contents, indent=2, ensure_ascii=False),
+        as_text=_as_text,
         given_up=given_up_count(session, webhook),
         older=messages[-1].id if has_older else None,
         is_first=not before,
@@ -107,6 +111,12 @@ def delete(study_number: int, webhook_number: int) -> ResponseReturnValue:
 
 def _back(webhook_number: int) -> ResponseReturnValue:
     return redirect(url_for("webhooks.log", study_number=g.study.id, webhook_number=webhook_number))
+
+
+def _as_text(contents: Mapping[str, Any]) -> str:
+    """The contents as indented JSON, in the order of docs/webhooks.md."""
+    ordered = {name: contents[name] for name in ORDER if name in contents}
+    return json.dumps({**ordered, **contents}, indent=2, ensure_ascii=False)
 
 
 def _is_number(text: str) -> bool:
