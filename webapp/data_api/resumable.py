@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from typing import IO, Annotated, Any
 
+import sqlalchemy as sa
 from flask import Response, request, url_for
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -170,7 +171,7 @@ def _answer(file: IO[bytes], size: int, digest: str, access: int) -> Response:
     answer = Response(FileWrapper(file, PIECE_BYTES), content_type=OCTETS, headers=_validators(digest))
     answer.content_length = size
     answer.make_conditional(request, accept_ranges=True, complete_length=size)
-    answer.response = _counted(answer.response, file, access)
+    answer.response = _counted(answer.response, file, db.engine, access)
     return answer
 
 
@@ -204,8 +205,11 @@ def _read(study: Study, found: DownloadedObject) -> tuple[IO[bytes], int, str]:
         raise ResumableRefused(500, ["The file is damaged in the store; the server's operators were told."]) from None
 
 
-def _counted(pieces: Iterable[Any], file: IO[bytes], access: int) -> Iterator[bytes]:
-    """The pieces; at the end, also where the client goes away, their bytes are added to the record."""
+def _counted(pieces: Iterable[Any], file: IO[bytes], engine: sa.Engine, access: int) -> Iterator[bytes]:
+    """The pieces; at the end, also where the client goes away, their bytes are added to the record.
+
+    It runs on after the request's context has ended.
+    """
     sent = 0
     try:
         for piece in pieces:
@@ -213,7 +217,7 @@ def _counted(pieces: Iterable[Any], file: IO[bytes], access: int) -> Iterator[by
             yield piece
     finally:
         file.close()
-        with Session(db.engine) as session:
+        with Session(engine) as session:
             add_to_access(session, access, sent)
             session.commit()
 
