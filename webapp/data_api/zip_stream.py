@@ -10,7 +10,6 @@ from tempfile import SpooledTemporaryFile
 from typing import IO
 
 import sqlalchemy as sa
-import zstandard
 from sqlalchemy.orm import Session
 from zipstream import ZIP_STORED, ZipStream
 
@@ -87,10 +86,7 @@ class ZipDownload:
                     patient_id = member.name.partition("/")[0]
                     problems.setdefault(patient_id, []).append({"path": member.path, "problem": _problem(contents)})
                     continue
-                if self.is_compressed:
-                    yield from _member(archive, _compressed(contents, self.settings), f"{member.name}.zst")
-                else:
-                    yield from _member(archive, contents, member.name)
+                yield from _member(archive, contents, f"{member.name}.zst" if self.is_compressed else member.name)
                 entry = f"{json.dumps(member.path)}: {json.dumps(member.registry_hash)}"
                 registry.write(separator + entry.encode())
                 separator = b", "
@@ -104,20 +100,48 @@ class ZipDownload:
 
     def _fetched(self, found: Iterator[Member]) -> Iterator[tuple[Member, Contents]]:
         """Members with their contents, in order. Threads read small members ahead; large ones are read when needed."""
-        sealed = self.sealed
         waiting: deque[tuple[Member, Future[Contents] | None]] = deque()
         most = 1  # send the first member before reading ahead (DATA-21)
         with ThreadPoolExecutor(FETCHERS) as pool:
             try:
                 for member in found:
-                    waiting.append((member, pool.submit(_read, sealed, member) if member.is_small else None))
+                    waiting.append((member, pool.submit(self._read, member) if member.is_small else None))
                     while waiting and (len(waiting) >= most or _bytes_ahead(waiting) > MOST_BYTES_AHEAD):
-                        yield _next(sealed, waiting)
+                        yield self._next(waiting)
                         most = min(2 * most, MOST_AHEAD)
                 while waiting:
-                    yield _next(sealed, waiting)
+                    yield self._next(waiting)
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
+
+    def _next(self, waiting: deque[tuple[Member, Future[Contents] | None]]) -> tuple[Member, Contents]:
+        member, future = waiting.popleft()
+        return member, future.result() if future else self._open(member)
+
+    def _read(self, member: Member) -> Contents:
+        """A small member in memory."""
+        try:
+            if self.is_compressed:
+                return b"".join(self.sealed.open_compressed(member.path, member.seal))
+            return self.sealed.read(member.path, member.seal)[0]
+        except (ObjectMissing, SealBroken) as error:
+            return error
+
+    def _open(self, member: Member) -> Contents:
+        """Reads a large member to its end before the zip takes it: a damaged object must not break the zip."""
+        file = SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115  closed at the end of reading
+        try:
+            if self.is_compressed:
+                pieces = self.sealed.open_compressed(member.path, member.seal)
+            else:
+                pieces = self.sealed.open(member.path, member.seal)[0]
+            for piece in pieces:
+                file.write(piece)
+        except (ObjectMissing, SealBroken) as error:
+            file.close()
+            return error
+        file.seek(0)
+        return _in_pieces(file)
 
     def _complete(self, sent: int, error: str | None) -> None:
         with Session(self.engine) as session:
@@ -125,54 +149,13 @@ class ZipDownload:
             session.commit()
 
 
-def _next(store: SealedStore, waiting: deque[tuple[Member, Future[Contents] | None]]) -> tuple[Member, Contents]:
-    member, future = waiting.popleft()
-    return member, future.result() if future else _open(store, member)
-
-
 def _bytes_ahead(waiting: Iterable[tuple[Member, Future[Contents] | None]]) -> int:
     return sum(member.size_bytes or 0 for member, future in waiting if future)
-
-
-def _read(store: SealedStore, member: Member) -> Contents:
-    try:
-        return store.read(member.path, member.seal)[0]
-    except (ObjectMissing, SealBroken) as error:
-        return error
-
-
-def _open(store: SealedStore, member: Member) -> Contents:
-    """Reads a large member to its end before the zip takes it: a damaged object must not break the zip."""
-    file = SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115  closed at the end of reading
-    try:
-        for piece in store.open(member.path, member.seal)[0]:
-            file.write(piece)
-    except (ObjectMissing, SealBroken) as error:
-        file.close()
-        return error
-    file.seek(0)
-    return _in_pieces(file)
 
 
 def _member(archive: ZipStream, contents: bytes | Iterable[bytes], name: str) -> Iterator[bytes]:
     archive.add(contents, name)
     yield from archive.file()
-
-
-def _compressed(contents: bytes | Iterable[bytes], settings: Settings) -> bytes | Iterator[bytes]:
-    """The contents as one zstd frame, at the level of the store; large ones piece by piece."""
-    compressor = zstandard.ZstdCompressor(level=settings.data_compression_level)
-    if isinstance(contents, bytes):
-        return compressor.compress(contents)
-    return _compressed_pieces(compressor, contents)
-
-
-def _compressed_pieces(compressor: zstandard.ZstdCompressor, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    stream = compressor.compressobj()
-    for piece in pieces:
-        if done := stream.compress(piece):
-            yield done
-    yield stream.flush()
 
 
 def _in_pieces(file: IO[bytes]) -> Iterator[bytes]:
