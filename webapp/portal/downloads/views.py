@@ -15,16 +15,16 @@ from core.downloads.members import participants_asked_for
 from core.downloads.query import UnknownName
 from core.downloads.recording import record_download
 from core.downloads.sizes import download_size
+from core.downloads.zip_stream import ZipContents, ZipDownload
 from core.models import Participant
 from core.models.researcher import studies_of
 from core.streams import DataStream
-from webapp.data_api.zip_stream import ZipDownload
 from webapp.portal.access.rules import requires
 from webapp.portal.downloads.forms import Choice, read_choice
 from webapp.portal.frame.pages import is_htmx
 from webapp.portal.frame.section import Section
 from webapp.portal.frame.wording import STREAMS
-from webapp.stores import object_store, settings
+from webapp.stores import sealed_store
 
 downloads = Section("downloads", __name__)
 PATH = "/data_access_web_form/<number:study_number>"
@@ -73,8 +73,8 @@ def download(study_number: int) -> ResponseReturnValue:
     query, fields = choice.query(), {"study_pk": [str(study_number)], **choice.fields}
     record = record_download(db.session(), actor_of(g.researcher), g.study, query, participants, fields)
     db.session.commit()
-    zipped = ZipDownload(db.engine, object_store(), settings(), g.study, participants, query, record, False)
-    response = Response(zipped.stream(), content_type="application/zip")
+    contents = ZipContents(db.engine, sealed_store(g.study), g.study, participants, query, has_registry=False)
+    response = Response(ZipDownload(contents, record).stream(), content_type="application/zip")
     today: date = g.now.astimezone(g.study.zone).date()
     response.headers.set("Content-Disposition", "attachment", filename=f"{g.study.name} {today}.zip")
     return response

@@ -3,9 +3,9 @@
 import json
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
@@ -15,13 +15,12 @@ from sqlalchemy.orm import Session
 from zipstream import ZIP_STORED, ZipStream
 
 from core.audit.access_log import end_access
-from core.config import Settings
 from core.crypto.seal import SealBroken
 from core.downloads.members import Member, members
 from core.downloads.query import DataQuery
 from core.models import Study
 from core.operations.tallies import Counted, Integrity, add_tallies_at_once
-from core.storage import ObjectMissing, ObjectStore, SealedStore
+from core.storage import ObjectMissing, SealedStore
 
 FETCHERS = 4
 MOST_AHEAD = 16
@@ -34,43 +33,28 @@ Contents = bytes | Iterable[bytes] | Exception
 
 
 @dataclass(frozen=True)
-class ZipDownload:
-    """One download. `record_id` is its row in `data_access_records`, which gets the size and end time at the end.
+class ZipContents:
+    """The zip of what a query selects of these participants, by (id, patient id).
 
-    With `is_compressed` each file is compressed with zstd, and its name ends with `.zst` (`/get-data/v2`).
+    The stream goes on after the request's database session is closed: the sealed store has read the study's key.
+    With `is_compressed` each file is compressed with zstd, and its name ends with `.zst` (`/get-data/v2`). `on_file` is
+    called before each file.
     """
 
     engine: sa.Engine
-    store: ObjectStore
-    settings: Settings
+    sealed: SealedStore
     study: Study
     participants: Sequence[tuple[int, str]]
     query: DataQuery
-    record_id: int
     has_registry: bool
     is_compressed: bool = False
-    sealed: SealedStore = field(init=False)
+    on_file: Callable[[Member], None] | None = None
 
-    def __post_init__(self) -> None:
-        """Reads the study's key now: the stream goes on after the request's database session is closed."""
-        object.__setattr__(self, "sealed", SealedStore(self.store, self.study, self.settings))
-
-    def stream(self) -> Iterator[bytes]:
+    def pieces(self) -> Iterator[bytes]:
         """The bytes of the zip: its members, what was missing of a participant as `problems.json`, then `registry`.
 
-        If the client disconnects, the generator is closed, which stops the threads and returns the connection.
+        Closing the generator stops its threads and returns its connection.
         """
-        sent = 0
-        try:
-            for piece in self._pieces():
-                sent += len(piece)
-                yield piece
-        except BaseException as error:
-            self._complete(sent, type(error).__name__)
-            raise
-        self._complete(sent, None)
-
-    def _pieces(self) -> Iterator[bytes]:
         archive = ZipStream(compress_type=ZIP_STORED)
         problems: dict[str, list[dict[str, str]]] = {}  # below a patient's folder, else mano fails (CLAR-70)
         with (
@@ -80,49 +64,79 @@ class ZipDownload:
             registry.write(b"{")
             separator = b""
             found = members(session, self.study, self.participants, self.query)
-            for member, contents in self._fetched(found):
+            for member, contents in fetched(self.sealed, found):
+                if self.on_file is not None:
+                    self.on_file(member)
                 if isinstance(contents, Exception):
-                    log.error("integrity: %s is in the registry, a download misses it", member.path, exc_info=contents)
-                    add_tallies_at_once(self.engine, {Counted.INTEGRITY_FAILURES: {Integrity.DOWNLOAD: 1}})
+                    report_missing(self.engine, member, contents)
                     patient_id = member.name.partition("/")[0]
                     problems.setdefault(patient_id, []).append({"path": member.path, "problem": _problem(contents)})
                     continue
                 if self.is_compressed:
-                    yield from _member(archive, _compressed(contents, self.settings), f"{member.name}.zst")
+                    yield from add_member(archive, _compressed(contents, self.sealed.level), f"{member.name}.zst")
                 else:
-                    yield from _member(archive, contents, member.name)
+                    yield from add_member(archive, contents, member.name)
                 entry = f"{json.dumps(member.path)}: {json.dumps(member.registry_hash)}"
                 registry.write(separator + entry.encode())
                 separator = b", "
             registry.write(b"}")
             for patient_id, listed in problems.items():
-                yield from _member(archive, json.dumps(listed).encode(), f"{patient_id}/problems/problems.json")
+                yield from add_member(archive, json.dumps(listed).encode(), f"{patient_id}/problems/problems.json")
             if self.has_registry:
                 registry.seek(0)
-                yield from _member(archive, _in_pieces(registry), "registry")
+                yield from add_member(archive, _in_pieces(registry), "registry")
             yield from archive.finalize()
 
-    def _fetched(self, found: Iterator[Member]) -> Iterator[tuple[Member, Contents]]:
-        """Members with their contents, in order. Threads read small members ahead; large ones are read when needed."""
-        sealed = self.sealed
-        waiting: deque[tuple[Member, Future[Contents] | None]] = deque()
-        most = 1  # send the first member before reading ahead (DATA-21)
-        with ThreadPoolExecutor(FETCHERS) as pool:
-            try:
-                for member in found:
-                    waiting.append((member, pool.submit(_read, sealed, member) if member.is_small else None))
-                    while waiting and (len(waiting) >= most or _bytes_ahead(waiting) > MOST_BYTES_AHEAD):
-                        yield _next(sealed, waiting)
-                        most = min(2 * most, MOST_AHEAD)
-                while waiting:
-                    yield _next(sealed, waiting)
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+
+@dataclass(frozen=True)
+class ZipDownload:
+    """One download. `record_id` is its row in `data_access_records`, which gets the size and end time at the end."""
+
+    contents: ZipContents
+    record_id: int
+
+    def stream(self) -> Iterator[bytes]:
+        """The bytes of the zip. If the client disconnects, the generator is closed."""
+        sent = 0
+        try:
+            for piece in self.contents.pieces():
+                sent += len(piece)
+                yield piece
+        except BaseException as error:
+            self._complete(sent, type(error).__name__)
+            raise
+        self._complete(sent, None)
 
     def _complete(self, sent: int, error: str | None) -> None:
-        with Session(self.engine) as session:
+        with Session(self.contents.engine) as session:
             end_access(session, self.record_id, sent, error)
             session.commit()
+
+
+def fetched(sealed: SealedStore, found: Iterator[Member]) -> Iterator[tuple[Member, Contents]]:
+    """Members with their contents, in order, or with ObjectMissing or SealBroken.
+
+    Threads read small members ahead; large ones are read when needed, and come in pieces.
+    """
+    waiting: deque[tuple[Member, Future[Contents] | None]] = deque()
+    most = 1  # send the first member before reading ahead (DATA-21)
+    with ThreadPoolExecutor(FETCHERS) as pool:
+        try:
+            for member in found:
+                waiting.append((member, pool.submit(_read, sealed, member) if member.is_small else None))
+                while waiting and (len(waiting) >= most or _bytes_ahead(waiting) > MOST_BYTES_AHEAD):
+                    yield _next(sealed, waiting)
+                    most = min(2 * most, MOST_AHEAD)
+            while waiting:
+                yield _next(sealed, waiting)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def report_missing(engine: sa.Engine, member: Member, error: Exception) -> None:
+    """Logs and counts a file that the registry names and the store does not give (DATA-25)."""
+    log.error("integrity: %s is in the registry, a download misses it", member.path, exc_info=error)
+    add_tallies_at_once(engine, {Counted.INTEGRITY_FAILURES: {Integrity.DOWNLOAD: 1}})
 
 
 def _next(store: SealedStore, waiting: deque[tuple[Member, Future[Contents] | None]]) -> tuple[Member, Contents]:
@@ -154,14 +168,15 @@ def _open(store: SealedStore, member: Member) -> Contents:
     return _in_pieces(file)
 
 
-def _member(archive: ZipStream, contents: bytes | Iterable[bytes], name: str) -> Iterator[bytes]:
+def add_member(archive: ZipStream, contents: bytes | Iterable[bytes], name: str) -> Iterator[bytes]:
+    """Adds a file to the zip and yields the bytes that this makes."""
     archive.add(contents, name)
     yield from archive.file()
 
 
-def _compressed(contents: bytes | Iterable[bytes], settings: Settings) -> bytes | Iterator[bytes]:
+def _compressed(contents: bytes | Iterable[bytes], level: int) -> bytes | Iterator[bytes]:
     """The contents as one zstd frame, at the level of the store; large ones piece by piece."""
-    compressor = zstandard.ZstdCompressor(level=settings.data_compression_level)
+    compressor = zstandard.ZstdCompressor(level=level)
     if isinstance(contents, bytes):
         return compressor.compress(contents)
     return _compressed_pieces(compressor, contents)
