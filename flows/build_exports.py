@@ -10,7 +10,8 @@ from prefect.tasks import exponential_backoff
 
 from core.config import get_settings
 from core.database import get_engine
-from core.exports.building import BuiltExport, build_next, sole_builder
+from core.exports.building import BuiltExport, build_next
+from core.exports.standing import sole_builder
 from core.models import ExportState
 from flows.hooks import HOOKS
 from flows.infrastructure import get_store, is_infrastructure_error

@@ -26,7 +26,7 @@ from sqlalchemy import Engine
 
 from core.config import get_settings
 from core.database import get_engine, open_session
-from core.exports.building import is_export_waiting, sole_builder
+from core.exports.standing import is_export_waiting, sole_builder
 from core.participants.batches import is_batch_waiting, sole_maker
 from core.processing.claims import count_waiting
 from core.processing.presence import runs_present, sole_dispatcher

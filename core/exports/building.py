@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import time
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,26 +25,22 @@ from core.access import SiteLimit
 from core.config import Settings
 from core.exports.choice import ExportChoice
 from core.exports.contents import contents_of, count_files
-from core.exports.files import PartWriter, delete_file, export_prefix
+from core.exports.files import PartWriter, export_prefix
 from core.exports.refusals import ExportImpossible
 from core.exports.selecting import participants_of
+from core.exports.standing import DIED, PURGED_MEANWHILE, clear_up
 from core.limits import limit_session
-from core.locks import LockSpace, held_alone, is_held, lock_key
 from core.models import Export, ExportParticipant, ExportState, Participant, Study
 from core.private_files import make_private_folder
 from core.storage import ObjectStore, SealedStore, StoreUnavailable
 
 log = logging.getLogger(__name__)
-DIED = "The job died before the file was complete. Run it again."
 NO_ROOM = "There is no room on the server's disk. Tell the operator, and run it again later."
 NO_STORE = "The object store did not answer, or is full. Run it again later."
-PURGED_MEANWHILE = "The data of a participant in it were deleted meanwhile. Run it again without them."
 WENT_WRONG = "It failed. The server's log says why; run it again, or tell the operator the number {number}."
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _OS_ERROR = re.compile(r"\(os error ([0-9]+)\)")  # in polars' messages
 SECONDS_BETWEEN_MOVES = 1.0
-_SOLE = lock_key(LockSpace.EXPORTS)
-_HAS_NO_FILE = Export.state.not_in([ExportState.RUNNING.value, ExportState.DONE.value])
 
 
 class _Cancelled(Exception):
@@ -62,42 +58,6 @@ class BuiltExport:
     state: ExportState
     size_bytes: int | None
     seconds: float
-
-
-def sole_builder(engine: sa.Engine) -> AbstractContextManager[bool]:
-    """Takes the lock to build exports for the block; yields False if another process holds it."""
-    return held_alone(engine, _SOLE)
-
-
-def is_export_waiting(session: Session) -> bool:
-    """Whether an export waits to be built, is left of a process that died, or left objects to be deleted."""
-    waiting = sa.or_(Export.state == ExportState.QUEUED.value, sa.and_(Export.has_objects, _HAS_NO_FILE))
-    return session.scalar(sa.select(Export.id).where(waiting).limit(1)) is not None or bool(_dead(session))
-
-
-def note_dead(session: Session) -> list[int]:
-    """Marks exports whose builder died as failed; the caller commits. Returns their numbers."""
-    dead = _dead(session)
-    if dead:
-        failed = {"state": ExportState.FAILED.value, "reason": DIED, "ended_at": datetime.now(UTC)}
-        session.execute(
-            sa.update(Export).where(Export.id.in_(dead), Export.state == ExportState.RUNNING.value).values(failed)
-        )
-    return dead
-
-
-def clear_up(engine: sa.Engine, store: ObjectStore) -> int:
-    """Deletes the objects of exports that have no file any more; commits. Call it under `sole_builder`.
-
-    Returns the number of objects. Raises StoreUnavailable.
-    """
-    deleted = 0
-    with Session(engine, expire_on_commit=False) as session:
-        query = sa.select(Export, Study.object_id).join(Study, Study.id == Export.study_id)
-        query = query.where(Export.has_objects, _HAS_NO_FILE)
-        for export, study_id in session.execute(query).all():
-            deleted += delete_file(session, store, study_id, export)
-    return deleted
 
 
 def build_next(engine: sa.Engine, store: ObjectStore, settings: Settings) -> BuiltExport | None:
@@ -256,12 +216,6 @@ def _fail_what_died(session: Session) -> None:
     failed = {"state": ExportState.FAILED.value, "reason": DIED, "ended_at": datetime.now(UTC)}
     session.execute(sa.update(Export).where(Export.state == ExportState.RUNNING.value).values(failed))
     session.commit()
-
-
-def _dead(session: Session) -> list[int]:
-    """The rows are read before the lock: who holds it took it before writing `running`."""
-    running = session.scalars(sa.select(Export.id).where(Export.state == ExportState.RUNNING.value)).all()
-    return list(running) if running and not is_held(session, _SOLE) else []
 
 
 def _limits(export: Export) -> dict[int, SiteLimit]:

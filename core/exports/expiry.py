@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.exports.building import PURGED_MEANWHILE, clear_up, sole_builder
 from core.exports.files import export_prefix
+from core.exports.standing import PURGED_MEANWHILE, clear_up, sole_builder
 from core.models import Export, ExportParticipant, ExportState, Study
 from core.storage import ObjectStore
 

@@ -37,7 +37,9 @@ _PHONES = re.compile(
     r"|test_notification|send_survey_notification|graph)(/ios)?/?"
 )
 _DOWNLOADS_BY_KEY = re.compile(r"/+get-data/v\d/?")
-_DOWNLOADS_OF_PORTAL = re.compile(r"/+(data_access_web_form/\d+/download|(view_study/\d+/)?audit/\w+\.csv)/?")
+_DOWNLOADS_OF_PORTAL = re.compile(
+    r"/+(data_access_web_form/\d+/(download|exports/\d+/file)|(view_study/\d+/)?audit/\w+\.csv)/?"
+)
 _PROGRAMS = re.compile(r"/+(get-|check-my-credentials|tableau/|api/).*")
 _PROBES = re.compile(r"/+healthz/?")
 

@@ -23,11 +23,12 @@ from core.config import get_settings
 from core.database import db
 from core.exports import building, files
 from core.exports.asking import ExportRefused, ask_for_export, cancel_export, delete_export, run_again
-from core.exports.building import build_next, clear_up, is_export_waiting, note_dead, sole_builder
+from core.exports.building import build_next
 from core.exports.choice import ExportChoice
 from core.exports.expiry import prune_exports
 from core.exports.files import export_prefix, read_file
 from core.exports.listing import export_of_study, exports_of_study, has_file
+from core.exports.standing import DIED, PURGED_MEANWHILE, clear_up, is_export_waiting, note_dead, sole_builder
 from core.limits import limit_session
 from core.models import (
     AuditRecord,
@@ -325,7 +326,7 @@ def test_a_purge_that_is_asked_for_meanwhile_stops_the_export(
 
     monkeypatch.setattr(files.PartWriter, "end", purged)
     build()
-    assert (export.state, export.reason) == ("failed", building.PURGED_MEANWHILE)
+    assert (export.state, export.reason) == ("failed", PURGED_MEANWHILE)
     build()
     assert objects(study) == []
 
@@ -334,7 +335,7 @@ KILLED = """
 import time
 from core.config import get_settings
 from core.database import get_engine
-from core.exports import building, files
+from core.exports import building, files, standing
 from core.storage import open_store
 store = files.PartWriter._store
 def slow(writer, part):
@@ -342,7 +343,7 @@ def slow(writer, part):
     print("stored", flush=True)
     time.sleep(60)
 files.PART_BYTES, files.PartWriter._store = 100, slow
-with building.sole_builder(get_engine()) as is_sole:
+with standing.sole_builder(get_engine()) as is_sole:
     assert is_sole
     building.build_next(get_engine(), open_store(get_settings()), get_settings())
 """
@@ -368,7 +369,7 @@ def test_a_builder_that_is_killed_leaves_a_row_that_says_so(study: Study, anna: 
         assert time.monotonic() < deadline
     db.session.commit()
     db.session.refresh(export)
-    assert (export.state, export.reason) == ("failed", building.DIED)
+    assert (export.state, export.reason) == ("failed", DIED)
     assert is_export_waiting(db.session())
     run_again(db.session(), study, export, actor=actor_of(anna))
     db.session.commit()
