@@ -55,7 +55,7 @@ requirements: install ## compile requirements.txt from pyproject.toml
 		rm -rf .venv && "$$python" -m venv .venv; fi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.txt)"
 	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.txt
-	$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --editable .
+	$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --editable . --editable clients/beiwe-sync
 	@touch $@
 
 webapp/static/vendor/.installed: package-lock.json ops/assets.py .venv/.installed

@@ -99,6 +99,7 @@ class Settings(BaseSettings):
     tableau_library_url: str = Field(
         "https://connectors.tableau.com/libs/tableauwdc-2.3.latest.js", validation_alias="TABLEAU_LIBRARY_URL"
     )
+    data_api_requests_per_minute: int = Field(6_000, validation_alias="DATA_API_REQUESTS_PER_MINUTE", ge=1)
     outgoing_messages_kept_days: int = Field(365, validation_alias="OUTGOING_MESSAGES_KEPT_DAYS", ge=14)
     exports_kept_days: int = Field(7, validation_alias="EXPORTS_KEPT_DAYS", ge=1, le=90)
     downloadable_apk_url: str | None = Field(None, validation_alias="DOWNLOADABLE_APK_URL")

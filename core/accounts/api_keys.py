@@ -2,6 +2,7 @@
 
 import secrets
 import string
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -25,12 +26,14 @@ def create_api_key(
     *,
     only_study: Study | None = None,
     is_for_lists: bool = False,
+    expires_at: datetime | None = None,
     actor: Actor,
 ) -> tuple[str, str]:
     """Adds an API key; returns the access key and the secret, which is not stored (DATA-4). The caller commits.
 
     With `only_study` it is for that study alone, with `is_for_lists` it gives no data of participants (PERM-96). It may
-    never do more than its owner may at the time of a request. Raises ValueError for a study that the owner cannot see.
+    never do more than its owner may at the time of a request. From `expires_at` on it is refused. Raises ValueError for
+    a study that the owner cannot see.
     """
     if only_study is not None and only_study.id not in {study.id for study in studies_of(session, researcher)}:
         raise ValueError("a key is for a study in which its owner has a role")
@@ -45,11 +48,14 @@ def create_api_key(
             researcher=researcher,
             only_study_id=only_study.id if only_study else None,
             is_for_lists=is_for_lists,
+            expires_at=expires_at,
         )
     )
     narrower: dict[str, Any] = {"lists": True} if is_for_lists else {}
     if only_study is not None:
         narrower["only_study"] = only_study.object_id
+    if expires_at is not None:
+        narrower["expires_at"] = expires_at.isoformat(timespec="seconds")
     record(session, actor, Action.API_KEY_CREATE, username=researcher.username, access_key=access_key, **narrower)
     return access_key, secret_key
 
@@ -65,7 +71,7 @@ def disable_api_key(session: Session, access_key: str, *, actor: Actor) -> bool:
 
 
 def active_keys_of(session: Session, researcher: Researcher) -> list[ApiKey]:
-    """The person's keys that work, newest first (PORTAL-60)."""
+    """The person's keys that are not disabled, newest first; some may have expired (PORTAL-60)."""
     query = select(ApiKey).where(ApiKey.researcher_id == researcher.id, ApiKey.is_active)
     return list(session.scalars(query.order_by(ApiKey.created_at.desc(), ApiKey.id.desc())))
 

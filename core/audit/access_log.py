@@ -1,6 +1,7 @@
 """The log of who read participants' data: downloads of the portal, and requests of programs (PORTAL-290, DATA-26)."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from core.audit.actor import Actor
 from core.models import AccessKind, DataAccessRecord, Study
+
+SHARED_FOR = timedelta(days=7)  # how long requests for single files belong to the record of their manifest
 
 
 def record_access(
@@ -48,3 +51,39 @@ def end_access(session: Session, access_id: int, size_bytes: int, error: str | N
     """Completes the row when the answer has ended: bytes sent, and why it broke off; the caller commits."""
     ended = sa.update(DataAccessRecord).where(DataAccessRecord.id == access_id)
     session.execute(ended.values(ended_at=sa.func.clock_timestamp(), size_bytes=size_bytes, error=error))
+
+
+def add_to_access(session: Session, access_id: int, size_bytes: int) -> None:
+    """Adds bytes that were sent under this row, which several requests share; the caller commits.
+
+    A crash of the database may lose the last moments of this count, so that a row is not synced for each small file.
+    """
+    session.execute(sa.text("SET LOCAL synchronous_commit = off"))
+    added = sa.update(DataAccessRecord).where(DataAccessRecord.id == access_id)
+    total = sa.func.coalesce(DataAccessRecord.size_bytes, 0) + size_bytes
+    session.execute(added.values(ended_at=sa.func.clock_timestamp(), size_bytes=total))
+
+
+def access_that_covers(
+    session: Session, access_id: int, actor: Actor, study: Study, patient_id: str, stream: str
+) -> bool:
+    """Whether the row is of this actor's download of at most a week ago, and names the participant and the stream."""
+    row = session.execute(
+        sa.select(
+            DataAccessRecord.researcher_id,
+            DataAccessRecord.key_name,
+            DataAccessRecord.patient_ids,
+            DataAccessRecord.streams,
+        ).where(
+            DataAccessRecord.id == access_id,
+            DataAccessRecord.study_id == study.id,
+            DataAccessRecord.kind == AccessKind.DATA.value,
+            DataAccessRecord.started_at > sa.func.now() - SHARED_FOR,
+        )
+    ).one_or_none()
+    return (
+        row is not None
+        and (row.researcher_id, row.key_name) == (actor.id, actor.key_name)
+        and (row.patient_ids is None or patient_id in row.patient_ids)
+        and (row.streams is None or stream in row.streams)
+    )

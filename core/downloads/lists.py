@@ -88,7 +88,7 @@ def file_hashes(session: Session, study: Study, participant: Participant) -> Ite
     """The participant's files by their names in a download, with their SHA-1 in base64, null where unknown."""
     everything = DataQuery(streams=None, patient_ids=None, time_start=None, time_end=None, registry={})
     for member in members(session, study, [(participant.id, participant.patient_id)], everything):
-        yield member.name, member.sha1
+        yield member.name, member.hashes.sha1
 
 
 def _by_survey(links: Any, own: dict[int, str]) -> dict[str, dict[str, str | None]]:

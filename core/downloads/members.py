@@ -24,27 +24,6 @@ BY_SURVEY = (DataStream.SURVEY_TIMINGS, DataStream.SURVEY_ANSWERS, DataStream.AU
 
 
 @dataclass(frozen=True)
-class Member:
-    """One file of the zip: its name there, its path in the registry and the store, size and hashes (base64).
-
-    `registry_hash` is the MD5 in base64 (empty for unchunked files), or with an incoming registry the SHA-1 where
-    known (DATA-23).
-    """
-
-    name: str
-    path: str
-    size_bytes: int | None
-    registry_hash: str
-    seal: str | None
-    sha1: str | None = None
-
-    @property
-    def is_small(self) -> bool:
-        """Whether the file may be held in memory whole; larger files, and those of unknown size, are streamed."""
-        return self.size_bytes is not None and self.size_bytes <= SMALL_BYTES
-
-
-@dataclass(frozen=True)
 class Hashes:
     """A file's hashes in base64, where known."""
 
@@ -54,6 +33,32 @@ class Hashes:
     def for_registry(self, *, is_sha1: bool) -> str:
         """The SHA-1 if asked for (the caller sent a registry) and known, else the MD5, else "" (DATA-23, CLAR-72)."""
         return (self.sha1 if is_sha1 else None) or self.md5 or ""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of the zip: its name there, its path in the registry and the store, size and hashes (base64).
+
+    `registry_hash` is the MD5 in base64 (empty for unchunked files), or with an incoming registry the SHA-1 where
+    known (DATA-23). `time_bin` is the start of the chunk's hour (UTC), or the time in an unchunked file's name.
+    """
+
+    name: str
+    path: str
+    size_bytes: int | None
+    registry_hash: str
+    seal: str | None
+    hashes: Hashes
+    chunk_id: int
+    patient_id: str
+    stream: DataStream
+    time_bin: datetime
+    survey: str | None
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the file may be held in memory whole; larger files, and those of unknown size, are streamed."""
+        return self.size_bytes is not None and self.size_bytes <= SMALL_BYTES
 
 
 def participants_asked_for(session: Session, study: Study, query: DataQuery) -> list[tuple[int, str]]:
@@ -77,37 +82,56 @@ def members(
 
     One indexed query reads the first 250 files, then one each further 5,000. No transaction is open between pages.
     """
-    for participant_id, patient_id in participants:
-        names: Counter[str] = Counter()
-        last: tuple[int, datetime] | None = None
-        for page in _pages(session, participant_id, query):
-            paths = [
-                registered_path(
-                    study.object_id, patient_id, row.path, stream_by_number(row.stream), row.time_bin, row.survey
-                )
-                for row in page
-            ]
-            objects = _objects(session, paths)
-            session.commit()
-            for row, path in zip(page, paths, strict=True):
-                if last != (row.stream, row.time_bin):  # equal names can only be neighbours
-                    names.clear()
-                    last = (row.stream, row.time_bin)
-                stream = stream_by_number(row.stream)
-                stored = objects.get(path)
-                hashes = Hashes(_base64(row.md5), _base64(row.sha1 or (stored.sha1 if stored else None)))
-                if query.registry is not None and _caller_has(query, hashes, path, stream):
-                    continue
-                name = member_name(patient_id, stream, path, row.time_bin, row.survey)
-                names[name] += 1
-                yield Member(
-                    name=name if names[name] == 1 else _numbered(name, names[name]),
-                    path=path,
-                    size_bytes=row.size_bytes,
-                    registry_hash=hashes.for_registry(is_sha1=query.registry is not None),
-                    seal=stored.seal if stored else None,
-                    sha1=hashes.sha1,
-                )
+    for participant in participants:
+        yield from members_of(session, study, participant, query)
+
+
+def members_of(
+    session: Session,
+    study: Study,
+    participant: tuple[int, str],
+    query: DataQuery,
+    *,
+    after: tuple[int, datetime] | None = None,
+    first_rows: int = FIRST_PAGE_ROWS,
+) -> Iterator[Member]:
+    """The files of one participant, (id, patient id), by number of the stream and time; those `after` a place only."""
+    participant_id, patient_id = participant
+    names: Counter[str] = Counter()
+    last: tuple[int, datetime] | None = None
+    for page in _pages(session, participant_id, query, after, first_rows):
+        paths = [
+            registered_path(
+                study.object_id, patient_id, row.path, stream_by_number(row.stream), row.time_bin, row.survey
+            )
+            for row in page
+        ]
+        objects = _objects(session, paths)
+        session.commit()
+        for row, path in zip(page, paths, strict=True):
+            if last != (row.stream, row.time_bin):  # equal names can only be neighbours
+                names.clear()
+                last = (row.stream, row.time_bin)
+            stream = stream_by_number(row.stream)
+            stored = objects.get(path)
+            hashes = Hashes(_base64(row.md5), _base64(row.sha1 or (stored.sha1 if stored else None)))
+            if query.registry is not None and _caller_has(query, hashes, path, stream):
+                continue
+            name = member_name(patient_id, stream, path, row.time_bin, row.survey)
+            names[name] += 1
+            yield Member(
+                name=name if names[name] == 1 else _numbered(name, names[name]),
+                path=path,
+                size_bytes=row.size_bytes,
+                registry_hash=hashes.for_registry(is_sha1=query.registry is not None),
+                seal=stored.seal if stored else None,
+                hashes=hashes,
+                chunk_id=row.id,
+                patient_id=patient_id,
+                stream=stream,
+                time_bin=row.time_bin,
+                survey=row.survey,
+            )
 
 
 def member_name(patient_id: str, stream: DataStream, path: str, time_bin: datetime, survey: str | None) -> str:
@@ -123,7 +147,9 @@ def member_name(patient_id: str, stream: DataStream, path: str, time_bin: dateti
     return f"{patient_id}/{stream}/{time}.{extension}"
 
 
-def _pages(session: Session, participant_id: int, query: DataQuery) -> Iterator[Sequence[sa.Row[Any]]]:
+def _pages(
+    session: Session, participant_id: int, query: DataQuery, after: tuple[int, datetime] | None, first_rows: int
+) -> Iterator[Sequence[sa.Row[Any]]]:
     base = (
         sa.select(
             Chunk.id,
@@ -145,7 +171,9 @@ def _pages(session: Session, participant_id: int, query: DataQuery) -> Iterator[
         base = base.where(Chunk.time_bin >= query.time_start)
     if query.time_end is not None:
         base = base.where(Chunk.time_bin <= query.time_end)
-    size = min(FIRST_PAGE_ROWS, PAGE_ROWS)
+    if after is not None:
+        base = base.where(sa.tuple_(Chunk.stream, Chunk.time_bin) > after)
+    size = min(first_rows, PAGE_ROWS)
     page = session.execute(base.limit(size)).all()
     while page:
         yield page

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy.orm import Session
 
 from core.audit import Actor
-from core.audit.access_log import record_access
+from core.audit.access_log import access_that_covers, record_access
+from core.downloads.manifest import DownloadedObject
 from core.downloads.query import DataQuery
 from core.models import AccessKind, Study
 
@@ -19,6 +20,7 @@ RECORDED = (
     "time_start",
     "time_end",
     "web_form",
+    "version",
 )
 
 
@@ -44,4 +46,24 @@ def record_download(
         streams=None if query.streams is None else [stream.value for stream in query.streams],
         parameters={name: values for name, values in fields.items() if name in RECORDED},
         registry_entries=None if query.registry is None else len(query.registry),
+    )
+
+
+def record_object(session: Session, actor: Actor, study: Study, wanted: DownloadedObject, access_id: int) -> int:
+    """The number of the record under which one file is read: its manifest's, where that names it, else a new one.
+
+    So a download of 200,000 files is one record, and a file cannot be read without any. The caller commits.
+    """
+    stream = wanted.stream.value
+    if access_id and access_that_covers(session, access_id, actor, study, wanted.patient_id, stream):
+        return access_id
+    return record_access(
+        session,
+        actor,
+        AccessKind.DATA,
+        study,
+        participants=1,
+        patient_ids=[wanted.patient_id],
+        streams=[stream],
+        parameters={"version": ["3"], "file": wanted.name},
     )

@@ -147,7 +147,8 @@ class ApiKey(Model):
     """Credentials of a researcher's program (DATA-1, DATA-4). Only the secret's hash is kept.
 
     A key may be narrower than its owner: for `only_study_id` alone, or, with `is_for_lists`, without participants' data
-    (PERM-96). `last_used_for` is the name of the last request, such as `get-data`, at `last_used_at` (PORTAL-63).
+    (PERM-96). From `expires_at` on it is refused; null: never. `last_used_for` is the name of the last request, such as
+    `get-data`, at `last_used_at` (PORTAL-63).
     """
 
     __tablename__ = "api_keys"
@@ -160,6 +161,7 @@ class ApiKey(Model):
     researcher_id: Mapped[int | None] = mapped_column(sa.ForeignKey("researchers.id", ondelete="SET NULL"), index=True)
     only_study_id: Mapped[int | None] = mapped_column(sa.ForeignKey("studies.id", ondelete="CASCADE"))
     is_for_lists: Mapped[bool] = mapped_column(server_default=sa.false())
+    expires_at: Mapped[At | None]
     last_used_at: Mapped[At | None]
     last_used_for: Mapped[str | None] = mapped_column(sa.Text)
     created_at: Mapped[CreatedAt]

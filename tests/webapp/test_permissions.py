@@ -77,18 +77,24 @@ class Page:
 
 @dataclass(frozen=True)
 class Key:
-    """A route of the data API, and the capability that it needs in the study; None: a right key is enough."""
+    """A route of the data API, and the capability that it needs in the study; None: a right key is enough.
+
+    `has_headers`: it is a GET whose headers hold the key. `passed` and `refused` are the answers to those who have the
+    capability, and to others.
+    """
 
     path: str
     capability: Capability | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     is_of_participant: bool = False
-    is_for_tableau: bool = False
+    has_headers: bool = False
+    passed: int = 200
+    refused: int = 403
 
     def ask(self, app: Flask, key: Mapping[str, str], study: Study, participant: Participant | None) -> int:
         """The status that a program with this key gets for the study, or for a participant of it."""
         client = app.test_client()
-        if self.is_for_tableau:
+        if self.has_headers:
             headers = {"X-Access-Key-Id": key["access_key"], "X-Access-Key-Secret": key["secret_key"]}
             return client.get(self.path.format(study=study.object_id), headers=headers).status_code
         named = {"participant_id": participant.patient_id if participant else ""}
@@ -132,6 +138,10 @@ MATRIX: dict[str, str | Page | Key] = {
     "data_api.summary_statistics_connector": PUBLIC,  # pages without data, for Tableau (DATA-72)
     "data_api.participant_table_connector": PUBLIC,
     "data_api.get_data_compressed": Key("/get-data/v2", Capability.DATA_DOWNLOAD),
+    "data_api.manifest": Key("/get-data/v3/manifest?study_id={study}", Capability.DATA_DOWNLOAD, has_headers=True),
+    "data_api.contents": Key(
+        "/get-data/v3/objects/{study}/999999", Capability.DATA_DOWNLOAD, has_headers=True, passed=404
+    ),
     "data_api.get_study_settings": Key("/get-study-settings/v1", Capability.STUDY_VIEW),
     "data_api.get_participant_data_quantities": Key("/get-participant-data-quantities/v1", Capability.STATISTICS_READ),
     "data_api.get_interventions": Key("/get-interventions/v1", Capability.STUDY_VIEW),
@@ -153,10 +163,10 @@ MATRIX: dict[str, str | Page | Key] = {
         )
     },
     "data_api.tableau_summary_statistics": Key(
-        "/tableau/summary-statistics/v1/{study}", Capability.STATISTICS_READ, is_for_tableau=True
+        "/tableau/summary-statistics/v1/{study}", Capability.STATISTICS_READ, has_headers=True, refused=404
     ),
     "data_api.tableau_participant_table": Key(
-        "/tableau/participant-table/v1/{study}", Capability.STUDY_VIEW, is_for_tableau=True
+        "/tableau/participant-table/v1/{study}", Capability.STUDY_VIEW, has_headers=True, refused=404
     ),
     "data_api.get_summary_statistics": Key("/get-summary-statistics/v1", Capability.STATISTICS_READ),
     "access.sign_in": Page(None, "/"),
@@ -575,8 +585,7 @@ def test_a_key_gets_what_its_owner_may_do(app: Flask, world: World, factory: Fac
             status = row.ask(app, key, world.study, world.participant)
             is_viewers = row.capability is not None and who == "study_viewer"  # PERM-94
             is_allowed = row.capability is None or (who in who_may(row.capability) and not is_viewers)
-            refused = 404 if row.is_for_tableau else 403  # DATA-70
-            assert status == (200 if is_allowed else refused), (who, row)
+            assert status == (row.passed if is_allowed else row.refused), (who, row)
             if row.capability and not row.is_of_participant:
                 assert row.ask(app, key, world.hidden, None) == 404, (who, row)
 

@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 from cachetools import LRUCache, TTLCache
@@ -15,6 +15,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from sqlalchemy.orm import Session, joinedload
+from werkzeug.datastructures import Headers
 
 from core.access import Capability, Outcome, decide
 from core.crypto.slow_hashes import verify_slowly
@@ -26,9 +27,13 @@ from core.models.study import study_by_object_id
 
 WELL_FORMED = re.compile(r"[A-Za-z0-9+/]+")
 STUDY_ID = re.compile(r"[A-Za-z0-9]{24}")
+KEY_HEADERS = {"access_key": "X-Access-Key-Id", "secret_key": "X-Access-Key-Secret"}  # DATA-70
 LONGEST_STUDY_NUMBER = 18  # digits of a 64-bit number
 # Wrong secrets for one key from one address; beyond this the answer is 429. A right secret is never refused (CLAR-11).
 FAILURES = RateLimitItemPerMinute(30)
+LAST_USE_EVERY = timedelta(
+    seconds=5
+)  # a program that reads thousands of objects does not write its key's row each time
 _failures = FixedWindowRateLimiter(MemoryStorage())
 
 
@@ -108,9 +113,23 @@ def program_of(form: Mapping[str, str]) -> Program:
     if key is None or key.researcher is None or not _is_right(key, form):
         raise _refusal_of(form["access_key"])
     g.researcher = key.researcher
-    key.last_used_at, key.last_used_for = datetime.now(UTC), request.path.strip("/").partition("/")[0]
+    now, name = datetime.now(UTC), request.path.strip("/").partition("/")[0]
+    if key.last_used_at is None or key.last_used_for != name or now - key.last_used_at > LAST_USE_EVERY:
+        key.last_used_at, key.last_used_for = now, name
     db.session.commit()
     return Program(key, key.researcher)
+
+
+def program_of_headers(headers: Headers) -> Program:
+    """The API key in the headers of a GET request, with its owner. Raises ApiRefused like `program_of`."""
+    if missing := missing_headers(headers):
+        raise ApiRefused(400, " ".join(missing))
+    return program_of({field: headers[name] for field, name in KEY_HEADERS.items()})
+
+
+def missing_headers(headers: Headers) -> list[str]:
+    """A sentence for each of the two headers that is missing (DATA-70)."""
+    return [f"The header {name} is missing." for name in KEY_HEADERS.values() if not headers.get(name)]
 
 
 def are_credentials_right(form: Mapping[str, str]) -> bool:
@@ -137,7 +156,8 @@ def _is_right(key: ApiKey, form: Mapping[str, str]) -> bool:
     An unusable key is refused without the slow hash. The shorter time reveals only whether an access key is usable, and
     access keys, 64 random characters, cannot be guessed.
     """
-    is_usable = key.is_active and key.researcher is not None and not key.researcher.is_disabled
+    is_expired = key.expires_at is not None and key.expires_at <= datetime.now(UTC)
+    is_usable = key.is_active and not is_expired and key.researcher is not None and not key.researcher.is_disabled
     return is_usable and checked_secrets.matches(form["secret_key"], key.secret_hash)
 
 

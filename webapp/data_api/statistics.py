@@ -16,14 +16,15 @@ from webapp.data_api.credentials import (
     STUDY_ID,
     ApiRefused,
     Program,
+    missing_headers,
     program_of,
+    program_of_headers,
     require_well_formed_study,
     study_for,
 )
 from webapp.data_api.views import api_route, data_api
 
 GET = ("GET",)
-HEADERS = {"access_key": "X-Access-Key-Id", "secret_key": "X-Access-Key-Secret"}
 
 
 class TableauRefused(Exception):
@@ -75,11 +76,10 @@ def _statistics(program: Program, study: Study) -> Response:
 
 def _for_tableau(study_id: str, capability: Capability) -> tuple[Program, Study]:
     """The program that the headers name, and the study. Raises TableauRefused: 400, and 404 for what it may not see."""
-    missing = [f"The header {name} is missing." for name in HEADERS.values() if not request.headers.get(name)]
-    if missing:
+    if missing := missing_headers(request.headers):
         raise TableauRefused(400, missing)
     try:
-        program = program_of({field: request.headers[name] for field, name in HEADERS.items()})
+        program = program_of_headers(request.headers)
     except ApiRefused as refused:
         raise TableauRefused(429 if refused.status == 429 else 400, [f"The credentials: {refused}."]) from None
     if not STUDY_ID.fullmatch(study_id):

@@ -99,6 +99,9 @@ class BodyRules:
             cookies = next((value for name, value in request.headers if name == "COOKIE"), "")
             if session := _SESSION.search(cookies):
                 return session[1]
+        for name, value in request.headers:
+            if name == "X-ACCESS-KEY-ID":
+                return str(value)[:64].encode()
         key = _ACCESS_KEY.search(first)
         return key[1] if key else client[0] if isinstance(client, tuple) else client
 

@@ -36,7 +36,8 @@ _PHONES = re.compile(
     r"/+(upload|register_user|set_password|download_surveys|get_latest_device_settings|mobile-heartbeat|set_fcm_token"
     r"|test_notification|send_survey_notification|graph)(/ios)?/?"
 )
-_DOWNLOADS_BY_KEY = re.compile(r"/+get-data/v\d/?")
+_ZIPS_BY_KEY = re.compile(r"/+get-data/v\d/?")
+_OBJECTS_BY_KEY = re.compile(r"/+get-data/v3/objects/.*")
 _DOWNLOADS_OF_PORTAL = re.compile(
     r"/+(data_access_web_form/\d+/(download|exports/\d+/file)|(view_study/\d+/)?audit/\w+\.csv)/?"
 )
@@ -53,7 +54,8 @@ def lane_of(path: str) -> Lane:
     """The lane of a decoded path. Unknown paths belong to the portal, which answers them with its error page."""
     for lane, pattern in (
         (Lane.PHONES, _PHONES),
-        (Lane.DOWNLOADS, _DOWNLOADS_BY_KEY),
+        (Lane.DOWNLOADS, _ZIPS_BY_KEY),
+        (Lane.DOWNLOADS, _OBJECTS_BY_KEY),
         (Lane.DOWNLOADS, _DOWNLOADS_OF_PORTAL),
         (Lane.PROGRAMS, _PROGRAMS),
         (Lane.PROBES, _PROBES),
@@ -65,12 +67,12 @@ def lane_of(path: str) -> Lane:
 
 def takes_api_key(path: str) -> bool:
     """Whether the senders of requests to this decoded path are programs with an API key."""
-    return bool(_DOWNLOADS_BY_KEY.fullmatch(path) or _PROGRAMS.fullmatch(path))
+    return bool(_ZIPS_BY_KEY.fullmatch(path) or _PROGRAMS.fullmatch(path))
 
 
 def is_download_by_key(path: str) -> bool:
     """Whether this decoded path is that of a download by a program, which may send a large registry."""
-    return bool(_DOWNLOADS_BY_KEY.fullmatch(path))
+    return bool(_ZIPS_BY_KEY.fullmatch(path))
 
 
 @dataclass

@@ -29,6 +29,7 @@ from webapp.portal.frame.sign_in_words import outcome_in_words
 from webapp.stores import settings
 
 SIGN_INS_SHOWN = 8
+LIFETIMES = {"30": "30 days", "90": "90 days", "365": "a year", "730": "two years"}  # of a key, by days
 
 
 @account.get("/manage_credentials")
@@ -99,6 +100,7 @@ def account_page(
         values |= {
             "studies": studies,
             "study_names": {study.id: study.name for study in studies},
+            "lifetimes": LIFETIMES,
             "keys": active_keys_of(db.session(), g.researcher),
             "sessions": sessions_of(db.session(), g.researcher, g.now, session_limits()),
             "this_session": current_user.kept.id if current_user.kept else None,

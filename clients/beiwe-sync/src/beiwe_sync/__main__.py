@@ -1,0 +1,3 @@
+from beiwe_sync.cli import main
+
+main()
