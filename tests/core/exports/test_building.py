@@ -408,7 +408,7 @@ def test_an_export_of_a_limited_person_holds_and_shows_the_own_site(app: Flask, 
 
     colleague, other = world.limited(Role.STUDY_ANALYST), world.limited(Role.STUDY_ANALYST, "Zsouthern clinic")
     assert seen_by(north) == seen_by(colleague) == [own.id]
-    assert seen_by(other) == [] and seen_by(world.admin) == [own.id, everybody.id]
+    assert seen_by(other) == [] and seen_by(world.admin)[:2] == [own.id, everybody.id]
     db.session.execute(sa.text("UPDATE field_values SET value = 'Zsouthern clinic' WHERE value = 'Northern clinic'"))
     db.session.commit()
     assert seen_by(north) == []
