@@ -40,7 +40,7 @@ class ReadRows:
 
 
 def read_rows(stream: DataStream, participant_id: str, contents: bytes) -> ReadRows:
-    """Reads a chunk: a header and rows, separated by line feeds, nothing quoted (PROC-35). Empty lines are no rows."""
+    """Reads a chunk: a header and rows, separated by line feeds, nothing quoted. Empty lines are no rows."""
     columns = columns_of(stream)
     lines, malformed = _lines(contents)
     if lines.is_empty():
