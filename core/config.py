@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     alert_url: SecretStr | None = Field(None, validation_alias="ALERT_URL")
     mail_url: SecretStr | None = Field(None, validation_alias="MAIL_URL")
     mail_from: str | None = Field(None, validation_alias="MAIL_FROM")
+    webhooks_to_private_addresses: bool = Field(False, validation_alias="WEBHOOKS_TO_PRIVATE_ADDRESSES")
     upload_max_bytes: int = Field(1 << 30, validation_alias="UPLOAD_MAX_BYTES", ge=1)
 
     var_dir: Path = Field(REPOSITORY / "var", validation_alias="VAR_DIR")

@@ -73,6 +73,7 @@ ICONS = (
     "upload",
     "user-plus",
     "users",
+    "webhook",
     "x",
 )
 SPRITE = "icons.svg"

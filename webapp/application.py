@@ -15,6 +15,7 @@ from core.logs import set_up_logging
 from webapp.bodies import CheckContentLength, init_bodies
 from webapp.commands import LazyCommands
 from webapp.data_api import data_api
+from webapp.data_api.description import api_description
 from webapp.database_errors import init_database_errors
 from webapp.downtime import init_downtime
 from webapp.form_bodies import BoundedRequest
@@ -52,6 +53,7 @@ def complete_application(app: Flask, settings: Settings | None = None) -> Flask:
     app.register_blueprint(phone_api)
     app.register_blueprint(phone_pages)
     app.register_blueprint(data_api)
+    app.register_blueprint(api_description)
     app.register_blueprint(health)
     init_metrics(app)
     init_portal(app)

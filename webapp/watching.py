@@ -1,11 +1,11 @@
-"""The web process's threads: they watch over the sending of notifications, and deliver mails and webhooks (CLAR-62).
+"""The web process's threads: they watch over sending and silent phones, and deliver mails and webhooks (CLAR-62).
 
 They run in the web processes so that alerts arrive also where no flow and no sender runs. Each process has all: a
 trouble is written and told by the first that finds it, a message is tried by the first that claims it.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from threading import Event, Thread
 
@@ -15,12 +15,18 @@ from sqlalchemy.orm import Session
 
 from core.answer_alerts.telling import refuse_message, tell_of_alerts
 from core.config import Settings
+from core.models import OutgoingMessage
 from core.models.outgoing_message import Channel
 from core.notifications.watch import watch
 from core.operations.telling import tell_of_trouble
-from core.outgoing.delivering import deliver_waiting
+from core.outgoing.delivering import Destination, deliver_waiting
+from core.outgoing.transports import NotDelivered
+from core.webhooks.results import note_results, refuse_study_message
+from core.webhooks.silence import watch_silence
+from core.webhooks.telling import tell_of_events
 
 WATCH_SECONDS = 30.0
+SILENCE_SECONDS = 60.0
 DELIVER_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
@@ -68,12 +74,44 @@ def teller(engine: sa.Engine, settings: Settings, seconds: float = DELIVER_SECON
     return Repeated("telling of alerts", tell, seconds)
 
 
+def webhook_teller(engine: sa.Engine, settings: Settings, seconds: float = DELIVER_SECONDS) -> Repeated:
+    """The thread that writes the messages of studies' webhooks (CLAR-75)."""
+
+    def tell() -> None:
+        is_done = False
+        while not is_done:
+            with Session(engine) as session:
+                is_done = not tell_of_events(session, settings, datetime.now(UTC))
+                session.commit()
+
+    return Repeated("telling webhooks", tell, seconds)
+
+
+def silence_watcher(engine: sa.Engine, settings: Settings, seconds: float = SILENCE_SECONDS) -> Repeated:
+    """The thread that finds silent participants for webhooks."""
+
+    def look() -> None:
+        with Session(engine) as session:
+            watch_silence(session, settings, datetime.now(UTC))
+            session.commit()
+
+    return Repeated("watch over silent participants", look, seconds)
+
+
+def refuse(session: Session, message: OutgoingMessage) -> str | Destination | None:
+    """Why a message is not sent now, or where it goes, by what it is about."""
+    return refuse_message(session, message) or refuse_study_message(session, message)
+
+
 def deliverers(engine: sa.Engine, settings: Settings, seconds: float = DELIVER_SECONDS) -> list[Repeated]:
     """The threads that deliver mails, webhooks and Prefect events; none waits for the servers of another."""
 
+    def note(session: Session, results: Sequence[tuple[int, NotDelivered | None]], now: datetime) -> None:
+        note_results(session, settings, results, now)
+
     def deliverer(channel: Channel) -> Repeated:
         def deliver() -> None:
-            while deliver_waiting(engine, settings, refuse=refuse_message, channels=[channel]):
+            while deliver_waiting(engine, settings, refuse=refuse, channels=[channel], note_results=note):
                 pass
 
         return Repeated(f"delivery by {channel}", deliver, seconds)
@@ -83,5 +121,7 @@ def deliverers(engine: sa.Engine, settings: Settings, seconds: float = DELIVER_S
 
 def start_threads(engine: sa.Engine, settings: Settings) -> None:
     """Starts all of them in this process."""
-    for thread in (watcher(engine, settings), teller(engine, settings), *deliverers(engine, settings)):
+    watchers = (watcher(engine, settings), silence_watcher(engine, settings))
+    tellers = (teller(engine, settings), webhook_teller(engine, settings))
+    for thread in (*watchers, *tellers, *deliverers(engine, settings)):
         thread.start()

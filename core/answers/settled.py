@@ -6,15 +6,18 @@ from sqlalchemy.orm import Session
 
 from core.answer_alerts.raising import raise_alerts
 from core.answers.scoring import score_submissions
+from core.webhooks.raising import note_answers
 
 
 def new_submissions_settled(session: Session, ids: Collection[int]) -> None:
     """Called for submissions that phones have just uploaded, with answers, standings and outcomes written.
 
-    What must act on new submissions alone, such as alerts, is called from here, in the same transaction (CLAR-58).
+    What must act on new submissions alone, such as alerts and webhooks, is called from here, in the same transaction
+    (CLAR-58).
     """
     submissions_settled(session, ids)
     raise_alerts(session, ids, is_new=True)
+    note_answers(session, ids)
 
 
 def older_submissions_settled(session: Session, ids: Collection[int]) -> None:

@@ -83,6 +83,7 @@ from core.models.upload import (
     UploadRecord,
 )
 from core.models.used_form import UsedForm
+from core.models.webhook import Webhook, WebhookEvent, WebhookEventType, WebhookSilence
 
 __all__ = [
     "AccessKind",
@@ -201,5 +202,9 @@ __all__ = [
     "UploadRecord",
     "UsedChallenge",
     "UsedForm",
+    "Webhook",
+    "WebhookEvent",
+    "WebhookEventType",
+    "WebhookSilence",
     "WithdrawalReason",
 ]

@@ -28,6 +28,9 @@ class OutgoingMessage(Model):
     somebody answered. With a `signing_key`, a webhook is signed. `about` is what the message tells of, such as
     `trouble 7`; two messages of one address about the same thing are not written.
 
+    A message to a study's webhook names it and has no address of its own: it goes to the webhook's address at each try.
+    One about a participant names that participant, and goes with a purge (CLAR-74).
+
     A mail about an answer's alert names it, and the person it goes to, whose rights are looked at before each try.
 
     It is tried at `next_try_at`, which is null once it was delivered or given up; `problem` is why the last try failed.
@@ -49,6 +52,8 @@ class OutgoingMessage(Model):
     )
     researcher_id: Mapped[int | None] = mapped_column(sa.ForeignKey("researchers.id", ondelete="CASCADE"), index=True)
     study_id: Mapped[int | None] = mapped_column(sa.ForeignKey("studies.id", ondelete="RESTRICT"))
+    webhook_id: Mapped[int | None] = mapped_column(sa.ForeignKey("webhooks.id", ondelete="CASCADE"))
+    participant_id: Mapped[int | None] = mapped_column(sa.ForeignKey("participants.id", ondelete="RESTRICT"))
     created_at: Mapped[CreatedAt]
     tries: Mapped[int] = mapped_column(server_default="0")
     next_try_at: Mapped[At | None]
@@ -60,6 +65,20 @@ class OutgoingMessage(Model):
         one_of("channel", Channel),
         sa.CheckConstraint("num_nonnulls(next_try_at, delivered_at, given_up_at) = 1", name="state"),
         sa.Index("ix_outgoing_messages_waiting", "next_try_at", postgresql_where=sa.text("next_try_at IS NOT NULL")),
+        sa.Index(
+            "ix_outgoing_messages_of_webhook", "webhook_id", "id", postgresql_where=sa.text("webhook_id IS NOT NULL")
+        ),
+        sa.Index(
+            "ix_outgoing_messages_not_delivered",
+            "webhook_id",
+            "id",
+            postgresql_where=sa.text("webhook_id IS NOT NULL AND delivered_at IS NULL"),
+        ),
+        sa.Index(
+            "ix_outgoing_messages_participant_id",
+            "participant_id",
+            postgresql_where=sa.text("participant_id IS NOT NULL"),
+        ),
         sa.Index(None, "about"),
         sa.Index(None, "created_at"),
     )

@@ -126,6 +126,11 @@ def with_study_and_key() -> LoaderOption:
     return joinedload(Participant.study).undefer(Study.encryption_key)
 
 
+def with_webhooks() -> LoaderOption:
+    """A loader option that reads, with the study, whether a webhook is told of its processed data."""
+    return joinedload(Participant.study).undefer(Study.is_told_of_data)
+
+
 def participant_with_study(session: Session, patient_id: str) -> Participant | None:
     """The participant with this id, study and activity loaded, or None; one query. Ids are unique over all studies."""
     query = sa.select(Participant).where(Participant.patient_id == patient_id)

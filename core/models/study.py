@@ -4,6 +4,7 @@ import secrets
 import string
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -75,6 +76,10 @@ class Study(Model):
     )
     imported_at: Mapped[At | None]
     created_at: Mapped[CreatedAt]
+
+    if TYPE_CHECKING:
+        is_told_of_data: Mapped[bool]
+        """Whether a webhook is told of processed data; defined beside `Webhook`."""
 
     app_settings: Mapped[AppSettings] = relationship(lazy="raise_on_sql", passive_deletes=True)
 

@@ -24,10 +24,11 @@ class AddressRefused(ValueError):
     """The address cannot be used; the message says why."""
 
 
-def checked_address(address: str, *, is_strict: bool) -> str:
+def checked_address(address: str, *, is_strict: bool, allows_private: bool = False) -> str:
     """The address without white space. Raises AddressRefused for one that no webhook goes to.
 
-    Unless `is_strict`, which holds in production, plain http to this machine is allowed, for trying things out.
+    Unless `is_strict`, which holds in production, plain http to this machine is allowed, for trying things out. With
+    `allows_private`, plain http is allowed to any machine (CLAR-75).
     """
     address = address.strip()
     try:
@@ -39,24 +40,27 @@ def checked_address(address: str, *, is_strict: bool) -> str:
         raise AddressRefused("This is no web address.")
     if parts.username is not None or parts.password is not None:
         raise AddressRefused("The address must not hold a user name or password; messages can be signed instead.")
-    if parts.scheme != "https" and not (parts.scheme == "http" and host in LOCAL and not is_strict):
+    may_be_plain = allows_private or (host in LOCAL and not is_strict)
+    if parts.scheme != "https" and not (parts.scheme == "http" and may_be_plain):
         raise AddressRefused("The address must begin with https://.")
     return address
 
 
-def pool_for(address: str, *, is_strict: bool) -> tuple[urllib3.HTTPConnectionPool, str, str]:
+def pool_for(
+    address: str, *, is_strict: bool, allows_private: bool = False
+) -> tuple[urllib3.HTTPConnectionPool, str, str]:
     """A pool that connects to the checked address, the target of the request, and the Host header.
 
-    Raises AddressRefused for a name that is unknown, or that leads into a private network.
+    Raises AddressRefused for a name that is unknown, or that leads into a private network, unless `allows_private`.
     """
-    parts = urlsplit(checked_address(address, is_strict=is_strict))
+    parts = urlsplit(checked_address(address, is_strict=is_strict, allows_private=allows_private))
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise AddressRefused("The address's host is not known.") from None
     numbers = [str(each[4][0]) for each in found]
-    if is_strict or host not in LOCAL:
+    if not allows_private and (is_strict or host not in LOCAL):
         numbers = [number for number in numbers if _is_public(number)]
     if not numbers:
         raise AddressRefused("The address leads into a private network.")

@@ -4,8 +4,9 @@ A message may arrive twice if its process was killed, or its answer lost, in the
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -36,8 +37,20 @@ GIVEN_UP_AFTER = {
 
 UNREADABLE = "Not sent: its address cannot be read with this server's FLASK_SECRET_KEY."
 
-Refuse = Callable[[Session, OutgoingMessage], str | None]
-"""Says why a message must not be sent now, or None."""
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a message goes in place of its own address, and the keys that sign it."""
+
+    address: str
+    signing_keys: tuple[str, ...]
+
+
+Refuse = Callable[[Session, OutgoingMessage], str | Destination | None]
+"""Says why a message must not be sent now; or where it goes; None: to its own address."""
+
+NoteResults = Callable[[Session, Sequence[tuple[int, NotDelivered | None]], datetime], None]
+"""Told of the tries of a round: numbers of messages, and what went wrong. The results are committed by then."""
 
 
 def deliver_waiting(
@@ -46,6 +59,7 @@ def deliver_waiting(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     refuse: Refuse = lambda session, message: None,
     channels: Collection[Channel] = tuple(Channel),
+    note_results: NoteResults = lambda session, results, now: None,
 ) -> int:
     """Tries the messages whose time has come, several at once, and returns how many it took; commits as it goes.
 
@@ -64,15 +78,25 @@ def deliver_waiting(
         for (number, _), failure in zip(claimed, results, strict=True):
             _settle(session, number, failure, clock())
         session.commit()
+        note_results(
+            session, [(number, failure) for (number, _), failure in zip(claimed, results, strict=True)], clock()
+        )
+        session.commit()
     return len(claimed) + refused
 
 
 def try_again(session: Session, message: OutgoingMessage, now: datetime, *, actor: Actor) -> None:
     """Gives a message that was given up its time again, with the same contents and id. The caller commits."""
     if message.given_up_at is not None:
-        message.given_up_at, message.next_try_at, message.tries, message.created_at = None, now, 0, now
+        start_again(message, now)
         study = session.get(Study, message.study_id) if message.study_id else None
         record(session, actor, Action.OUTGOING_RETRY, study=study, message=str(message.uuid), about=message.about)
+
+
+def start_again(message: OutgoingMessage, now: datetime) -> None:
+    """Lets a message that was given up or delivered wait as if it were new, with the same contents and id."""
+    message.given_up_at, message.delivered_at, message.next_try_at = None, None, now
+    message.tries, message.created_at, message.problem = 0, now, None
 
 
 def _claim(
@@ -90,8 +114,10 @@ def _claim(
     claimed, refused = [], 0
     for row in session.scalars(query).all():
         try:
-            reason = refuse(session, row)
-            letter = Letter(str(row.uuid), row.channel, row.address, row.signing_key, row.contents)
+            answer = refuse(session, row)
+            reason = answer if isinstance(answer, str) else None
+            to = answer if isinstance(answer, Destination) else _own_destination(row)
+            letter = Letter(str(row.uuid), row.channel, to.address, to.signing_keys, row.contents)
         except SecretUnreadable:
             log.error("outgoing: the address of a %s about %s cannot be read", row.channel, row.about)
             reason = UNREADABLE
@@ -102,6 +128,10 @@ def _claim(
         row.tries, row.next_try_at = row.tries + 1, now + LEASE
         claimed.append((row.id, letter))
     return claimed, refused
+
+
+def _own_destination(row: OutgoingMessage) -> Destination:
+    return Destination(row.address, (row.signing_key,) if row.signing_key is not None else ())
 
 
 def _try(settings: Settings, letter: Letter, now: datetime) -> NotDelivered | None:

@@ -1,6 +1,7 @@
 """Deletes mails, webhooks and Prefect events that were delivered long ago, which otherwise grow for ever.
 
-They name participants and people. What was not delivered stays, since somebody may still have to act.
+They name participants and people. What was not delivered stays, since somebody may still have to act; of a study's
+webhook, whose log it is, what was given up goes as well.
 """
 
 from collections.abc import Iterator
@@ -40,4 +41,8 @@ def prune_outgoing(session: Session, kept_days: int, now: datetime) -> Iterator[
 
 def _is_old(kept_days: int, now: datetime) -> sa.ColumnElement[bool]:
     before = now - timedelta(days=kept_days)
-    return sa.and_(OutgoingMessage.created_at < before, OutgoingMessage.delivered_at.is_not(None))
+    is_settled = sa.or_(
+        OutgoingMessage.delivered_at.is_not(None),
+        sa.and_(OutgoingMessage.webhook_id.is_not(None), OutgoingMessage.given_up_at.is_not(None)),
+    )
+    return sa.and_(OutgoingMessage.created_at < before, is_settled)

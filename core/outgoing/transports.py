@@ -24,6 +24,7 @@ from core.outgoing.time_limits import LimitedSMTP, LimitedSMTPS, limited_pools
 SECONDS = 10.0
 """How long each wait for the other side may take."""
 GONE = 410
+KEY_PREFIX = "whsec_"
 PERMANENT = range(500, 600)  # of SMTP: the server will say the same next time
 
 
@@ -37,12 +38,12 @@ class NotDelivered(Exception):
 
 @dataclass(frozen=True)
 class Letter:
-    """What is sent: the message's row, read."""
+    """What is sent: the message's row, read. Each of the keys signs it."""
 
     uuid: str
     channel: str
     address: str
-    signing_key: str | None
+    signing_keys: tuple[str, ...]
     contents: Mapping[str, Any]
 
 
@@ -90,7 +91,9 @@ def send_webhook(settings: Settings, letter: Letter, now: datetime) -> None:
             status = _posted(anywhere, letter.address, body, headers)
     else:
         try:
-            pool, target, host = pool_for(letter.address, is_strict=settings.is_production)
+            pool, target, host = pool_for(
+                letter.address, is_strict=settings.is_production, allows_private=settings.webhooks_to_private_addresses
+            )
         except AddressRefused as refused:
             raise NotDelivered(str(refused)) from None
         with pool:
@@ -103,10 +106,16 @@ def signed(letter: Letter, body: bytes, now: datetime) -> dict[str, str]:
     """The headers that tell the message's id and, with a key, prove where it comes from."""
     at = str(int(now.timestamp()))
     headers = {"webhook-id": letter.uuid, "webhook-timestamp": at}
-    if letter.signing_key is None:
+    if not letter.signing_keys:
         return headers
-    mark = hmac.new(letter.signing_key.encode(), f"{letter.uuid}.{at}.".encode() + body, hashlib.sha256).digest()
-    return {**headers, "webhook-signature": f"v1,{base64.b64encode(mark).decode()}"}
+    signed_text = f"{letter.uuid}.{at}.".encode() + body
+    marks = [hmac.new(_key_bytes(key), signed_text, hashlib.sha256).digest() for key in letter.signing_keys]
+    return {**headers, "webhook-signature": " ".join(f"v1,{base64.b64encode(mark).decode()}" for mark in marks)}
+
+
+def _key_bytes(key: str) -> bytes:
+    """The bytes of a key: base64 after Standard Webhooks' prefix; keys of alerts' rules are their own text."""
+    return base64.b64decode(key.removeprefix(KEY_PREFIX)) if key.startswith(KEY_PREFIX) else key.encode()
 
 
 def send_prefect_event(settings: Settings, letter: Letter) -> None:

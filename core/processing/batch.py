@@ -5,7 +5,7 @@ holds them changes nothing, and files leave the queue in the transaction that re
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from itertools import starmap
 
@@ -28,9 +28,10 @@ from core.processing.recording import MISSING, Recorder
 from core.processing.report import ProcessingReport
 from core.storage import ObjectStore, SealedStore
 from core.storage.sealed import SUFFIX
-from core.streams import SPECS, BadFileTime, Platform, UnknownStream, stream_of_path
+from core.streams import SPECS, BadFileTime, DataStream, Platform, UnknownStream, stream_of_path
 from core.streams.paths import below_participant, file_time
 from core.threads import Threads
+from core.webhooks.raising import note_processed_data
 
 THREADS = 4
 
@@ -73,6 +74,7 @@ def process_batch(
     failures |= unregistered
     record_answers(session, participant, [file for file in arrived if file.path not in unregistered], binned.groups)
     recompute_days(session, participant, _days_changed(participant, written, unchunked, unregistered))
+    note_processed_data(session, participant, _changed(written, unchunked, unregistered))
     recorder.finish([q for q in queued if q.path not in failures], binned, folder, after_end)
     recorder.postpone([q for q in queued if q.path in failures], failures)
     report = _report(participant, fetched, binned, written, troubles, failures)
@@ -124,6 +126,17 @@ def _days_changed(
     hours = [w.key.time_bin for w in written]
     hours += [file_time(q.path, now) for q in unchunked if q.path not in unregistered]
     return days_of(hours, participant.study.zone)
+
+
+def _changed(
+    written: list[WrittenChunk], unchunked: list[StoredFile], unregistered: dict[str, str]
+) -> Iterator[tuple[DataStream, datetime]]:
+    """Stream and time bin of each file of the data API that a batch has made or changed."""
+    yield from ((chunk.key.stream, chunk.key.time_bin) for chunk in written if chunk.stored is not None)
+    now = datetime.now(UTC)
+    for file in unchunked:
+        if file.path not in unregistered:
+            yield stream_of_path(below_participant(file.path)), file_time(file.path, now)
 
 
 def next_files(

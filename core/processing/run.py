@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from core.config import Settings
 from core.models import Participant, ProcessingStatus
-from core.models.participant import with_study_and_key
+from core.models.participant import with_study_and_key, with_webhooks
 from core.operations.tallies import add_tallies_at_once
 from core.processing.batch import process_batch
 from core.processing.claims import Scope, claimed_participant
@@ -46,7 +46,7 @@ def process_next(engine: sa.Engine, store: ObjectStore, settings: Settings, scop
         if claim is None:
             return None
         session, participant_id = claim
-        participant = session.get_one(Participant, participant_id, options=[with_study_and_key()])
+        participant = session.get_one(Participant, participant_id, options=[with_study_and_key(), with_webhooks()])
         try:
             report = _several(
                 lambda: process_batch(session, participant, store, settings),

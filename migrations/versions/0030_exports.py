@@ -1,7 +1,7 @@
 """exports that are built in the background, and whose data is in each
 
 Revision ID: 0030
-Revises: 0032
+Revises: 0031
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0030"
-down_revision = "0032"
+down_revision = "0031"
 branch_labels = None
 depends_on = None
 

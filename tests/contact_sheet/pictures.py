@@ -49,7 +49,7 @@ from core.surveys.saving import SurveyChanges, add_survey, save_survey
 from core.surveys.schedules import ScheduleKind, Weekly
 from core.surveys.translations import newest_content, save_translation
 from tests.browser.navigator import Portal
-from tests.contact_sheet.told import alerts_of, notifications_of
+from tests.contact_sheet.told import alerts_of, notifications_of, webhooks_with_log
 from tests.support.answered import survey_with_answers
 from tests.support.factories import Factory
 from tests.support.paths import VECTORS
@@ -65,6 +65,8 @@ ONES = {
     "surveys.translation": "/edit_survey/{study}/{survey}/translations/{language}",
     "answers.submission": f"{OF_SURVEY}/submissions/{{submission}}",
     "answers.score": f"{OF_SURVEY}/scores/{{score}}",
+    "webhooks.log": "/view_study/{study}/webhooks/{webhook}",
+    "webhooks.form": "/view_study/{study}/webhooks/{webhook}/change",
     "alerts.alert": "/view_study/{study}/alerts/{alert}",
     "alerts.rule": "/view_study/{study}/alerts/rules/{rule}",
     "alerts.new_rule": "/view_study/{study}/alerts/rules/new?survey={answered}&question=mood",
@@ -251,6 +253,7 @@ def test_pictures(portal: Portal, study: Study) -> None:
     _alerts()
     survey_of_answers = db.session.get_one(Survey, answered["answered"])
     told = alerts_of(study, survey_of_answers, NOW) | {"at": quote((NOW - timedelta(hours=26)).isoformat())}
+    told |= webhooks_with_log(study, survey_of_answers, NOW)
     notifications_of(study, db.session.get_one(Survey, survey_number), NOW)
     db.session.rollback()
     taken: list[str] = []

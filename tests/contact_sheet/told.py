@@ -31,6 +31,10 @@ from core.models import (
     SurveyVersion,
 )
 from core.notifications.credentials import store_credential
+from core.streams import DataStream
+from core.webhooks.managing import WebhookForm, save_webhook, send_test
+from core.webhooks.raising import note_processed_data
+from core.webhooks.telling import tell_of_events
 from tests.support.answering import CONTENT
 from tests.support.fakes.google import FakeGoogle
 
@@ -85,6 +89,38 @@ def alerts_of(study: Study, survey: Survey, now: datetime) -> dict[str, int]:
             setattr(message, name, value)
     session.commit()
     return {"alert": newest.id, "rule": rule.id}
+
+
+def webhooks_with_log(study: Study, survey: Survey, now: datetime) -> dict[str, int]:
+    """A webhook that fails with messages in all states, and one that was switched off; gives the first's number."""
+    session = db.session()
+    actor = actor_of(session.scalars(sa.select(Researcher).order_by(Researcher.id)).first())  # type: ignore[arg-type]
+    events = ["data.processed", "answer.arrived", "participant.silent"]
+    form = WebhookForm("Data warehouse", "https://hooks.example.org/beiwe?who=a-secret", events, [survey.id])
+    webhook = save_webhook(session, study, form, now - timedelta(days=30), actor=actor)
+    form = WebhookForm("Dashboard of the clinic", "https://dashboard.example.org/", events[2:])
+    off = save_webhook(session, study, form, now - timedelta(days=30), actor=actor)
+    off.is_on, off.off_since = False, now - timedelta(hours=9)
+    off.off_because = "Nothing has arrived since 2026-03-01 08:00 UTC. The address answered 503."
+    webhook.failing_since, webhook.rests_until = now - timedelta(hours=2), now + timedelta(minutes=20)
+    session.flush()
+    query = sa.select(Participant).where(Participant.study_id == study.id).order_by(Participant.id)
+    for person in session.scalars(query.limit(4)):
+        note_processed_data(session, person, [(DataStream.GPS, now), (DataStream.ACCELEROMETER, now)])
+    tell_of_events(session, load_settings(), now)
+    send_test(session, study, webhook, now, actor=actor)
+    failed = {"tries": 5, "problem": "The address answered 503."}
+    states: list[dict[str, Any]] = [
+        {"delivered_at": now, "next_try_at": None, "tries": 1},
+        {"given_up_at": now, "next_try_at": None, **failed},
+        {"next_try_at": now + timedelta(minutes=20), **failed},
+    ]
+    messages = session.scalars(sa.select(OutgoingMessage).filter_by(webhook_id=webhook.id)).all()
+    for message, state in zip(messages, states, strict=False):
+        for name, value in state.items():
+            setattr(message, name, value)
+    session.commit()
+    return {"webhook": webhook.id}
 
 
 def notifications_of(study: Study, survey: Survey, now: datetime) -> None:

@@ -37,7 +37,7 @@ def test_a_silent_sender_starts_a_run_of_the_deployment(request: pytest.FixtureR
         }
         other = {**event, "id": str(uuid4()), "resource": {"prefect.resource.id": "beiwe.trouble.tokens-lost"}}
         for each in (other, event):
-            send_prefect_event(settings, Letter(str(uuid4()), "prefect", "", None, each))
+            send_prefect_event(settings, Letter(str(uuid4()), "prefect", "", (), each))
         of_deployment = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]))
         wait_until(lambda: client.read_flow_runs(flow_run_filter=of_deployment))
         assert len(client.read_flow_runs(flow_run_filter=of_deployment)) == 1

@@ -110,6 +110,8 @@ DOWNLOADS = "/data_access_web_form/{study}"
 SETTINGS = "/device_settings/{study}"
 EDIT_SURVEY = Capability.SURVEY_EDIT
 ANSWERS = Capability.ANSWERS_READ
+WEBHOOKS = Capability.WEBHOOK_MANAGE
+OF_WEBHOOK = "/view_study/{study}/webhooks/999999"
 OF_SURVEY = "/view_study/{study}/survey/{survey}/answers"
 AUDIT = "/view_study/{study}/audit"
 BATCH = "/view_study/{study}/batches/{batch}"
@@ -135,6 +137,8 @@ MATRIX: dict[str, str | Page | Key] = {
     "data_api.get_studies": Key("/get-studies/v1"),
     "data_api.get_participant_ids": Key("/get-participant-ids/v1", Capability.STUDY_VIEW),
     "data_api.get_data": Key("/get-data/v1", Capability.DATA_DOWNLOAD),
+    "api_description.page": PUBLIC,  # nothing of a study
+    "api_description.openapi": PUBLIC,
     "data_api.summary_statistics_connector": PUBLIC,  # pages without data, for Tableau (DATA-72)
     "data_api.participant_table_connector": PUBLIC,
     "data_api.get_data_compressed": Key("/get-data/v2", Capability.DATA_DOWNLOAD),
@@ -198,6 +202,17 @@ MATRIX: dict[str, str | Page | Key] = {
     "studies.save_a_language": Page(EDIT_SURVEY, "/view_study/{study}/languages", "POST", passed=422),
     "studies.remove_a_language": Page(EDIT_SURVEY, "/view_study/{study}/languages/remove", "POST", passed=404),
     "account.set_mail_address": Page(Capability.OWN_PASSWORD, "/set_mail_address", "POST", passed=302),
+    "webhooks.list": Page(WEBHOOKS, "/view_study/{study}/webhooks", is_return_page=True),
+    "webhooks.new_webhook": Page(WEBHOOKS, "/view_study/{study}/webhooks/new"),
+    "webhooks.make_webhook": Page(WEBHOOKS, "/view_study/{study}/webhooks/new", "POST", passed=422),
+    "webhooks.form": Page(WEBHOOKS, f"{OF_WEBHOOK}/change", passed=404),
+    "webhooks.change_webhook": Page(WEBHOOKS, f"{OF_WEBHOOK}/change", "POST", passed=404),
+    "webhooks.new_key": Page(WEBHOOKS, f"{OF_WEBHOOK}/key", "POST", passed=404),
+    "webhooks.log": Page(WEBHOOKS, OF_WEBHOOK, passed=404, is_return_page=True),
+    "webhooks.test": Page(WEBHOOKS, f"{OF_WEBHOOK}/test", "POST", passed=404),
+    "webhooks.switch": Page(WEBHOOKS, f"{OF_WEBHOOK}/switch", "POST", passed=404),
+    "webhooks.again": Page(WEBHOOKS, f"{OF_WEBHOOK}/again", "POST", passed=404),
+    "webhooks.delete": Page(WEBHOOKS, f"{OF_WEBHOOK}/delete", "POST", passed=404),
     "alerts.list": Page(Capability.ANSWERS_READ, "/view_study/{study}/alerts", is_return_page=True),
     "alerts.alert": Page(Capability.ANSWERS_READ, "/view_study/{study}/alerts/999999", passed=404, is_return_page=True),
     "alerts.acknowledge": Page(

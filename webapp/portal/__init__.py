@@ -82,6 +82,9 @@ from webapp.portal.surveys import previewing as survey_previewing  # noqa: F401
 from webapp.portal.surveys import translating as survey_translating  # noqa: F401
 from webapp.portal.surveys import views as survey_views  # noqa: F401
 from webapp.portal.surveys.section import surveys
+from webapp.portal.webhooks import log as webhook_log  # noqa: F401  its views
+from webapp.portal.webhooks import views as webhook_views  # noqa: F401
+from webapp.portal.webhooks.section import webhooks
 
 SECTIONS = (
     access,
@@ -94,6 +97,7 @@ SECTIONS = (
     surveys,
     interventions,
     notifications,
+    webhooks,
     researchers,
     downloads,
     audit,

@@ -37,6 +37,7 @@ from core.models import (
     Submission,
     Survey,
     SurveyVersion,
+    Webhook,
 )
 from core.models.participant import participant_with_study
 from core.participants import purging
@@ -128,13 +129,20 @@ def values_for(table: sa.Table, study_id: int) -> dict[str, Any]:
         "is_listed_only": True,
         "is_unsure": True,
     }
-    checked |= {"participant_events": {"kind": "registered"}, "departures": {"kind": "completed"}}.get(table.name, {})
     now = datetime.now(UTC)
+    message = {"channel": "webhook", "address": "x", "once_key": f"x{now}".encode(), "next_try_at": now}
+    of_tables: dict[str, dict[str, Any]] = {
+        "participant_events": {"kind": "registered"},
+        "departures": {"kind": "completed"},
+        "webhook_events": {"kind": "data.processed"},
+        "outgoing_messages": message,
+    }
+    checked |= of_tables.get(table.name, {})
     by_type = {sa.Text: f"x{now}", sa.DateTime: now, sa.Uuid: sa.func.gen_random_uuid(), sa.Date: now.date(), JSONB: {}}
     values: dict[str, Any] = {}
     for column in table.columns:
         is_free = column.nullable or column.server_default is not None or column.name == "participant_id"
-        if is_free and column.name != "detail":
+        if is_free and column.name not in ("detail", "next_try_at"):
             continue
         if column.name in references or column.name in checked:
             values[column.name] = references.get(column.name) or checked[column.name]
@@ -176,6 +184,9 @@ def parents_of(study_id: int) -> dict[str, Any]:
         "rule_id": sa.insert(AlertRule)
         .values(study_id=study_id, survey_id=survey, question_id="q", comparison="above", value=0, effective_from=now)
         .returning(AlertRule.id),
+        "webhook_id": sa.insert(Webhook)
+        .values(study_id=study_id, name="x", address="x", signing_key="x", events=["data.processed"], on_since=now)
+        .returning(Webhook.id),
         "message_id": sa.insert(PushMessage)
         .values(message | {"due_at": now, "expires_at": now})
         .returning(PushMessage.id),

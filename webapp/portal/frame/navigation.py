@@ -42,6 +42,7 @@ STUDY_NAVIGATION = (
     NavigationItem("settings", "settings.page", "App settings", "sliders-horizontal", Capability.STUDY_VIEW),
     NavigationItem("team", "researchers.team", "Team", "shield-check", Capability.STUDY_VIEW),
     NavigationItem("study", "studies.edit", "Study", "folder-cog", Capability.STUDY_RENAME),
+    NavigationItem("webhooks", "webhooks.list", "Webhooks", "webhook", Capability.WEBHOOK_MANAGE),
     NavigationItem("audit", "audit.study_changes", "Audit trail", "scroll-text", Capability.AUDIT_STUDY),
 )
 ACCOUNT_NAVIGATION = (
