@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
 import sqlalchemy as sa
-import zstandard
 from sqlalchemy.orm import Session
 from zipstream import ZIP_STORED, ZipStream
 
@@ -64,7 +64,7 @@ class ZipContents:
             registry.write(b"{")
             separator = b""
             found = members(session, self.study, self.participants, self.query)
-            for member, contents in fetched(self.sealed, found):
+            for member, contents in fetched(self.sealed, found, is_compressed=self.is_compressed):
                 if self.on_file is not None:
                     self.on_file(member)
                 if isinstance(contents, Exception):
@@ -72,10 +72,8 @@ class ZipContents:
                     patient_id = member.name.partition("/")[0]
                     problems.setdefault(patient_id, []).append({"path": member.path, "problem": _problem(contents)})
                     continue
-                if self.is_compressed:
-                    yield from add_member(archive, _compressed(contents, self.sealed.level), f"{member.name}.zst")
-                else:
-                    yield from add_member(archive, contents, member.name)
+                name = f"{member.name}.zst" if self.is_compressed else member.name
+                yield from add_member(archive, contents, name)
                 entry = f"{json.dumps(member.path)}: {json.dumps(member.registry_hash)}"
                 registry.write(separator + entry.encode())
                 separator = b", "
@@ -113,22 +111,26 @@ class ZipDownload:
             session.commit()
 
 
-def fetched(sealed: SealedStore, found: Iterator[Member]) -> Iterator[tuple[Member, Contents]]:
-    """Members with their contents, in order, or with ObjectMissing or SealBroken.
+def fetched(
+    sealed: SealedStore, found: Iterator[Member], *, is_compressed: bool = False
+) -> Iterator[tuple[Member, Contents]]:
+    """Members with their contents, in order, or with ObjectMissing or SealBroken; `is_compressed` as zstd frames.
 
     Threads read small members ahead; large ones are read when needed, and come in pieces.
     """
     waiting: deque[tuple[Member, Future[Contents] | None]] = deque()
+    read = partial(_read, sealed, is_compressed)
+    open_large = partial(_open, sealed, is_compressed)
     most = 1  # send the first member before reading ahead (DATA-21)
     with ThreadPoolExecutor(FETCHERS) as pool:
         try:
             for member in found:
-                waiting.append((member, pool.submit(_read, sealed, member) if member.is_small else None))
+                waiting.append((member, pool.submit(read, member) if member.is_small else None))
                 while waiting and (len(waiting) >= most or _bytes_ahead(waiting) > MOST_BYTES_AHEAD):
-                    yield _next(sealed, waiting)
+                    yield _next(open_large, waiting)
                     most = min(2 * most, MOST_AHEAD)
             while waiting:
-                yield _next(sealed, waiting)
+                yield _next(open_large, waiting)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -139,27 +141,36 @@ def report_missing(engine: sa.Engine, member: Member, error: Exception) -> None:
     add_tallies_at_once(engine, {Counted.INTEGRITY_FAILURES: {Integrity.DOWNLOAD: 1}})
 
 
-def _next(store: SealedStore, waiting: deque[tuple[Member, Future[Contents] | None]]) -> tuple[Member, Contents]:
+def _next(
+    open_large: Callable[[Member], Contents], waiting: deque[tuple[Member, Future[Contents] | None]]
+) -> tuple[Member, Contents]:
     member, future = waiting.popleft()
-    return member, future.result() if future else _open(store, member)
+    return member, future.result() if future else open_large(member)
 
 
 def _bytes_ahead(waiting: Iterable[tuple[Member, Future[Contents] | None]]) -> int:
     return sum(member.size_bytes or 0 for member, future in waiting if future)
 
 
-def _read(store: SealedStore, member: Member) -> Contents:
+def _read(store: SealedStore, is_compressed: bool, member: Member) -> Contents:
+    """A small member in memory."""
     try:
+        if is_compressed:
+            return b"".join(store.open_compressed(member.path, member.seal))
         return store.read(member.path, member.seal)[0]
     except (ObjectMissing, SealBroken) as error:
         return error
 
 
-def _open(store: SealedStore, member: Member) -> Contents:
+def _open(store: SealedStore, is_compressed: bool, member: Member) -> Contents:
     """Reads a large member to its end before the zip takes it: a damaged object must not break the zip."""
     file = SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115  closed at the end of reading
     try:
-        for piece in store.open(member.path, member.seal)[0]:
+        if is_compressed:
+            pieces = store.open_compressed(member.path, member.seal)
+        else:
+            pieces = store.open(member.path, member.seal)[0]
+        for piece in pieces:
             file.write(piece)
     except (ObjectMissing, SealBroken) as error:
         file.close()
@@ -172,22 +183,6 @@ def add_member(archive: ZipStream, contents: bytes | Iterable[bytes], name: str)
     """Adds a file to the zip and yields the bytes that this makes."""
     archive.add(contents, name)
     yield from archive.file()
-
-
-def _compressed(contents: bytes | Iterable[bytes], level: int) -> bytes | Iterator[bytes]:
-    """The contents as one zstd frame, at the level of the store; large ones piece by piece."""
-    compressor = zstandard.ZstdCompressor(level=level)
-    if isinstance(contents, bytes):
-        return compressor.compress(contents)
-    return _compressed_pieces(compressor, contents)
-
-
-def _compressed_pieces(compressor: zstandard.ZstdCompressor, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    stream = compressor.compressobj()
-    for piece in pieces:
-        if done := stream.compress(piece):
-            yield done
-    yield stream.flush()
 
 
 def _in_pieces(file: IO[bytes]) -> Iterator[bytes]:
