@@ -22,7 +22,9 @@ from webapp.portal.answers import views as answer_views  # noqa: F401
 from webapp.portal.answers.section import answers
 from webapp.portal.audit import views as audit_views  # noqa: F401  its views
 from webapp.portal.audit.section import audit
-from webapp.portal.downloads.views import downloads
+from webapp.portal.downloads import exports as background_exports  # noqa: F401  their views
+from webapp.portal.downloads import views as download_views  # noqa: F401
+from webapp.portal.downloads.section import downloads
 from webapp.portal.frame.assets import init_assets
 from webapp.portal.frame.errors import init_error_pages
 from webapp.portal.frame.navigation import init_navigation
