@@ -1,15 +1,17 @@
-"""`forest tree` runs one tree on a folder, without a database or server."""
+"""`forest tree` runs one tree on a folder, without database or server; `forest run` on a participant's stored data."""
 
 import json
 import shutil
 import tempfile
-from datetime import date, datetime
+from dataclasses import asdict
+from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import available_timezones
 
 import click
+from flask.cli import with_appcontext
 
-from webapp.commands.output import CommandGroup, fail
+from webapp.commands.output import CommandGroup, as_json, fail, show
 
 forest_commands = CommandGroup("forest", help="Run Forest's analyses.")
 
@@ -84,6 +86,42 @@ def tree_command(
         click.echo(f"left out {chunk.name}: {chunk.reason}", err=True)
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / "daily.json").write_text(json.dumps(answer.rows, indent=1))
+
+
+@forest_commands.command("run")
+@click.option("--study", "object_id", required=True, metavar="ID")
+@click.option("--tree", "name", required=True, type=click.Choice(TREES))
+@click.option("--participant", "patient_id", required=True, metavar="ID")
+@click.option("--start", required=True, type=DAY, help="The first day, in the study's zone.")
+@click.option("--end", required=True, type=DAY, help="The last day.")
+@as_json
+@with_appcontext
+def run_command(object_id: str, name: str, patient_id: str, start: datetime, end: datetime, is_json: bool) -> None:
+    """Run one tree on a participant's stored data in this process, as a task of the study's Forest log."""
+    from core.audit import COMMAND_LINE
+    from core.database import db
+    from core.forest.run import run_task
+    from core.forest.tasks import ForestRefused, claim_next, create_tasks
+    from webapp.commands.studies import the_study
+    from webapp.stores import object_store, settings
+
+    session, study = db.session(), the_study(object_id)
+    if not study.has_forest:
+        fail(f"Forest is not switched on in this study; `study update {object_id} --forest` does")
+    _check_range(start.date(), end.date())
+    try:
+        (task,) = create_tasks(session, study, [patient_id], [name], start.date(), end.date(), actor=COMMAND_LINE)
+    except ForestRefused as refused:
+        fail(str(refused))
+    session.commit()
+    claimed = claim_next(db.engine, datetime.now(UTC), only=task.id)
+    if claimed is None:
+        show({"task": str(task.external_id), "state": "queued"}, is_json=is_json)
+        fail("another task of this participant and tree runs; this one waits for it")
+    outcome = run_task(db.engine, object_store(), settings(), claimed)
+    show(asdict(outcome), is_json=is_json)
+    if outcome.state != "success":
+        fail(outcome.reason or outcome.state)
 
 
 def _check_range(start: date, end: date) -> None:
