@@ -9,6 +9,7 @@ OURS = (
     ".postgres",
     ".run",
     "postgres",
+    "forest",
     "objects",
     "prefect",
     "push_answers",

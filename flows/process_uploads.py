@@ -6,7 +6,7 @@ within seconds. Starting a process for each query would cost more.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +27,7 @@ from sqlalchemy import Engine
 from core.config import get_settings
 from core.database import get_engine, open_session
 from core.exports.standing import is_export_waiting, sole_builder
+from core.forest.tasks import is_task_waiting
 from core.participants.batches import is_batch_waiting, sole_maker
 from core.processing.claims import count_waiting
 from core.processing.presence import runs_present, sole_dispatcher
@@ -37,14 +38,16 @@ from flows.run_names import rename_run
 
 WORKERS_DEPLOYMENT = "process-participants"
 REBUILD = "rebuild-schedules/rebuild-schedules"
+FOREST = "run-forest/run-forest"
 CREATE = "create-participants/create-participants"
 EXPORTS = "build-exports/build-exports"
 WATCH_SECONDS = 45
 LOOK_SECONDS = 3
 MOST_RUNS = 2  # more than the work pool runs at once would only wait
 BATCHES_PER_RUN = 20
-STARTS_WITHIN = timedelta(minutes=2)
 ON_THEIR_WAY = [StateType.SCHEDULED, StateType.PENDING]
+STARTS_WITHIN = timedelta(minutes=2)
+FOREST_STARTS_WITHIN = timedelta(hours=7)
 
 
 @flow(
@@ -88,12 +91,16 @@ def start_what_was_asked() -> None:
     with open_session() as session:
         is_rebuild_asked, is_batch_asked = is_rebuild_waiting(session), is_batch_waiting(session)
         is_export_asked = is_export_waiting(session)
+        is_forest_asked = is_task_waiting(session, datetime.now(UTC))
     if is_rebuild_asked and is_free(sole_rebuilder):
         run_deployment(REBUILD, parameters={"only_asked": True}, timeout=0, as_subflow=False)
     if is_batch_asked and is_free(sole_maker):
         run_deployment(CREATE, timeout=0, as_subflow=False)
     if is_export_asked and is_free(sole_builder):
         run_deployment(EXPORTS, timeout=0, as_subflow=False)
+    there = [*ON_THEIR_WAY, StateType.RUNNING]
+    if is_forest_asked and not runs_on_their_way("run-forest", FOREST_STARTS_WITHIN, there):
+        run_deployment(FOREST, timeout=0, as_subflow=False)
 
 
 def is_free(sole: Callable[[Engine], AbstractContextManager[bool]]) -> bool:
@@ -108,14 +115,16 @@ def runs_wanted(waiting: int) -> int:
     return min(MOST_RUNS, math.ceil(batches / BATCHES_PER_RUN))
 
 
-def runs_on_their_way() -> int:
-    """The number of runs that were requested lately and have not begun."""
+def runs_on_their_way(
+    deployment: str = WORKERS_DEPLOYMENT, within: timedelta = STARTS_WITHIN, states: Sequence[StateType] = ON_THEIR_WAY
+) -> int:
+    """The number of a deployment's runs that were requested lately, by default of those not begun."""
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs(
-            deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[WORKERS_DEPLOYMENT])),
+            deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[deployment])),
             flow_run_filter=FlowRunFilter(
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=ON_THEIR_WAY)),
-                expected_start_time=FlowRunFilterExpectedStartTime(after_=datetime.now(UTC) - STARTS_WITHIN),
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
+                expected_start_time=FlowRunFilterExpectedStartTime(after_=datetime.now(UTC) - within),
             ),
             limit=MOST_RUNS,
         )

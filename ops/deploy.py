@@ -1,7 +1,7 @@
 """`python -m ops.deploy`: registers everything with the Prefect server; may be repeated.
 
-These are the work pool with its queues, every deployment of prefect.yaml, and two automations: one ends lost runs, one
-starts a sender when none sends.
+These are the work pools with their queues, every deployment of prefect.yaml, and two automations: one ends lost runs,
+one starts a sender when none sends.
 """
 
 import os
@@ -14,6 +14,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from core.config import REPOSITORY
 from ops.lost_runs import keep, lost_runs
 from ops.silent_sender import silent_sender
+from ops.worker import FOREST_POOL
 
 POOL = "beiwe"
 # Priorities: a worker takes runs of the smallest number first.
@@ -32,6 +33,7 @@ def deploy() -> None:
     with get_client(sync_client=True) as client:
         pool = WorkPoolCreate(name=POOL, type="process", base_job_template=JOB_TEMPLATE)
         client.create_work_pool(pool, overwrite=True)
+        client.create_work_pool(pool.model_copy(update={"name": FOREST_POOL}), overwrite=True)
         known = {queue.name for queue in client.read_work_queues(work_pool_name=POOL)}
         for queue, priority in QUEUES.items():
             if queue not in known:

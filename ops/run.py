@@ -150,6 +150,7 @@ def start(supervisor: Supervisor, settings: Settings, environment: dict[str, str
     supervisor.add(Part("web", gunicorn, environment))
     supervisor.add(Part("sender", [python, "-m", "ops.sender"], environment))
     supervisor.add(Part("worker", [python, "-m", "ops.worker"], environment))
+    supervisor.add(Part("forest", [python, "-m", "ops.worker", "forest"], environment))
     supervisor.add(Part("uploads", [python, "-m", "ops.first_uploads"], environment, is_kept=False))
     if is_demo:
         if "FCM_URL" not in os.environ:
@@ -194,7 +195,7 @@ def prepared(process: subprocess.Popen[str], supervisor: Supervisor) -> tuple[st
 
 def stop(supervisor: Supervisor, settings: Settings) -> None:
     """Stops every process: those that use others first, the database last."""
-    supervisor.stop(["demo", "uploads", "worker", "sender", "push", "web"])
+    supervisor.stop(["demo", "uploads", "forest", "worker", "sender", "push", "web"])
     supervisor.stop(["prefect"])
     sweep(str(settings.var_dir))
     if settings.configured_database_url:

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 BUILD_EXPORTS = "build-exports"
 COMPUTE_SCORES = "compute-scores"
 CREATE_PARTICIPANTS = "create-participants"
+RUN_FOREST = "run-forest"
 REBUILD_SCHEDULES = "rebuild-schedules"
 TIMEOUT = urllib3.Timeout(connect=2, read=5)
 

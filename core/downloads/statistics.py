@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.models import DailyStatistics, Participant, Study
+from core.models import DailyStatistics, ForestDay, Participant, Study
 from core.models.daily_statistics import BYTES_OF
 
 PAGE_ROWS = 10_000
@@ -84,37 +84,43 @@ def read_filters(given: Mapping[str, str]) -> Filters:
 def statistics_rows(session: Session, study: Study, filters: Filters) -> Iterator[dict[str, Any]]:
     """The rows as objects of the chosen fields (DATA-61), read through a cursor of the database."""
     zone = study.zone
-    stored = [name.removeprefix("beiwe_") for name in filters.fields if name in BYTES]
+    own, trees = _of_study(DailyStatistics, study, filters), _of_study(ForestDay, study, filters)
+    is_same = sa.and_(own.c.participant_id == trees.c.participant_id, own.c.day == trees.c.day)
+    day = sa.func.coalesce(own.c.day, trees.c.day)
+    columns = {name: own.c[name.removeprefix("beiwe_")] for name in BYTES}
+    columns |= {name: trees.c[name.lower()] for name in MEASURES}
+    of_participant = sa.func.coalesce(own.c.participant_id, trees.c.participant_id)
     query = (
-        sa.select(Participant.patient_id, DailyStatistics.day, *(getattr(DailyStatistics, name) for name in stored))
-        .join(Participant, Participant.id == DailyStatistics.participant_id)
-        .where(DailyStatistics.study_id == study.id)
+        sa.select(
+            Participant.patient_id, day.label("day"), *(columns[n].label(n) for n in filters.fields if n in columns)
+        )
+        .select_from(own.join(trees, is_same, full=True))
+        .join(Participant, Participant.id == of_participant)
     )
-    if filters.start:
-        query = query.where(DailyStatistics.day >= filters.start)
-    if filters.end:
-        query = query.where(DailyStatistics.day <= filters.end)
     if filters.patient_ids is not None:
         query = query.where(Participant.patient_id.in_(filters.patient_ids))
-    column = _column(filters.ordered_by)
-    ties = (DailyStatistics.day, Participant.patient_id)
+    column = {"date": day, "participant_id": Participant.patient_id, **columns}.get(filters.ordered_by)
     if column is not None:
         query = query.order_by(column.desc().nulls_last() if filters.is_descending else column.asc().nulls_last())
-    query = query.order_by(*ties).limit(filters.limit)
+    query = query.order_by(day, Participant.patient_id).limit(filters.limit)
     result = session.execute(query.execution_options(yield_per=PAGE_ROWS))
     for row in result:
         yield {name: _value(name, row, study, zone) for name in filters.fields}
 
 
-def _column(name: str) -> Any:
-    if name.startswith("beiwe_"):
-        return getattr(DailyStatistics, name.removeprefix("beiwe_"))
-    return {"date": DailyStatistics.day, "participant_id": Participant.patient_id}.get(name)
+def _of_study(table: type[DailyStatistics | ForestDay], study: Study, filters: Filters) -> sa.Subquery:
+    """The study's rows of a table within the dates."""
+    query = sa.select(table).where(table.study_id == study.id)
+    if filters.start:
+        query = query.where(table.day >= filters.start)
+    if filters.end:
+        query = query.where(table.day <= filters.end)
+    return query.subquery()
 
 
 def _value(name: str, row: Any, study: Study, zone: Any) -> Any:
-    if name.startswith("beiwe_"):
-        return getattr(row, name.removeprefix("beiwe_"))
+    if name in BYTES or name in MEASURES:
+        return getattr(row, name)
     if name == "date":
         return row.day.isoformat()
     if name == "timezone":

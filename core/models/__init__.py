@@ -11,6 +11,7 @@ from core.models.daily_statistics import DailyStatistics
 from core.models.data_access import AccessKind, DataAccessRecord
 from core.models.event_rebuild import EventRebuild
 from core.models.export import Export, ExportKind, ExportParticipant, ExportState
+from core.models.forest import ForestDay, ForestState, ForestTask, TaskState, TreeName
 from core.models.former_translation import FormerTranslation
 from core.models.intervention import Intervention, InterventionDate
 from core.models.operations import Switch, SwitchName, Tally
@@ -124,6 +125,9 @@ __all__ = [
     "FieldOption",
     "FieldValue",
     "FieldValueChange",
+    "ForestDay",
+    "ForestState",
+    "ForestTask",
     "FormerTranslation",
     "Heartbeat",
     "Intervention",
@@ -198,6 +202,8 @@ __all__ = [
     "SystemEvent",
     "Tallied",
     "Tally",
+    "TaskState",
+    "TreeName",
     "Trouble",
     "UploadRecord",
     "UsedChallenge",

@@ -45,7 +45,8 @@ class Study(Model):
     `survey_expiry_minutes`, where they have no time of their own (CLAR-51). No push is sent from `quiet_from` to
     `quiet_until` on the participant's clock, and no survey again from `resends_rest_from` to `resends_rest_until`; a
     pair is null where pushes never rest (CLAR-54). `language_field_id` is the custom field that tells a participant's
-    language (`StudyLanguage`).
+    language (`StudyLanguage`). With `has_forest` the study has the pages of Forest; with `has_nightly_forest` its trees
+    also run each night.
     """
 
     __tablename__ = "studies"
@@ -74,6 +75,8 @@ class Study(Model):
     language_field_id: Mapped[int | None] = mapped_column(
         sa.ForeignKey("custom_fields.id", ondelete="SET NULL", use_alter=True)
     )
+    has_forest: Mapped[bool] = mapped_column(server_default=sa.false())
+    has_nightly_forest: Mapped[bool] = mapped_column(server_default=sa.false())
     imported_at: Mapped[At | None]
     created_at: Mapped[CreatedAt]
 

@@ -140,6 +140,20 @@ def _clock(at: time | None) -> str | None:
     return None if at is None else f"{at:%H:%M}"
 
 
+def set_forest(session: Session, study: Study, is_on: bool, *, actor: Actor) -> None:
+    """Switches the pages and tasks of Forest on or off (FOREST-21). Off keeps all results; running tasks go on."""
+    _lock(session, study)
+    record(session, actor, Action.STUDY_FOREST, study=study, before=study.has_forest, after=is_on)
+    study.has_forest = is_on
+
+
+def set_nightly_forest(session: Session, study: Study, is_on: bool, *, actor: Actor) -> None:
+    """Switches the nightly runs of Forest's trees on or off (CLAR-81). They need Forest itself switched on."""
+    _lock(session, study)
+    record(session, actor, Action.STUDY_NIGHTLY_FOREST, study=study, before=study.has_nightly_forest, after=is_on)
+    study.has_nightly_forest = is_on
+
+
 def stop_study(session: Session, study: Study, now: datetime, *, actor: Actor) -> bool:
     """Uploads are no longer kept and no survey is asked, until the study is reopened (PORTAL-90, PORTAL-93).
 

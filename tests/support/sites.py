@@ -32,6 +32,9 @@ from core.models import (
     Export,
     ExportParticipant,
     FieldValue,
+    ForestDay,
+    ForestState,
+    ForestTask,
     Intervention,
     Note,
     Outcome,
@@ -193,11 +196,31 @@ class TwoSites:
                 ParticipantEvent(at=lately, kind=next(iter(EventKind)).value, detail={}, **of),
             ]
         )
+        self._forest(person, word, size, now)
         self._answers(person, word, lately.replace(minute=0, second=0, microsecond=0))
         record(db.session(), actor_of(self.admin), Action.PARTICIPANT_FIELDS, study=study, participant=person)
         self._raise_alerts(person, word, lately)
         db.session.commit()
         return person
+
+    def _forest(self, person: Participant, word: str, size: int, now: datetime) -> None:
+        """A task that failed, and the measures and the state of one that did not."""
+        of = {"participant_id": person.id, "study_id": self.study.id}
+        days = {"tree": "oak", "start_on": date(2026, 3, 1), "end_on": date(2026, 3, 2), **of}
+        failed = ForestTask(state="error", reason=f"{word} reason", input_bytes=size, created_at=now, **days)
+        done = ForestTask(state="success", output_path=f"{word}/out.zip", report=f"{word} report", **days)
+        db.session.add_all([failed, done])
+        db.session.flush()
+        db.session.add(ForestDay(day=date(2026, 3, 1), oak_steps=size, oak_task_id=done.id, **of))
+        db.session.add(
+            ForestState(
+                participant_id=person.id,
+                up_to=date(2026, 3, 2),
+                path=f"{word}.npz",
+                library_version="1.0",
+                task_id=done.id,
+            )
+        )
 
     def _rule(self) -> AlertRule:
         rule = AlertRule(

@@ -20,6 +20,7 @@ COMMANDS = {
     "chunks": ("chunks", "chunks_commands"),
     "compress-store": ("store", "compress_store_command"),
     "device": ("device", "device_commands"),
+    "forest": ("forest", "forest_commands"),
     "downtime": ("downtime", "downtime_commands"),
     "notifications": ("notifications", "notifications_commands"),
     "participant": ("participants", "participant_commands"),

@@ -22,6 +22,7 @@ from core.studies.changing import (
     reopen_study,
     set_easy_enrollment,
     set_end_date,
+    set_forest,
     set_timezone,
     stop_study,
     unhide_study,
@@ -69,6 +70,7 @@ def create(name: str, settings: Path | None, encryption_key: str | None, timezon
 @click.option("--stop/--start", "is_stopped", default=None)
 @click.option("--hide/--show", "is_hidden", default=None)
 @click.option("--easy-enrollment/--no-easy-enrollment", "has_easy_enrollment", default=None)
+@click.option("--forest/--no-forest", "has_forest", default=None, help="The pages and tasks of Forest.")
 @click.option("--timezone")
 @as_json
 def update(
@@ -77,6 +79,7 @@ def update(
     is_stopped: bool | None,
     is_hidden: bool | None,
     has_easy_enrollment: bool | None,
+    has_forest: bool | None,
     timezone: str | None,
     is_json: bool,
 ) -> None:
@@ -98,6 +101,8 @@ def update(
         waits |= (hide_study if is_hidden else unhide_study)(session, study, now, actor=COMMAND_LINE)
     if has_easy_enrollment is not None:
         set_easy_enrollment(session, study, has_easy_enrollment, actor=COMMAND_LINE)
+    if has_forest is not None:
+        set_forest(session, study, has_forest, actor=COMMAND_LINE)
     session.commit()
     if waits and not start_run(REBUILD_SCHEDULES, only_asked=True):
         click.echo("Scheduled events follow within minutes of a Prefect worker, or by `rebuild-schedules`.", err=True)

@@ -136,6 +136,7 @@ def values_for(table: sa.Table, study_id: int) -> dict[str, Any]:
         "departures": {"kind": "completed"},
         "webhook_events": {"kind": "data.processed"},
         "outgoing_messages": message,
+        "forest_tasks": {"tree": "oak"},
     }
     checked |= of_tables.get(table.name, {})
     by_type = {sa.Text: f"x{now}", sa.DateTime: now, sa.Uuid: sa.func.gen_random_uuid(), sa.Date: now.date(), JSONB: {}}

@@ -1,6 +1,6 @@
 """exports that are built in the background, and whose data is in each
 
-Revision ID: 0030
+Revision ID: 0032
 Revises: 0031
 """
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0030"
+revision = "0032"
 down_revision = "0031"
 branch_labels = None
 depends_on = None

@@ -1,0 +1,1 @@
+"""Forest's trees: analyses that turn chunks into daily measures (spec FOREST)."""

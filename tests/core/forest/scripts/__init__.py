@@ -1,0 +1,1 @@
+"""Programs that misbehave in a tree's place."""
