@@ -51,6 +51,4 @@ def _day(participant: Participant, number: int, shift: float, tasks: dict[str, F
     }
     ids = {f"{tree}_task_id": task.id for tree, task in tasks.items()}
     day = FIRST + timedelta(days=number)
-    db.session.add(
-        ForestDay(participant_id=participant.id, study_id=participant.study_id, day=day, **values, **ids)
-    )
+    db.session.add(ForestDay(participant_id=participant.id, study_id=participant.study_id, day=day, **values, **ids))
