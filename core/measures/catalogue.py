@@ -49,12 +49,16 @@ def _field(name: str, factor: float = 1.0) -> Callable[[], sa.ColumnElement[Any]
 
 
 def _sum(first: str, second: str) -> Callable[[], sa.ColumnElement[Any]]:
-    return lambda: getattr(ForestDay, first) + getattr(ForestDay, second)
+    def column() -> sa.ColumnElement[Any]:
+        one: sa.ColumnElement[Any] = getattr(ForestDay, first)
+        return one + getattr(ForestDay, second)
+
+    return column
 
 
 def _completion() -> sa.ColumnElement[Any]:
-    delivered = sa.func.nullif(ForestDay.sycamore_total_surveys, 0)  # type: ignore[attr-defined]
-    return 100.0 * ForestDay.sycamore_total_completed_surveys / delivered  # type: ignore[attr-defined]
+    completed: sa.ColumnElement[Any] = ForestDay.sycamore_total_completed_surveys  # type: ignore[attr-defined]
+    return completed * 100.0 / sa.func.nullif(ForestDay.sycamore_total_surveys, 0)  # type: ignore[attr-defined]
 
 
 def _jasmine(name: str, label: str, unit: str, digits: int = 1, factor: float = 1.0, about: str = "") -> Measure:
@@ -140,7 +144,7 @@ _ALL = (
         Tree.SYCAMORE,
         0,
         _completion,
-        "completed surveys of those that were delivered on the day",
+        "of those delivered on the day",
     ),
     _sycamore("total_surveys", "Surveys delivered"),
     _sycamore("total_completed_surveys", "Surveys completed"),

@@ -59,8 +59,8 @@ def study_measures(
         for number, measure in enumerate(measures):
             counted, given = getattr(row, f"n{number}"), getattr(row, f"a{number}")
             if given:
-                quartiles = getattr(row, f"q{number}") or (None, None, None)
-                found[measure.name].append(StudyDay(row.day, *quartiles, counted, given - counted))
+                lower, median, upper = getattr(row, f"q{number}") or (None, None, None)
+                found[measure.name].append(StudyDay(row.day, lower, median, upper, counted, given - counted))
     return found
 
 

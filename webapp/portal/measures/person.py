@@ -71,8 +71,8 @@ def person(study_number: int, patient_id: str) -> ResponseReturnValue:
 
     def address(*, endpoint: str = "measures.person", without: str = "", **changes: Any) -> str:
         kept = [name for name in others if name != without]
-        path = {"study_number": study_number, "patient_id": patient_id}
-        return url_for(endpoint, **path, **choice.arguments(**changes), **({"with": kept} if kept else {}))
+        arguments = {"study_number": study_number, "patient_id": patient_id, **choice.arguments(**changes)}
+        return url_for(endpoint, **arguments, **{"with": kept or None})
 
     page = render_template(
         "portal/measures/person.html",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from flask import g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -39,7 +40,7 @@ def study(study_number: int) -> ResponseReturnValue:
     session, least = db.session(), settings().measures_least_hours
     newest = newest_day(session, g.study.id)
     choice = read_choice(request.args, newest or today(), MOST_DAYS)
-    within = {"least_hours": least, "with_test": choice.with_test}
+    within: dict[str, Any] = {"least_hours": least, "with_test": choice.with_test}
     found = study_measures(session, g.study, choice.measures, choice.first, choice.last, **within)
     runs = origins(session, g.study)
     has_run = {origin.tree for origin in runs}

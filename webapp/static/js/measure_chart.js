@@ -2,10 +2,12 @@
 // observed as bars beneath. Only null breaks a line, so there is no NaN. Arrow keys move the cursor by a day, Page keys
 // by a week, Home and End to the ends; the values of that day are written below the chart.
 const DAY = 86_400;
-const [PLOT_HEIGHT, LANE_HEIGHT, AXIS_WIDTH] = [190, 34, 52];
+const [PLOT_HEIGHT, LANE_HEIGHT, AXIS_WIDTH, LABEL_WIDTH] = [190, 40, 52, 76];
+const LABEL_STEPS = [1, 2, 7, 14, 28, 56, 91, 182, 365]; // days
 const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3]];
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -7, PageDown: 7, Home: -Infinity, End: Infinity };
-const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+const dates = (parts) => new Intl.DateTimeFormat("en-GB", { ...parts, month: "short", timeZone: "UTC" });
+const [DATE, SHORT_DATE, MONTH] = [{ day: "numeric", year: "numeric" }, { day: "numeric" }, { year: "numeric" }].map(dates);
 
 // The colour that a custom property has now, in light or dark.
 function colourOf(element, property) {
@@ -30,43 +32,66 @@ globalThis.bindTo("data-measure-chart", (figure) => {
   const shared = {
     width: place.clientWidth,
     legend: { show: false },
-    tzDate: (time) => globalThis.uPlot.tzDate(new Date(time * 1000), "UTC"),
     cursor: { drag: { x: false, y: false }, y: false, sync: { key: said.id } },
   };
   const axis = { stroke: colour("--ink-3"), font, ticks: { stroke: colour("--line"), size: 4 } };
+  const label = times.length > 300 ? MONTH : SHORT_DATE;
+  const labelled = (plot) => {
+    const step = LABEL_STEPS.find((days) => (times.length / days) * LABEL_WIDTH <= plot.width - AXIS_WIDTH) ?? 730;
+    return times.filter((_, day) => day % step === 0);
+  };
+  const dayAxis = { splits: labelled, values: (_, all) => all.map((time) => label.format(time * 1000)) };
   const number = new Intl.NumberFormat("en-GB", { maximumFractionDigits: data.digits });
 
+  const size = times.length > 150 ? 3 : 5;
   const seriesOf = data.people.flatMap((_, index) => {
     const stroke = colour(`--person-${index + 1}`);
-    const observed = { stroke, width: 1.75, dash: DASHES[index], points: { show: true, size: 5, fill: stroke, stroke } };
+    const observed = { stroke, width: 1.75, dash: DASHES[index], points: { show: true, size, fill: stroke, stroke } };
     const hollow = { show: true, size: 8, width: 1.5, fill: colour("--surface"), stroke };
     return [observed, { stroke, paths: () => null, points: hollow }];
   });
   const main = new globalThis.uPlot({
     ...shared,
     height: PLOT_HEIGHT,
-    padding: [8, 8, 0, 0],
-    scales: { x: { range: () => ends }, y: { range: (_, least, most) => [0, most > 0 ? most * 1.08 : 1] } },
+    padding: [8, 30, 0, 0],
+    scales: {
+      x: { time: false, range: () => ends },
+      y: { range: (_, least, most) => [0, most > 0 ? most * 1.08 : 1] },
+    },
     axes: [
-      { ...axis, grid: { show: false }, space: 70, size: 30 },
-      { ...axis, grid: { stroke: colour("--line"), width: 1 }, size: AXIS_WIDTH, space: 34, values: (_, all) => all.map((value) => number.format(value)) },
+      { ...axis, ...dayAxis, grid: { show: false }, size: 30 },
+      {
+        ...axis,
+        grid: { stroke: colour("--line"), width: 1 },
+        size: AXIS_WIDTH,
+        space: 34,
+        values: (_, all) => all.map((value) => number.format(value)),
+      },
     ],
     series: [{}, ...seriesOf],
     hooks: { setCursor: [(plot) => tell(plot.cursor.idx)] },
   }, [times, ...data.people.flatMap((person) => [person.observed, person.imputed])], place);
 
+  const isOne = data.people.length === 1;
+  const bars = globalThis.uPlot.paths.bars({ size: [0.7, 24] });
   const lanes = !data.hoursOf ? [] : data.people.map((person, index) => new globalThis.uPlot({
     ...shared,
     height: LANE_HEIGHT,
-    padding: [4, 8, 2, 0],
-    scales: { x: { range: () => ends }, y: { range: () => [0, 24] } },
+    padding: [8, 30, 2, 0],
+    scales: { x: { time: false, range: () => ends }, y: { range: () => [0, 24] } },
     axes: [
       { show: false },
-      { ...axis, grid: { show: false }, size: AXIS_WIDTH, splits: () => [0, 24], values: () => ["", data.people.length > 1 ? `${index + 1}` : "24 h"] },
+      {
+        ...axis,
+        grid: { show: false },
+        size: AXIS_WIDTH,
+        splits: () => [0, 24],
+        values: () => ["", isOne ? "24 h" : index + 1],
+      },
     ],
     series: [
       {},
-      { stroke: null, width: 0, fill: colour(data.people.length > 1 ? `--person-${index + 1}` : "--cov-3"), paths: globalThis.uPlot.paths.bars({ size: [0.7, 24] }), points: { show: false } },
+      { width: 0, fill: colour(isOne ? "--cov-3" : `--person-${index + 1}`), paths: bars, points: { show: false } },
       { stroke: colour("--ink-2"), width: 1, dash: [2, 3], points: { show: false } },
     ],
   }, [times, person.hours, times.map(() => data.leastHours)], place));
@@ -80,7 +105,7 @@ globalThis.bindTo("data-measure-chart", (figure) => {
       const parts = [value === null ? "no value" : number.format(value) + unit];
       if (value !== null && imputed[index] !== null) parts.push("imputed");
       if (hours[index] !== null) parts.push(`${hours[index].toFixed(1)} h with ${data.hoursOf}`);
-      return (data.people.length > 1 ? `${id}: ` : "") + parts.join(", ");
+      return (isOne ? "" : `${id}: `) + parts.join(", ");
     });
     const text = `${DATE.format(times[index] * 1000)}: ${values.join("; ")}`;
     if (said.textContent !== text) said.textContent = text;
