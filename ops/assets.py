@@ -28,6 +28,7 @@ ICONS = (
     "arrow-up",
     "bell",
     "calendar-days",
+    "chart-column",
     "chart-line",
     "check",
     "chevron-left",

@@ -41,9 +41,10 @@ class Measure:
 
 def _field(name: str, factor: float = 1.0) -> Callable[[], sa.ColumnElement[Any]]:
     def column() -> sa.ColumnElement[Any]:
-        stored = getattr(ForestDay, name)
-        value = sa.func.nullif(stored, sa.literal(float("nan"), sa.Float)) if name in AMOUNTS else stored
-        return value if factor == 1.0 else value * sa.literal(factor, sa.Float)
+        stored: sa.ColumnElement[Any] = getattr(ForestDay, name)
+        if name in AMOUNTS:
+            stored = sa.func.nullif(stored, sa.literal(float("nan"), sa.Float))
+        return stored if factor == 1.0 else stored * sa.literal(factor, sa.Float)
 
     return column
 

@@ -51,6 +51,7 @@ STUDY_NAVIGATION = (
         "measures", "measures.study", "Daily measures", "chart-line", Capability.STATISTICS_READ, shows_measures
     ),
     NavigationItem("processing", "studies.processing", "Processing", "cpu", Capability.STUDY_STATUS),
+    NavigationItem("quantities", "quantities.study", "Data quantities", "chart-column", Capability.STUDY_VIEW),
     NavigationItem("data", "downloads.page", "Data", "download", Capability.DATA_DOWNLOAD),
     NavigationItem("settings", "settings.page", "App settings", "sliders-horizontal", Capability.STUDY_VIEW),
     NavigationItem("team", "researchers.team", "Team", "shield-check", Capability.STUDY_VIEW),

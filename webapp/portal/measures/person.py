@@ -71,8 +71,9 @@ def person(study_number: int, patient_id: str) -> ResponseReturnValue:
 
     def address(*, endpoint: str = "measures.person", without: str = "", **changes: Any) -> str:
         kept = [name for name in others if name != without]
-        arguments = {"study_number": study_number, "patient_id": patient_id, **choice.arguments(**changes)}
-        return url_for(endpoint, **arguments, **{"with": kept or None})
+        path = {"study_number": study_number, "patient_id": patient_id}
+        arguments: dict[str, Any] = {**path, **choice.arguments(**changes), "with": kept or None}
+        return url_for(endpoint, **arguments)
 
     page = render_template(
         "portal/measures/person.html",
