@@ -44,7 +44,9 @@ def _field(name: str, factor: float = 1.0) -> Callable[[], sa.ColumnElement[Any]
         stored: sa.ColumnElement[Any] = getattr(ForestDay, name)
         if name in AMOUNTS:
             stored = sa.func.nullif(stored, sa.literal(float("nan"), sa.Float))
-        return stored if factor == 1.0 else stored * sa.literal(factor, sa.Float)
+        if factor != 1.0:
+            stored = stored * sa.literal(factor, sa.Float)
+        return stored
 
     return column
 
