@@ -40,7 +40,7 @@ class Measure:
 
 
 def _field(name: str, factor: float = 1.0) -> Callable[[], sa.ColumnElement[Any]]:
-    def column() -> sa.ColumnElement[Any]:
+    def column() -> Any:
         stored: sa.ColumnElement[Any] = getattr(ForestDay, name)
         if name in AMOUNTS:
             stored = sa.func.nullif(stored, sa.literal(float("nan"), sa.Float))
