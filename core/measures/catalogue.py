@@ -40,7 +40,7 @@ class Measure:
 
 
 def _field(name: str, factor: float = 1.0) -> Callable[[], sa.ColumnElement[Any]]:
-    def column() -> Any:
+    def column() -> sa.ColumnElement[Any]:
         stored: sa.ColumnElement[Any] = getattr(ForestDay, name)
         if name in AMOUNTS:
             stored = sa.func.nullif(stored, sa.literal(float("nan"), sa.Float))
@@ -53,8 +53,8 @@ def _field(name: str, factor: float = 1.0) -> Callable[[], sa.ColumnElement[Any]
 
 def _sum(first: str, second: str) -> Callable[[], sa.ColumnElement[Any]]:
     def column() -> sa.ColumnElement[Any]:
-        one: sa.ColumnElement[Any] = getattr(ForestDay, first)
-        return one + getattr(ForestDay, second)
+        total: sa.ColumnElement[Any] = getattr(ForestDay, first) + getattr(ForestDay, second)
+        return total
 
     return column
 
