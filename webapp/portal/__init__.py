@@ -23,6 +23,9 @@ from webapp.portal.answers.section import answers
 from webapp.portal.audit import views as audit_views  # noqa: F401  its views
 from webapp.portal.audit.section import audit
 from webapp.portal.downloads.views import downloads
+from webapp.portal.forest import files as forest_files  # noqa: F401  its views
+from webapp.portal.forest import views as forest_views  # noqa: F401
+from webapp.portal.forest.section import forest
 from webapp.portal.frame.assets import init_assets
 from webapp.portal.frame.errors import init_error_pages
 from webapp.portal.frame.navigation import init_navigation
@@ -96,6 +99,7 @@ SECTIONS = (
     interventions,
     notifications,
     webhooks,
+    forest,
     researchers,
     downloads,
     audit,

@@ -26,6 +26,7 @@ class NavigationItem:
     label: str
     icon: str
     capability: Capability
+    needs_forest: bool = False  # shown only in studies with Forest
 
 
 STUDY_NAVIGATION = (
@@ -39,6 +40,7 @@ STUDY_NAVIGATION = (
     NavigationItem("fields", "interventions.fields", "Custom fields", "tag", Capability.STUDY_VIEW),
     NavigationItem("processing", "studies.processing", "Processing", "cpu", Capability.STUDY_STATUS),
     NavigationItem("data", "downloads.page", "Data", "download", Capability.DATA_DOWNLOAD),
+    NavigationItem("forest", "forest.log", "Forest", "trees", Capability.FOREST_LOG, needs_forest=True),
     NavigationItem("settings", "settings.page", "App settings", "sliders-horizontal", Capability.STUDY_VIEW),
     NavigationItem("team", "researchers.team", "Team", "shield-check", Capability.STUDY_VIEW),
     NavigationItem("study", "studies.edit", "Study", "folder-cog", Capability.STUDY_RENAME),
@@ -117,4 +119,4 @@ def switchable_studies() -> tuple[list[NamedStudy], bool]:
 
 
 def _shown(items: tuple[NavigationItem, ...]) -> Callable[[], list[NavigationItem]]:
-    return lambda: [item for item in items if can(item.capability)]
+    return lambda: [item for item in items if can(item.capability) and (not item.needs_forest or g.study.has_forest)]
