@@ -105,6 +105,7 @@ class Settings(BaseSettings):
     )
     data_api_requests_per_minute: int = Field(6_000, validation_alias="DATA_API_REQUESTS_PER_MINUTE", ge=1)
     outgoing_messages_kept_days: int = Field(365, validation_alias="OUTGOING_MESSAGES_KEPT_DAYS", ge=14)
+    exports_kept_days: int = Field(7, validation_alias="EXPORTS_KEPT_DAYS", ge=1, le=90)
     downloadable_apk_url: str | None = Field(None, validation_alias="DOWNLOADABLE_APK_URL")
     privacy_policy_url: str | None = Field(None, validation_alias="PRIVACY_POLICY_URL")
 

@@ -61,6 +61,15 @@ _OTHERS: Mapping[str, str] = {
             SELECT FROM @.bulk_edit_rows AS part WHERE part.bulk_edit_id = t.id
             AND NOT EXISTS (SELECT FROM limited.participants AS owner WHERE owner.id = part.participant_id))
     """,
+    # An export was made for all, or for a limit. It exists for people with that limit who see everybody in it.
+    "exports": """
+        t.study_id <> ALL (ARRAY(SELECT study_id FROM limited.limited_studies))
+        OR t.site_limit @> (current_setting('beiwe.limits')::jsonb -> t.study_id::text)
+        AND t.site_limit <@ (current_setting('beiwe.limits')::jsonb -> t.study_id::text)
+        AND NOT EXISTS (
+            SELECT FROM @.export_participants AS part WHERE part.export_id = t.id
+            AND NOT EXISTS (SELECT FROM limited.participants AS owner WHERE owner.id = part.participant_id))
+    """,
     # What was counted for a whole study cannot be divided.
     "processed_hours": "t.study_id <> ALL (ARRAY(SELECT study_id FROM limited.limited_studies))",
     "audit_records": """

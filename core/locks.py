@@ -5,6 +5,13 @@ from contextlib import contextmanager
 from enum import IntEnum
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+_HELD = sa.text(
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted"
+    " AND classid::bigint = :upper AND objid::bigint = :lower"
+    " AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))"
+)
 
 
 class LockSpace(IntEnum):
@@ -18,6 +25,7 @@ class LockSpace(IntEnum):
     BATCHES = 0xBE6
     SENDER = 0xBE7
     ANSWERS = 0xBEA
+    EXPORTS = 0xBEB
 
 
 def lock_key(space: LockSpace, number: int = 0) -> int:
@@ -29,6 +37,12 @@ def try_lock(connection: sa.Connection, key: int) -> bool:
     """Takes the lock if it is free, and returns whether it did."""
     is_ours: bool = connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar_one()
     return is_ours
+
+
+def is_held(connection: sa.Connection | Session, key: int) -> bool:
+    """Whether any process holds the lock, without taking it. `key` is that of `lock_key`."""
+    found: bool = connection.execute(_HELD, {"upper": key >> 32, "lower": key & 0xFFFFFFFF}).scalar_one()
+    return found
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from sqlalchemy import Engine
 
 from core.config import get_settings
 from core.database import get_engine, open_session
+from core.exports.standing import is_export_waiting, sole_builder
 from core.forest.tasks import is_task_waiting
 from core.participants.batches import is_batch_waiting, sole_maker
 from core.processing.claims import count_waiting
@@ -39,6 +40,7 @@ WORKERS_DEPLOYMENT = "process-participants"
 REBUILD = "rebuild-schedules/rebuild-schedules"
 FOREST = "run-forest/run-forest"
 CREATE = "create-participants/create-participants"
+EXPORTS = "build-exports/build-exports"
 WATCH_SECONDS = 45
 LOOK_SECONDS = 3
 MOST_RUNS = 2  # more than the work pool runs at once would only wait
@@ -88,11 +90,14 @@ def start_what_was_asked() -> None:
     """Starts runs that were requested while the Prefect server did not answer, or whose process died."""
     with open_session() as session:
         is_rebuild_asked, is_batch_asked = is_rebuild_waiting(session), is_batch_waiting(session)
+        is_export_asked = is_export_waiting(session)
         is_forest_asked = is_task_waiting(session, datetime.now(UTC))
     if is_rebuild_asked and is_free(sole_rebuilder):
         run_deployment(REBUILD, parameters={"only_asked": True}, timeout=0, as_subflow=False)
     if is_batch_asked and is_free(sole_maker):
         run_deployment(CREATE, timeout=0, as_subflow=False)
+    if is_export_asked and is_free(sole_builder):
+        run_deployment(EXPORTS, timeout=0, as_subflow=False)
     there = [*ON_THEIR_WAY, StateType.RUNNING]
     if is_forest_asked and not runs_on_their_way("run-forest", FOREST_STARTS_WITHIN, there):
         run_deployment(FOREST, timeout=0, as_subflow=False)

@@ -1,4 +1,4 @@
-"""Deletes old flow runs, and history rows older than the settings keep them (OPS-22, MODEL-107)."""
+"""Deletes old flow runs, history rows older than the settings keep them, and old exports (OPS-22, MODEL-107)."""
 
 import time
 from collections import Counter
@@ -21,12 +21,13 @@ from prefect.exceptions import ObjectNotFound
 from prefect.tasks import exponential_backoff
 
 from core.config import get_settings
-from core.database import open_session
+from core.database import get_engine, open_session
+from core.exports.expiry import count_old_exports, prune_exports
 from core.notifications.pruning import count_old_messages, prune_messages
 from core.operations.history_pruning import count_old_rows, prune_rows
 from core.outgoing.pruning import count_old_outgoing, prune_outgoing
 from flows.hooks import HOOKS
-from flows.infrastructure import is_infrastructure_error
+from flows.infrastructure import get_store, is_infrastructure_error
 from flows.progress import Progress
 from flows.purge_participants import CERTIFICATE
 
@@ -71,6 +72,7 @@ def prune_histories() -> dict[str, int]:
             prune_rows(session, settings, now),
             prune_messages(session, settings.push_messages_kept_days, now),
             prune_outgoing(session, settings.outgoing_messages_kept_days, now),
+            prune_exports(get_engine(), get_store(), now),
         )
         for table, count in pruned:
             counts[table] += count
@@ -92,6 +94,7 @@ def prune_history(dry_run: bool = False) -> dict[str, int]:
             counts |= count_old_rows(session, get_settings(), now)
             counts |= count_old_messages(session, get_settings().push_messages_kept_days, now)
             counts |= count_old_outgoing(session, get_settings().outgoing_messages_kept_days, now)
+            counts |= count_old_exports(session, now)
     else:
         progress = Progress("pruning", sum(counts.values()))
         counts = {f"flow runs, {kept.days} days": prune_runs(kept, now, progress) for kept in KEPT_FOR}

@@ -13,6 +13,7 @@ from webapp.stores import settings
 
 log = logging.getLogger(__name__)
 
+BUILD_EXPORTS = "build-exports"
 COMPUTE_SCORES = "compute-scores"
 CREATE_PARTICIPANTS = "create-participants"
 RUN_FOREST = "run-forest"

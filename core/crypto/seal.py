@@ -83,6 +83,11 @@ def unseal_whole(sealed: bytes, context: SealContext) -> bytes:
     return b"".join(_decompressed((frame,), context.path))
 
 
+def unseal_frame(sealed: Iterable[bytes], context: SealContext) -> Iterator[bytes]:
+    """The zstd frame inside an object under our seal, in pieces, each verified, not decompressed. Raises SealBroken."""
+    return _verified(_segments(sealed, SEGMENT_BYTES + TAG_BYTES, first=HEADER_BYTES), context)
+
+
 def seal_legacy(plain: bytes, study_key: bytes, level: int) -> bytes:
     """The contents under the existing platform's seal, for deployments that may return to that platform (STORE-4)."""
     iv = os.urandom(LEGACY_IV_BYTES)

@@ -10,6 +10,7 @@ from core.models.custom_field import CustomField, FieldOption, FieldValue, Field
 from core.models.daily_statistics import DailyStatistics
 from core.models.data_access import AccessKind, DataAccessRecord
 from core.models.event_rebuild import EventRebuild
+from core.models.export import Export, ExportKind, ExportParticipant, ExportState
 from core.models.forest import ForestDay, ForestState, ForestTask, TaskState, TreeName
 from core.models.former_translation import FormerTranslation
 from core.models.intervention import Intervention, InterventionDate
@@ -117,6 +118,10 @@ __all__ = [
     "EventKind",
     "EventRebuild",
     "EventState",
+    "Export",
+    "ExportKind",
+    "ExportParticipant",
+    "ExportState",
     "FieldOption",
     "FieldValue",
     "FieldValueChange",

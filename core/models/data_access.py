@@ -25,6 +25,10 @@ class AccessKind(StrEnum):
     HISTORY = "history"
     LIST = "list"
     STATISTICS = "statistics"
+    EXPORT = "export"
+    """An export was asked for, or built again."""
+    EXPORT_FILE = "export_file"
+    """The file of an export was fetched."""
 
 
 class DataAccessRecord(Model):

@@ -7,7 +7,7 @@ progress. Every step can be repeated, so after a crash a purge starts again with
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from core.audit import Actor, record
 from core.clock import check_clock
 from core.crypto.passwords import hash_participant_password
+from core.exports.expiry import end_exports_with
 from core.locks import LockSpace, lock_key, try_lock, unlocked_after
 from core.models import Participant, ParticipantEvent, Purge, StoredObject, Study
 from core.models.audit_record import Action
@@ -198,6 +199,8 @@ def _purge(session: Session, store: ObjectStore, participant: Participant, purge
     study_id = session.scalars(sa.select(Study.object_id).where(Study.id == participant.study_id)).one()
     session.commit()
     belongings = belongings_of(study_id, participant.patient_id)
+    exports = end_exports_with(session, participant.id)
+    belongings = replace(belongings, prefixes=(*belongings.prefixes, *exports))
     _delete_objects(session, store, belongings, purge)
     for table, count in delete_rows(session, participant.id, belongings.prefixes):
         purge.rows_deleted = {**purge.rows_deleted, table: purge.rows_deleted.get(table, 0) + count}

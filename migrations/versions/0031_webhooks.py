@@ -1,7 +1,7 @@
 """webhooks of studies: addresses, events that wait, silent participants; messages that name them
 
 Revision ID: 0031
-Revises: 0032
+Revises: 0030
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "0031"
-down_revision = "0032"
+down_revision = "0030"
 branch_labels = None
 depends_on = None
 

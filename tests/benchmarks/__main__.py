@@ -21,6 +21,7 @@ NAMES = (
     "events",
     "notifications",
     "answers",
+    "exports",
 )
 MOST_SECONDS = 600
 

@@ -1,11 +1,13 @@
-"""Downloads through `/get-data/v1` over HTTP: `python -m tests.benchmarks.bench_get_data`.
+"""Downloads through `get-data` v1 and v2 over HTTP: `python -m tests.benchmarks.bench_get_data`.
 
-Prints one JSON line: MB/s of the zip and processor time of the server, time to the first byte of the body, and by how
-much the worker's resident memory is higher at its peak while ten times as much is downloaded.
+Prints JSON lines: MB/s of plaintext and processor time of the server, time to the first byte of the body, and the
+worker's resident memory at its peak, also while ten times as much is downloaded; then the same of many small files
+(GET_DATA_FILES, 20,000).
 """
 
 import hashlib
 import io
+import os
 import time
 import zipfile
 from dataclasses import dataclass
@@ -46,30 +48,70 @@ class Download:
 def main() -> None:
     """Runs the benchmark; raises when a download is not what was stored."""
     with serving() as server:
-        study, (small, large) = study_with_participants(2)
+        study, (small, large, many) = study_with_participants(3)
         stored = store_chunks(study, small.patient_id, SMALL_DAYS)
         store_chunks(study, large.patient_id, SMALL_DAYS * TIMES_LARGER)
+        large_mb = TIMES_LARGER * sum(len(contents) for _, _, contents in _hours(SMALL_DAYS)) / 1e6
         fields = _api_key(study) | {"study_id": study.object_id}
         _warm_up(server, fields | {"participant_ids": small.patient_id}, stored)
-        before = cpu_seconds(server.gunicorn)
-        small_ones = [_download(server, fields | {"participant_ids": small.patient_id}) for _ in range(ROUNDS)]
-        large_ones = [_download(server, fields | {"participant_ids": large.patient_id}) for _ in range(ROUNDS)]
-        spent = cpu_seconds(server.gunicorn) - before
-        if large_ones[0].size_mb < 0.9 * TIMES_LARGER * small_ones[0].size_mb:
-            raise RuntimeError(f"the large download has {large_ones[0].size_mb} MB only")
-        small_peak, large_peak = (max(d.peak_resident_mb for d in some) for some in (small_ones, large_ones))
+        for version in ("v1", "v2"):
+            _measure(server, version, fields, small.patient_id, large.patient_id, large_mb)
+        count = int(os.environ.get("GET_DATA_FILES", "20000"))
+        store_small_files(study, many.patient_id, count)
+        done = _download(server, "v1", fields | {"participant_ids": many.patient_id})
         report(
-            "get-data",
-            small_mb=small_ones[0].size_mb,
-            large_mb=large_ones[0].size_mb,
-            mb_per_s=max(d.size_mb / d.seconds for d in large_ones),
-            first_byte_small_ms=min(d.first_byte_ms for d in small_ones),
-            first_byte_large_ms=min(d.first_byte_ms for d in large_ones),
-            server_cpu_ms_per_mb=1000 * spent / sum(d.size_mb for d in small_ones + large_ones),
-            worker_peak_resident_small_mb=small_peak,
-            worker_peak_resident_large_mb=large_peak,
-            worker_peak_difference_mb=large_peak - small_peak,
+            "get-data of small files",
+            files=count,
+            files_per_s=count / done.seconds,
+            first_byte_ms=done.first_byte_ms,
+            worker_peak_resident_mb=done.peak_resident_mb,
         )
+
+
+def _measure(
+    server: BenchServer, version: str, fields: dict[str, str], small: str, large: str, large_mb: float
+) -> None:
+    """Downloads both participants some times and prints the figures; MB of plaintext are those before compression."""
+    before = cpu_seconds(server.gunicorn)
+    small_ones = [_download(server, version, fields | {"participant_ids": small}) for _ in range(ROUNDS)]
+    large_ones = [_download(server, version, fields | {"participant_ids": large}) for _ in range(ROUNDS)]
+    spent = cpu_seconds(server.gunicorn) - before
+    if version == "v1" and large_ones[0].size_mb < 0.9 * TIMES_LARGER * small_ones[0].size_mb:
+        raise RuntimeError(f"the large download has {large_ones[0].size_mb} MB only")
+    small_peak, large_peak = (max(d.peak_resident_mb for d in some) for some in (small_ones, large_ones))
+    report(
+        f"get-data {version}",
+        plaintext_mb=large_mb,
+        zip_mb=large_ones[0].size_mb,
+        plaintext_mb_per_s=max(large_mb / d.seconds for d in large_ones),
+        first_byte_small_ms=min(d.first_byte_ms for d in small_ones),
+        first_byte_large_ms=min(d.first_byte_ms for d in large_ones),
+        server_cpu_ms_per_plaintext_mb=1000 * spent / (ROUNDS * large_mb * (1 + 1 / TIMES_LARGER)),
+        worker_peak_resident_small_mb=small_peak,
+        worker_peak_resident_large_mb=large_peak,
+    )
+
+
+def store_small_files(study: Study, patient_id: str, count: int) -> None:
+    """Chunks of about 300 bytes, one each hour."""
+    participant = participant_with_study(db.session(), patient_id)
+    assert participant is not None
+    owners = {"participant_id": participant.id, "study_id": study.id}
+    store, first = sealed_store(study), datetime(2016, 1, 1, tzinfo=UTC)
+    streams = (DataStream.POWER_STATE, DataStream.WIFI, DataStream.CALLS, DataStream.TEXTS)
+    chunks, objects = [], []
+    for number in range(count):
+        stream, hour = streams[number % 4], first + timedelta(hours=number // 4)
+        contents = b"timestamp,UTC time,event\n" + b"1700002801000,2023-11-14T23:00:01.000,Screen turned on\n" * 5
+        written = store.create(chunk_path(study.object_id, patient_id, stream, hour, None), contents)
+        objects.append(written.row(**owners))
+        digests = {"md5": hashlib.md5(contents).digest(), "sha1": written.sha1}
+        chunks.append(
+            {**owners, "stream": SPECS[stream].number, "time_bin": hour, "size_bytes": len(contents), **digests}
+        )
+    db.session.execute(db.insert(StoredObject), objects)
+    db.session.execute(db.insert(Chunk), chunks)
+    db.session.commit()
 
 
 def store_chunks(study: Study, patient_id: str, days: int) -> dict[str, bytes]:
@@ -123,22 +165,22 @@ def _api_key(study: Study) -> dict[str, str]:
 def _warm_up(server: BenchServer, fields: dict[str, str], stored: dict[str, bytes]) -> None:
     """Downloads until both workers have served, and compares one zip with what was stored."""
     whole = io.BytesIO()
-    _download(server, fields, whole)
+    _download(server, "v1", fields, whole)
     with zipfile.ZipFile(whole) as archive:
         found = {name: hashlib.sha1(archive.read(name)).digest() for name in archive.namelist() if name != "registry"}
     if found != stored:
         raise RuntimeError(f"{len(found)} files were downloaded, and they are not the {len(stored)} that were stored")
     for _ in range(2 * ROUNDS):
-        _download(server, fields)
+        _download(server, "v1", fields)
 
 
-def _download(server: BenchServer, fields: dict[str, str], into: BinaryIO | None = None) -> Download:
+def _download(server: BenchServer, version: str, fields: dict[str, str], into: BinaryIO | None = None) -> Download:
     """One download on a connection of its own, to either worker."""
     size, first = 0, None
     with urllib3.PoolManager(retries=False) as pool, MemoryWatch(server.workers) as memory:
         begin = time.perf_counter()
         response = pool.request(
-            "POST", f"{server.address}/get-data/v1", fields=fields, encode_multipart=False, preload_content=False
+            "POST", f"{server.address}/get-data/{version}", fields=fields, encode_multipart=False, preload_content=False
         )
         if response.status != 200:
             raise RuntimeError(f"get-data answers {response.status}: {response.data!r}")

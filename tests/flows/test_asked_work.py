@@ -1,5 +1,6 @@
 """Work that a page or command asked for: runs of deployments, and the dispatcher that starts what was left."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,13 +9,19 @@ from flask import Flask
 from prefect import get_client
 from prefect.settings import PREFECT_API_URL
 
+import flows.infrastructure
 from core.audit import SERVER
 from core.database import db
+from core.exports.standing import sole_builder
 from core.models import EventRebuild, Participant
 from core.participants.batches import ask_for_batch
 from flows import process_uploads as dispatcher
+from flows.build_exports import build_exports
 from flows.create_participants import create_participants
 from flows.process_uploads import process_uploads
+from flows.prune_history import prune_history
+from tests.core.exports.test_building import ask
+from tests.flows.test_maintenance_flows import artifact
 from tests.support.factories import Factory
 from webapp import flow_runs
 from webapp.flow_runs import REBUILD_SCHEDULES, start_run
@@ -58,11 +65,13 @@ def test_the_dispatcher_starts_runs_for_what_was_asked_while_no_server_answered(
     study = factory.study()
     db.session.add(EventRebuild(study_id=study.id))
     ask_for_batch(db.session(), study, 2, "two", actor=SERVER)
+    ask(study, factory.researcher())
     db.session.commit()
     process_uploads(watch_seconds=0)
     assert started == [
         ("rebuild-schedules/rebuild-schedules", {"only_asked": True}),
         ("create-participants/create-participants", None),
+        ("build-exports/build-exports", None),
     ]
 
 
@@ -73,3 +82,22 @@ def test_a_run_makes_the_batches_that_wait(prefect: None, factory: Factory):
     db.session.commit()
     assert create_participants(return_state=True).message == "1 batches, 3 participants."
     assert db.session.scalar(db.select(db.func.count(Participant.id))) == 3
+
+
+def test_a_run_builds_the_exports_that_wait(prefect: None, factory: Factory):
+    """CLAR-74, OPS-20, OPS-21: one at a time; one that fails does not keep the others; then the pruning ends them."""
+    flows.infrastructure.get_store.cache_clear()
+    study, researcher = factory.study(), factory.researcher()
+    assert build_exports(return_state=True).name == "NothingWaiting"
+    wrong, right = ask(study, researcher, "answers", "csv", survey_id=7), ask(study, researcher, "events", "parquet")
+    with sole_builder(db.engine):
+        assert build_exports(return_state=True).name == "AnotherBuilds"
+    assert build_exports(return_state=True).message == "2 exports, 1 failed."
+    db.session.expire_all()
+    assert (wrong.state, right.state) == ("failed", "done")
+    assert "events" in artifact("built-exports")
+    right.expires_at = datetime.now(UTC)
+    db.session.commit()
+    assert prune_history()["objects of exports"] == 1
+    db.session.expire_all()
+    assert right.state == "expired" and not right.has_objects

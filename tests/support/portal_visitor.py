@@ -22,6 +22,7 @@ class Visitor:
     def __init__(self, app: Flask, researcher: Researcher | None = None, started: float | None = None) -> None:
         self.app = app
         self.client: FlaskClient = app.test_client()
+        self._tokens: dict[tuple[str | None, str | None], str] = {}
         self.client.environ_base["HTTP_ACCEPT"] = "text/html"
         if researcher:
             now = datetime.now(UTC) if started is None else datetime.fromtimestamp(started, UTC)
@@ -68,9 +69,20 @@ class Visitor:
         return self.post("/validate_login", has_token=False, username=username, password=password, **fields)
 
     def token(self) -> str:
-        """The token in the account's page; empty where nobody is signed in."""
-        found = TOKEN.search(self.get("/manage_credentials").text)
-        return found.group(1) if found else ""
+        """The token in the account's page, read once in a session; empty where nobody is signed in."""
+        mark = self._session_mark()
+        if mark not in self._tokens:
+            found = TOKEN.search(self.get("/manage_credentials").text)
+            if not found:
+                return ""
+            mark = self._session_mark()
+            self._tokens[mark] = found.group(1)
+        return self._tokens[mark]
+
+    def _session_mark(self) -> tuple[str | None, str | None]:
+        """Tokens stay right while these two values of the session do."""
+        with self.client.session_transaction() as session:
+            return session.get("csrf_token"), session.get("_user_id")
 
     @property
     def is_signed_in(self) -> bool:

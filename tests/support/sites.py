@@ -29,6 +29,8 @@ from core.models import (
     Departure,
     DepartureKind,
     EventKind,
+    Export,
+    ExportParticipant,
     FieldValue,
     ForestDay,
     ForestState,
@@ -122,6 +124,7 @@ class TwoSites:
             db.session.flush()
             row = {"participant_id": self.south[0].id, "before": {f"field:{self.group.id}": None}}
             db.session.add(BulkEditRow(bulk_edit_id=edit.id, after={f"field:{self.group.id}": "zsouthern"}, **row))
+        self._export()
         hour = {"files": 777, "size_bytes": SIZE, "rows_kept": 77_777, "last_at": datetime.now(UTC)}
         now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         db.session.add(ProcessedHour(study_id=self.study.id, hour=now, **hour))
@@ -130,6 +133,15 @@ class TwoSites:
         record(db.session(), actor_of(self.admin), Action.PARTICIPANT_BULK_RETIRE, study=self.study, count=OTHERS)
         db.session.commit()
         self.batch_id = batch.id
+
+    def _export(self) -> None:
+        """An export of everybody, which names one participant and has a site's name in its own."""
+        about = {"study_id": self.study.id, "asked_by": "theadmin", "kind": "streams", "form": "csv"}
+        choice = {"patient_ids": [self.south[0].patient_id]}
+        export = Export(file_name="zsouthern export.zip", state="failed", reason="zsouthern", choice=choice, **about)
+        db.session.add(export)
+        db.session.flush()
+        db.session.add(ExportParticipant(export_id=export.id, participant_id=self.south[0].id))
 
     def _batch(self) -> ParticipantBatch:
         batch = ParticipantBatch(study_id=self.study.id, name="zsouthern batch", wanted=7, made=7, state="done")

@@ -130,8 +130,9 @@ def exports(album: Album) -> None:
     page.get_by_role("link", name="Export").first.click()
     page.get_by_label("SPSS").check()
     album.takes("The answers as a file with labels.")
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download").click()
+    page.get_by_role("button", name="Prepare the file").click()
+    with page.expect_download(timeout=120_000) as download:
+        page.get_by_role("link", name="Download").first.click(timeout=120_000)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "answers.sav"
         download.value.save_as(file)

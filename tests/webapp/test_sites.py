@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 from core.access import Capability, Role
 from core.database import db
 from core.models import AlertSeen, AnswerAlert, FieldValue, ParticipantBatch, Researcher
+from tests.support.exporting import fetched_export, newest_export
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
 from tests.support.sites import NORTH, SECRET, SOUTH, TwoSites
@@ -89,7 +90,6 @@ def gets(world: TwoSites, participant: str, batch: int) -> Iterator[str]:
 def asked_posts(world: TwoSites) -> list[tuple[str, dict[str, str]]]:
     """Forms that answer with participants, and change nothing."""
     people, data = f"/view_study/{world.study.id}/participants", f"/data_access_web_form/{world.study.id}"
-    of_survey = f"/view_study/{world.study.id}/survey/{world.survey.id}/answers"
     both = {"everybody": "true", "tests": "true"}
     named = {"patient_id": "zsaouth1"}
     value = {"column": f"field:{world.group.id}", "value": "zsouthern group"}
@@ -103,12 +103,26 @@ def asked_posts(world: TwoSites) -> list[tuple[str, dict[str, str]]]:
         (f"{people}/retire", named),
         (f"{people}/csv", both),
         (f"{people}/csv", named),
-        *((f"{of_survey}/export", {"form": "csv", "layout": layout, "texts": "1"}) for layout in ("wide", "long")),
         (f"{data}/size", {}),
         (f"{data}/size", {"participants": "zsaouth1"}),
         (f"{data}/download", {}),
         (f"{data}/download", {"participants": "north111"}),
     ]
+
+
+def exported(world: TwoSites, visitor: Visitor) -> Iterator[tuple[str, str]]:
+    """The files of exports that the visitor may ask for, each deleted when it was fetched; nothing for others."""
+    of_survey = f"/view_study/{world.study.id}/survey/{world.survey.id}/answers/export"
+    of_data = f"/data_access_web_form/{world.study.id}/exports"
+    asked = [(of_survey, {"form": "csv", "layout": layout, "texts": "1"}) for layout in ("wide", "long")]
+    for path, fields in [*asked, (of_data, {"form": "csv"}), (of_data, {"form": "events"})]:
+        if visitor.post(path, **fields).status_code == 302:
+            file = fetched_export(visitor)
+            visitor.post(f"{of_data}/{newest_export().id}/delete")
+            if file.startswith(b"PK"):
+                with zipfile.ZipFile(io.BytesIO(file)) as archive:
+                    file = b"\n".join(name.encode() + archive.read(name) for name in sorted(archive.namelist()))
+            yield f"file of {path} {fields}", f"200\n{file.decode()}"
 
 
 def told(answer: TestResponse) -> str:
@@ -128,6 +142,7 @@ def everything(app: Flask, world: TwoSites, person: Researcher, key: dict[str, s
         answers[f"part of {path}"] = told(visitor.swap(path))
     for path, fields in asked_posts(world):
         answers[f"{path} {fields}"] = told(visitor.post(path, **fields))
+    answers |= dict(exported(world, visitor))
     for row in MATRIX.values():
         if isinstance(row, Key):
             for more in ({}, {"participant_ids": json.dumps(["zsaouth1"])}, {"data_streams": '["accelerometer"]'}):

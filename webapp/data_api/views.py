@@ -13,14 +13,14 @@ from core.database import db
 from core.downloads.members import participants_asked_for
 from core.downloads.query import BadQuery, UnknownName, parse_query
 from core.downloads.recording import record_download
+from core.downloads.zip_stream import ZipContents, ZipDownload
 from core.models import AccessKind, Participant
 from core.models.researcher import studies_of_key
 from webapp.bodies import not_taken
 from webapp.data_api.credentials import ApiRefused, program_of, require_well_formed_study, study_for
-from webapp.data_api.zip_stream import ZipDownload
 from webapp.security import refuse_nul
 from webapp.serving.arriving import NotTaken
-from webapp.stores import object_store, settings
+from webapp.stores import sealed_store
 
 data_api = Blueprint("data_api", __name__)
 
@@ -97,9 +97,8 @@ def _data(*, is_compressed: bool) -> Response:
     record = record_download(db.session(), actor, study, query, participants, fields)
     db.session.commit()
     is_web_form = "web_form" in form
-    download = ZipDownload(
-        db.engine, object_store(), settings(), study, participants, query, record, not is_web_form, is_compressed
-    )
+    contents = ZipContents(db.engine, sealed_store(study), study, participants, query, not is_web_form, is_compressed)
+    download = ZipDownload(contents, record)
     response = Response(download.stream(), content_type="application/zip")
     if is_web_form:
         response.headers["Content-Disposition"] = 'attachment; filename="data.zip"'

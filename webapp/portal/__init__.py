@@ -22,7 +22,9 @@ from webapp.portal.answers import views as answer_views  # noqa: F401
 from webapp.portal.answers.section import answers
 from webapp.portal.audit import views as audit_views  # noqa: F401  its views
 from webapp.portal.audit.section import audit
-from webapp.portal.downloads.views import downloads
+from webapp.portal.downloads import exports as background_exports  # noqa: F401  their views
+from webapp.portal.downloads import views as download_views  # noqa: F401
+from webapp.portal.downloads.section import downloads
 from webapp.portal.forest import files as forest_files  # noqa: F401  its views
 from webapp.portal.forest import views as forest_views  # noqa: F401
 from webapp.portal.forest.section import forest

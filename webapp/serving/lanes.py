@@ -38,7 +38,9 @@ _PHONES = re.compile(
 )
 _ZIPS_BY_KEY = re.compile(r"/+get-data/v\d/?")
 _OBJECTS_BY_KEY = re.compile(r"/+get-data/v3/objects/.*")
-_DOWNLOADS_OF_PORTAL = re.compile(r"/+(data_access_web_form/\d+/download|(view_study/\d+/)?audit/\w+\.csv)/?")
+_DOWNLOADS_OF_PORTAL = re.compile(
+    r"/+(data_access_web_form/\d+/(download|exports/\d+/file)|(view_study/\d+/)?audit/\w+\.csv)/?"
+)
 _PROGRAMS = re.compile(r"/+(get-|check-my-credentials|tableau/|api/).*")
 _PROBES = re.compile(r"/+healthz/?")
 

@@ -7,6 +7,7 @@ from core.database import db
 from core.models import Study
 from tests.browser.navigator import Portal
 from tests.support.answered import survey_with_answers
+from tests.support.exporting import build_exports
 from tests.support.factories import Factory
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
@@ -96,6 +97,10 @@ def test_a_score_is_made_by_keyboard_and_exported(portal: Portal, study: Study):
     pages.turns_to("Export")
     pages.is_clean()
     page.get_by_role("radio", name="Long").check()
+    page.get_by_role("button", name="Prepare the file").click()
+    portal.sees_heading("Exports")
+    pages.is_clean()
+    build_exports()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download").click()
+        page.get_by_role("link", name="Download Evening check long").click()
     assert download.value.suggested_filename.startswith("Evening check long")

@@ -9,10 +9,12 @@ import pytest
 from playwright.sync_api import expect
 
 from core.database import db
-from core.models import Chunk, Study
+from core.exports.standing import DIED, sole_builder
+from core.models import Chunk, Export, Study
 from core.streams import SPECS, DataStream
 from tests.browser.navigator import Portal
 from tests.core.processing.test_batch import HEADER, process, queue
+from tests.support.exporting import build_exports
 from tests.support.factories import Factory
 from webapp.portal.downloads import views
 
@@ -107,3 +109,56 @@ def test_the_page_fits_a_small_screen_with_many_participants(portal: Portal, stu
         expect(portal.page.locator("#size")).to_contain_text("1 file of unknown size")
         portal.has_no_sideways_scroll()
     portal.has_no_axe_violation()
+
+
+def test_an_export_shows_its_progress_and_then_its_file(portal: Portal, study: Study):
+    """PORTAL-242, CLAR-74: the list follows by itself; nothing polls when all are done."""
+    portal.page.emulate_media(reduced_motion="reduce")
+    portal.signs_in("anna")
+    portal.opens(f"/data_access_web_form/{study.id}")
+    portal.page.get_by_role("link", name="Exports").click()
+    portal.sees_heading("Exports")
+    expect(portal.page.get_by_role("heading", name="No exports")).to_be_visible()
+    portal.has_no_axe_violation()
+    photograph(portal, "exports-none")
+    portal.page.go_back()
+    portal.page.get_by_role("radio", name="Parquet tables").focus()
+    portal.presses("Space")
+    photograph(portal, "prepare")
+    portal.page.get_by_role("button", name="Prepare in the background").focus()
+    portal.presses("Enter")
+    portal.sees_heading("Exports")
+    first = portal.page.locator(".export").first
+    expect(first).to_contain_text("Waiting")
+    portal.has_no_axe_violation()
+    working = {"state": "running", "files_total": 2, "files_done": 1, "bytes_done": 12_345}
+    with sole_builder(db.engine):
+        db.session.execute(db.update(Export).values(working))
+        db.session.commit()
+        expect(first).to_contain_text("1 of 2 files, 12.3 kB written")
+        portal.has_no_axe_violation()
+        photograph(portal, "exports-working")
+        db.session.execute(db.update(Export).values(state="queued"))
+        db.session.commit()
+    build_exports()
+    ready = first.get_by_role("link", name="Download Sleep and movement tables")
+    expect(ready).to_be_visible()
+    assert portal.page.locator("#exports").get_attribute("data-poll") is None
+    for state, reason in (("failed", DIED), ("cancelled", None), ("expired", None)):
+        one = {"study_id": study.id, "asked_by": "berta", "kind": "streams", "form": "csv", "choice": {}}
+        db.session.add(Export(state=state, reason=reason, file_name=f"Sleep and movement {state}.zip", **one))
+    db.session.commit()
+    portal.page.reload()
+    portal.has_no_axe_violation()
+    photograph(portal, "exports")
+    for width in (375, 1280):
+        portal.page.set_viewport_size({"width": width, "height": 900})
+        portal.has_no_sideways_scroll()
+    with portal.page.expect_download() as download:
+        portal.page.get_by_role("link", name="Download Sleep and movement tables").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert "accelerometer/participant=first111/day=2023-11-14/data.parquet" in archive.namelist()
+    portal.page.get_by_role("button", name="Run again: Sleep and movement failed.zip").click()
+    expect(portal.page.locator(".export", has_text="failed.zip")).to_contain_text("Waiting")
+    portal.page.get_by_role("button", name="Cancel: Sleep and movement failed.zip").click()
+    expect(portal.page.locator(".export", has_text="failed.zip")).to_contain_text("Cancelled")

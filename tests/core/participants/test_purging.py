@@ -24,6 +24,7 @@ from core.models import (
     BulkEdit,
     ConsentVersion,
     CustomField,
+    Export,
     Participant,
     ParticipantEvent,
     Purge,
@@ -194,6 +195,9 @@ def parents_of(study_id: int) -> dict[str, Any]:
         "consent_version_id": sa.insert(ConsentVersion)
         .values(consent | {"number": hash(name) % 1_000_000})
         .returning(ConsentVersion.id),
+        "export_id": sa.insert(Export)
+        .values(study_id=study_id, asked_by="x", kind="streams", form="csv", choice={}, file_name="x")
+        .returning(Export.id),
         "bulk_edit_id": sa.insert(BulkEdit).values(edit).returning(BulkEdit.id),
     }
 

@@ -13,6 +13,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
 from core.config import Settings, load_settings
+from core.downloads import zip_stream
 from core.participants import creating as participants
 from core.processing import batch
 from core.reprocessing import participant as reprocessing
@@ -21,7 +22,6 @@ from core.storage.s3 import FOR_PHONES, FOR_WORKERS, THREADS_EACH, Patience, S3S
 from core.storage.s3_parts import PART_BYTES
 from core.storage.time_budget import TimeIsUp, store_time_limited_to
 from tests.support.fakes.s3 import FailingS3, Fault, is_joining, is_part, is_read, is_write, running_s3
-from webapp.data_api import zip_stream
 
 BUCKET = "participants"
 LARGE = random.Random(1).randbytes(40 << 20)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,6 +145,8 @@ def test_the_examples_run(
     address: str, study: Study, participant: Participant, key: dict[str, str], tmp_path: Path, name: str
 ):
     """Python, R and curl, as the page shows them."""
+    if name.endswith(".R") and not shutil.which("Rscript"):
+        pytest.skip("R is not installed")
     program = {"sh": "sh", "py": str(REPOSITORY / ".venv" / "bin" / "python"), "R": "Rscript"}[name.rpartition(".")[2]]
     given = {
         "PATH": os.environ["PATH"],

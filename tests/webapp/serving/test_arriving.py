@@ -83,6 +83,8 @@ def test_large_bodies_wait_for_a_look_at_who_sends(tmp_path: Path):
         ("/uploads", Lane.PORTAL),
         ("/get-data/v1", Lane.DOWNLOADS),
         ("/data_access_web_form/12/download", Lane.DOWNLOADS),
+        ("/data_access_web_form/12/exports/3/file", Lane.DOWNLOADS),
+        ("/data_access_web_form/12/exports", Lane.PORTAL),
         ("/data_access_web_form/12", Lane.PORTAL),
         ("/get-studies/v1", Lane.PROGRAMS),
         ("/tableau/x/v1/y", Lane.PROGRAMS),

@@ -3,16 +3,14 @@
 import io
 import re
 import shutil
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
 import sqlalchemy as sa
-from flask import Response, g, render_template, request
+from flask import Response, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.orm import Session
 
 from core.access import Capability
 from core.answers.codebook import codebook as codebook_of
@@ -21,9 +19,11 @@ from core.answers.overview import submission_figures
 from core.audit import actor_of
 from core.audit.access_log import end_access, record_access
 from core.database import db
-from core.limits import limit_session
-from core.models import AccessKind, Participant, Survey
+from core.exports.asking import ExportRefused, ask_for_export
+from core.exports.choice import ExportChoice
+from core.models import AccessKind, ExportKind, Participant, Survey
 from core.streams import DataStream
+from webapp.flow_runs import BUILD_EXPORTS, start_run
 from webapp.portal.access.rules import requires
 from webapp.portal.answers import wording
 from webapp.portal.answers.choice import Choice, read_choice
@@ -31,15 +31,8 @@ from webapp.portal.answers.section import answers
 from webapp.portal.answers.survey import OF, the_survey
 
 # Of core.answers.exporting, which is imported when it is used: its libraries are large.
-FORMS = {
-    "csv": ("CSV", "text/csv"),
-    "xlsx": ("Excel (XLSX)", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-    "parquet": ("Parquet", "application/vnd.apache.parquet"),
-    "sav": ("SPSS", "application/octet-stream"),
-    "dta": ("Stata", "application/octet-stream"),
-}
+FORMS = {"csv": "CSV", "xlsx": "Excel (XLSX)", "parquet": "Parquet", "sav": "SPSS", "dta": "Stata"}
 LAYOUTS = {"wide": "Wide: a row for each submission", "long": "Long: a row for each answer"}
-PIECE_BYTES = 1 << 18
 _UNSAFE = re.compile(r"[^\w .-]+")
 
 
@@ -93,10 +86,7 @@ def export(study_number: int, survey_number: int) -> ResponseReturnValue:
 @answers.post(f"{OF}/export")
 @requires(Capability.EXPORT_CREATE)
 def make_export(study_number: int, survey_number: int) -> ResponseReturnValue:
-    """Writes the file, then sends it in pieces and removes it."""
-    from core.answers.exporting import ExportRefused, Form, Layout, export_answers
-    from core.answers.exporting.rows import Wanted
-
+    """Queues the export, and leads to the list of exports, which shows its progress and then its file (CLAR-74)."""
     survey = the_survey(survey_number)
     choice = read_choice(request.form, g.study.zone, g.now)
     form, layout = request.form.get("form", ""), request.form.get("layout", "")
@@ -104,45 +94,23 @@ def make_export(study_number: int, survey_number: int) -> ResponseReturnValue:
     problems |= {} if layout in LAYOUTS else {"layout": "Choose a layout."}
     if problems or choice.problems:
         return _page(survey, choice, problems)
-    with_texts = "texts" in request.form
-    wanted = Wanted(survey.id, choice.since, choice.until, None, choice.with_test, with_texts)
-    number = _record(survey, choice, {"form": form, "layout": layout, "texts": with_texts})
+    wanted = ExportChoice(
+        survey_id=survey.id,
+        layout="long" if layout == "long" else "wide",
+        start_at=choice.since,
+        end_at=choice.until,
+        with_test=choice.with_test,
+        with_texts="texts" in request.form,
+    )
+    name, actor = _file_name(survey, layout, form), actor_of(g.researcher)
+    try:
+        ask_for_export(db.session(), g.study, ExportKind.ANSWERS, form, wanted, file_name=name, actor=actor)
+    except ExportRefused as error:
+        db.session.rollback()
+        return _page(survey, choice, {"form": f"Not now: {error}."})
     db.session.commit()
-    folder = Path(mkdtemp(prefix="beiwe-export-"))
-    path = folder / f"answers.{form}"
-    try:
-        with Session(db.engine) as session:  # its objects are let go of while rows are written
-            limit_session(session, g.actor.limits)
-            export_answers(session, session.get_one(Survey, survey.id), wanted, Form(form), Layout(layout), path)
-    except BaseException as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        end_access(db.session(), number, 0, type(error).__name__)
-        db.session.commit()
-        if isinstance(error, ExportRefused):
-            return _page(survey, choice, {"form": str(error)})
-        raise
-    answer = Response(_pieces(db.engine, path, number), content_type=FORMS[form][1])
-    answer.content_length = path.stat().st_size
-    answer.headers.set("Content-Disposition", "attachment", filename=_file_name(survey, layout, form))
-    return answer
-
-
-def _pieces(engine: sa.Engine, path: Path, access_number: int) -> Iterator[bytes]:
-    """The file in pieces; its folder is removed at the end, also where the client goes away, and the log says so."""
-    sent, error = 0, None
-    try:
-        with path.open("rb") as file:
-            while piece := file.read(PIECE_BYTES):
-                sent += len(piece)
-                yield piece
-    except BaseException as broken:
-        error = type(broken).__name__
-        raise
-    finally:
-        shutil.rmtree(path.parent, ignore_errors=True)
-        with Session(engine) as session:
-            end_access(session, access_number, sent, error)
-            session.commit()
+    start_run(BUILD_EXPORTS)
+    return redirect(url_for("downloads.exports", study_number=study_number))
 
 
 def _record(survey: Survey, choice: Choice, chosen: dict[str, Any]) -> int:

@@ -17,6 +17,8 @@ READ = {
     AccessKind.HISTORY: "downloaded the history of a phone",
     AccessKind.LIST: "downloaded a list of the study",
     AccessKind.STATISTICS: "downloaded daily statistics",
+    AccessKind.EXPORT: "had an export prepared",
+    AccessKind.EXPORT_FILE: "downloaded an export",
 }
 MOST_NAMED = 3
 

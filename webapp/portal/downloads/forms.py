@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from werkzeug.datastructures import MultiDict
 
 from core.downloads.query import TIME_FORMAT, DataQuery, parse_query
+from core.exports.choice import ExportChoice
 from core.streams import DataStream
 
 LOCAL_FORMAT = "%Y-%m-%dT%H:%M"
@@ -39,6 +40,16 @@ class Choice:
             if at:
                 fields[name] = [at.strftime(TIME_FORMAT)]
         return fields
+
+    def export(self, *, with_test: bool) -> ExportChoice:
+        """The same choice for an export; `with_test` includes participants of the study team."""
+        return ExportChoice(
+            patient_ids=self.patient_ids or None,
+            streams=tuple(map(DataStream, self.streams)) or None,
+            start_at=self.start_at,
+            end_at=self.end_at,
+            with_test=with_test,
+        )
 
     def query(self) -> DataQuery:
         """The query; raises BadQuery or UnknownName where the form was not checked."""

@@ -15,19 +15,27 @@ from core.downloads.members import participants_asked_for
 from core.downloads.query import UnknownName
 from core.downloads.recording import record_download
 from core.downloads.sizes import download_size
-from core.models import Participant
+from core.downloads.zip_stream import ZipContents, ZipDownload
+from core.exports.asking import ExportRefused, ask_for_export
+from core.exports.choice import file_ending
+from core.models import ExportKind, Participant
 from core.models.researcher import studies_of
 from core.streams import DataStream
-from webapp.data_api.zip_stream import ZipDownload
+from webapp.flow_runs import BUILD_EXPORTS, start_run
 from webapp.portal.access.rules import requires
 from webapp.portal.downloads.forms import Choice, read_choice
+from webapp.portal.downloads.section import PATH, downloads
 from webapp.portal.frame.pages import is_htmx
-from webapp.portal.frame.section import Section
 from webapp.portal.frame.wording import STREAMS
-from webapp.stores import object_store, settings
+from webapp.stores import sealed_store, settings
 
-downloads = Section("downloads", __name__)
-PATH = "/data_access_web_form/<number:study_number>"
+BACKGROUND_FORMS = {
+    "csv": ("files", ExportKind.STREAMS, "csv", "CSV and sound files, as in a download"),
+    "parquet": ("tables", ExportKind.STREAMS, "parquet", "Parquet tables, one for each stream"),
+    "events": ("survey events", ExportKind.EVENTS, "csv", "Survey events as CSV: sent, opened, answered, late"),
+    "events_parquet": ("survey events", ExportKind.EVENTS, "parquet", "Survey events as Parquet"),
+}
+"""What can be prepared in the background: what the file's name says, kind, form, and words for it."""
 MOST_LISTED = 200  # participants as a list of ticks; of more, ids are typed
 
 
@@ -73,11 +81,43 @@ def download(study_number: int) -> ResponseReturnValue:
     query, fields = choice.query(), {"study_pk": [str(study_number)], **choice.fields}
     record = record_download(db.session(), actor_of(g.researcher), g.study, query, participants, fields)
     db.session.commit()
-    zipped = ZipDownload(db.engine, object_store(), settings(), g.study, participants, query, record, False)
-    response = Response(zipped.stream(), content_type="application/zip")
+    contents = ZipContents(db.engine, sealed_store(g.study), g.study, participants, query, has_registry=False)
+    response = Response(ZipDownload(contents, record).stream(), content_type="application/zip")
     today: date = g.now.astimezone(g.study.zone).date()
     response.headers.set("Content-Disposition", "attachment", filename=f"{g.study.name} {today}.zip")
     return response
+
+
+@downloads.post(f"{PATH}/exports")
+@requires(Capability.DATA_DOWNLOAD)
+def prepare(study_number: int) -> ResponseReturnValue:
+    """Queues an export of the typed choice, and leads to the list of exports (PORTAL-242, CLAR-74)."""
+    choice = read_choice(request.form, g.study.zone)
+    wanted = BACKGROUND_FORMS.get(request.form.get("form", ""))
+    if wanted is None:
+        choice.problems["form"] = "Choose what to prepare."
+    _participants(choice)
+    if choice.problems or wanted is None:
+        return _page(choice), 422
+    what, kind, form, _ = wanted
+    today: date = g.now.astimezone(g.study.zone).date()
+    try:
+        ask_for_export(
+            db.session(),
+            g.study,
+            kind,
+            form,
+            choice.export(with_test="without_test" not in request.form),
+            file_name=f"{g.study.name} {what} {today}.{file_ending(kind, form)}",
+            actor=actor_of(g.researcher),
+        )
+    except ExportRefused as error:
+        db.session.rollback()
+        choice.problems["form"] = f"Not now: {error}."
+        return _page(choice), 422
+    db.session.commit()
+    start_run(BUILD_EXPORTS)
+    return redirect(url_for("downloads.exports", study_number=study_number))
 
 
 def _page(choice: Choice, *, is_first: bool = False) -> str:
@@ -88,6 +128,9 @@ def _page(choice: Choice, *, is_first: bool = False) -> str:
     return render_template(
         "portal/downloads/page.html",
         is_size_later=is_first and is_large,
+        forms=BACKGROUND_FORMS,
+        days_kept=settings().exports_kept_days,
+        typed=request.form,
         participants=None if is_large else listed,
         streams=sorted(((stream.value, STREAMS[stream]) for stream in DataStream), key=lambda named: named[1].lower()),
         **sized,

@@ -14,6 +14,7 @@ from core.audit import actor_of
 from core.audit.access_log import end_access, record_access
 from core.database import db
 from core.downloads.recording import record_download
+from core.downloads.zip_stream import ZipContents, ZipDownload
 from core.forest.listing import LOG_COLUMNS, SUMMARY_COLUMNS, log_rows, summary_rows, tree_columns, tree_rows
 from core.forest.sources import query_of
 from core.forest.states import forest_store
@@ -21,11 +22,10 @@ from core.forest.tasks import task_of
 from core.forest.trees import Tree
 from core.models import AccessKind, ForestTask, Participant
 from core.storage import ObjectMissing
-from webapp.data_api.zip_stream import ZipDownload
 from webapp.portal.access.rules import requires
 from webapp.portal.forest.section import forest, require_forest
 from webapp.portal.forest.views import OF, ONE
-from webapp.stores import object_store, settings
+from webapp.stores import object_store, sealed_store, settings
 
 LINES_AT_ONCE = 500
 STUDY = "/studies/<number:study_number>"
@@ -76,8 +76,8 @@ def input_file(study_number: int, task_id: str) -> ResponseReturnValue:
     participants = [(task.participant_id, patient_id)]
     record = record_download(db.session(), actor_of(g.researcher), g.study, query, participants, {})
     db.session.commit()
-    zipped = ZipDownload(db.engine, object_store(), settings(), g.study, participants, query, record, False)
-    response = Response(zipped.stream(), content_type="application/zip")
+    contents = ZipContents(db.engine, sealed_store(g.study), g.study, participants, query, has_registry=False)
+    response = Response(ZipDownload(contents, record).stream(), content_type="application/zip")
     return _attached(response, f"{patient_id}_{task.tree}_{task.start_on}_{task.end_on}_data.zip")
 
 
