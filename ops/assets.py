@@ -26,6 +26,7 @@ ICONS = (
     "arrow-up",
     "bell",
     "calendar-days",
+    "chart-column",
     "check",
     "chevron-left",
     "chevron-right",

@@ -27,7 +27,7 @@ from core.streams import DataStream
 
 SLICE_BYTES = 4 << 20
 """Rows of so many bytes of a chunk are read at a time."""
-SPILL_BYTES = 16 << 20
+SPILL_BYTES = 48 << 20
 """Tables larger than this in memory are collected on the disk."""
 PIECE_BYTES = 1 << 20
 

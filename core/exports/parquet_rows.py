@@ -42,6 +42,8 @@ class ReadRows:
 def read_rows(stream: DataStream, participant_id: str, contents: bytes) -> ReadRows:
     """Reads a chunk: a header and rows, separated by line feeds, nothing quoted. Empty lines are no rows."""
     columns = columns_of(stream)
+    if (plain := _plain_rows(columns, participant_id, contents)) is not None:
+        return ReadRows(plain, _in_order([]))
     lines, malformed = _lines(contents)
     if lines.is_empty():
         return ReadRows(_empty(columns), _in_order(malformed))
@@ -72,6 +74,41 @@ def read_rows(stream: DataStream, participant_id: str, contents: bytes) -> ReadR
         return ReadRows(_empty(columns), _in_order(malformed))
     ordered = whole.sort(_ROW) if len(rows) > 1 else whole
     return ReadRows(ordered.drop(_ROW), _in_order(malformed))
+
+
+def _plain_rows(columns: Sequence[Column], participant_id: str, contents: bytes) -> pl.DataFrame | None:
+    """The rows of a chunk in which nothing is odd, read at once, twenty times as fast; None for any other chunk.
+
+    Odd are: a header with unknown or repeated names, other characters than ASCII, empty lines, rows with another number
+    of fields, and a field that has not its column's type or one that needs a second look.
+    """
+    first, _, body = contents.removesuffix(b"\n").partition(b"\n")
+    if not body or not contents.isascii() or b"\r" in contents or b"\n\n" in body or b"\n+" in contents:
+        return None
+    names = [name.strip() for name in first.decode().split(",")]
+    own = {column.csv_name: column for column in columns if column.csv_name}
+    is_known = "timestamp" in names and len(set(names)) == len(names) and not set(names) - own.keys() - {"UTC time"}
+    # Where no row has too many fields, which is an error below, this means that none has too few.
+    if not is_known or body.count(b",") != (len(names) - 1) * (body.count(b"\n") + 1):
+        return None
+    types = {name: own[name].dtype if name in own else TEXT for name in names}
+    unknown = {name: own[name].unknown[0] for name in names if name in own and own[name].unknown}
+    try:
+        read = pl.read_csv(body, has_header=False, quote_char=None, schema=types, null_values=unknown)
+    except pl.exceptions.PolarsError:
+        return None
+    stamps = read["timestamp"]
+    least, most = stamps.min(), stamps.max()
+    if stamps.null_count() or not isinstance(least, int) or not isinstance(most, int) or least < 0 or most > LATEST_MS:
+        return None
+    texts = [pl.col(name).str.strip_chars() for name, dtype in types.items() if dtype == TEXT and name in own]
+    read = read.with_columns(*(pl.when(text != "").then(text) for text in texts))
+    present = [
+        (pl.col(column.csv_name) if column.csv_name in names else pl.lit(None, column.dtype)).alias(column.name)
+        for column in own.values()
+    ]
+    rows = read.select(present).with_columns(pl.lit(None, TEXT).alias("other_columns"))
+    return _with_own(rows, participant_id).select(column.name for column in columns)
 
 
 def _lines(contents: bytes) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
@@ -147,12 +184,16 @@ def _typed(fields: pl.DataFrame, columns: Sequence[Column], participant_id: str)
     rows = typed.with_columns(others)
     if not malformed.is_empty():
         rows = rows.filter(wrong.is_null())
+    return _with_own(rows, participant_id).select(_ROW, *(column.name for column in columns)), malformed
+
+
+def _with_own(rows: pl.DataFrame, participant_id: str) -> pl.DataFrame:
+    """The rows with the two columns that no file has: the participant, and the time as a date."""
     ms = pl.when(pl.col("timestamp") < SECONDS_BELOW).then(pl.col("timestamp") * 1000).otherwise(pl.col("timestamp"))
-    rows = rows.with_columns(
+    return rows.with_columns(
         pl.lit(participant_id, TEXT).alias("participant_id"),
         (ms * 1000).cast(UTC_TIME).alias("utc"),
     )
-    return rows.select(_ROW, *(column.name for column in columns)), malformed
 
 
 _TIMESTAMP_WRONG = (

@@ -40,6 +40,7 @@ from core.models.push_message import (
     SenderState,
 )
 from core.models.push_token import PushService, PushToken
+from core.models.quantity_defaults import QuantityDefaults
 from core.models.reprocessing import ReprocessingJob, ReprocessingProgress
 from core.models.researcher import ApiKey, Researcher, StudyRole, StudyRoleSite
 from core.models.schedule import (
@@ -158,6 +159,7 @@ __all__ = [
     "PushService",
     "PushServiceState",
     "PushToken",
+    "QuantityDefaults",
     "QuestionWording",
     "QueueState",
     "QueuedUpload",

@@ -42,6 +42,7 @@ class Action(StrEnum):
     STUDY_SECURITY = "study.security"
     STUDY_APP_SETTINGS = "study.app_settings"
     STUDY_IMPORT = "study.import"
+    QUANTITY_DEFAULTS = "quantity.defaults"
     STUDY_SURVEY_EXPIRY = "study.survey_expiry"
     INTERVENTION_CREATE = "intervention.create"
     INTERVENTION_RENAME = "intervention.rename"

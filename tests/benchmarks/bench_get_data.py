@@ -144,7 +144,8 @@ def _hours(days: int) -> list[tuple[DataStream, datetime, bytes]]:
     by_hour: dict[tuple[str, int], list[bytes]] = {}
     for path, data in participant_day():
         alias, start = path.removesuffix(".csv").split("/")
-        by_hour.setdefault((alias, (int(start) - DAY_START_MS) // (4 * FILE_MS)), []).append(data)
+        files = by_hour.setdefault((alias, (int(start) - DAY_START_MS) // (4 * FILE_MS)), [])
+        files.append(data.partition(b"\n")[2] if files else data)
     first = datetime.fromtimestamp(DAY_START_MS / 1000, UTC)
     return [
         (STREAMS[alias], first + timedelta(days=day, hours=hour), b"".join(files))

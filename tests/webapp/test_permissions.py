@@ -469,6 +469,14 @@ MATRIX: dict[str, str | Page | Key] = {
     "downloads.export_again": Page(Capability.DATA_DOWNLOAD, f"{DOWNLOADS}/exports/1/again", "POST", passed=404),
     "downloads.export_cancel": Page(Capability.DATA_DOWNLOAD, f"{DOWNLOADS}/exports/1/cancel", "POST", passed=404),
     "downloads.export_delete": Page(Capability.DATA_DOWNLOAD, f"{DOWNLOADS}/exports/1/delete", "POST", passed=404),
+    "quantities.study": Page(LIST, "/dashboard/{study}", is_return_page=True),
+    "quantities.stream": Page(LIST, "/dashboard/{study}/data_stream/gps", is_return_page=True),
+    "quantities.save": Page(LIST, "/dashboard/{study}/data_stream/gps", "POST", passed=302, is_return_page=True),
+    "quantities.stream_file": Page(Capability.STATISTICS_READ, "/dashboard/{study}/data_stream/gps/table.csv"),
+    "quantities.participant": Page(LIST, "/dashboard/{study}/patient/{participant}", is_return_page=True),
+    "quantities.participant_file": Page(
+        Capability.STATISTICS_READ, "/dashboard/{study}/patient/{participant}/table.csv"
+    ),
     "audit.study_changes": Page(Capability.AUDIT_STUDY, AUDIT, is_return_page=True),
     "audit.study_changes_file": Page(Capability.AUDIT_STUDY, f"{AUDIT}/changes.csv"),
     "audit.study_access": Page(Capability.AUDIT_STUDY, f"{AUDIT}/access", is_return_page=True),

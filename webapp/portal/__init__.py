@@ -53,6 +53,8 @@ from webapp.portal.participants import (  # noqa: F401  their views
     views,
 )
 from webapp.portal.participants.section import participants
+from webapp.portal.quantities import views as quantity_views  # noqa: F401
+from webapp.portal.quantities.section import quantities
 from webapp.portal.researchers import (  # noqa: F401  their views
     accounts,
     links,
@@ -104,6 +106,7 @@ SECTIONS = (
     forest,
     researchers,
     downloads,
+    quantities,
     audit,
     site,
 )

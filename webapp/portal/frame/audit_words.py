@@ -52,6 +52,7 @@ WORDS = {
     Action.STUDY_EASY_ENROLLMENT: "switched easy enrolment",
     Action.STUDY_SECURITY: "changed the security rules",
     Action.STUDY_APP_SETTINGS: "changed app settings",
+    Action.QUANTITY_DEFAULTS: "changed colours and flags of data quantities",
     Action.STUDY_IMPORT: "imported a settings file",
     Action.STUDY_GRANT: "changed somebody's role",
     Action.INTERVENTION_CREATE: "added an intervention",

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import Forbidden, HTTPException
+from werkzeug.exceptions import BadRequest, Forbidden, HTTPException
 
 from core.access import Capability, decide
 from core.database import db
@@ -47,7 +47,7 @@ def error_page(error: HTTPException, explanation: str | None = None) -> Response
     db.session.rollback()
     status = error.code or 500
     title, default = SENTENCES[status]
-    if status == 403 and error.description != Forbidden.description:
+    if status in (400, 403) and error.description not in (BadRequest.description, Forbidden.description):
         default = error.description or default  # the reason of a refusal (PERM-17)
     is_in_downtime = status == 503 and is_down()
     if is_in_downtime:

@@ -39,6 +39,7 @@ STUDY_NAVIGATION = (
     NavigationItem("interventions", "interventions.list", "Interventions", "calendar-days", Capability.STUDY_VIEW),
     NavigationItem("fields", "interventions.fields", "Custom fields", "tag", Capability.STUDY_VIEW),
     NavigationItem("processing", "studies.processing", "Processing", "cpu", Capability.STUDY_STATUS),
+    NavigationItem("quantities", "quantities.study", "Data quantities", "chart-column", Capability.STUDY_VIEW),
     NavigationItem("data", "downloads.page", "Data", "download", Capability.DATA_DOWNLOAD),
     NavigationItem("forest", "forest.log", "Forest", "trees", Capability.FOREST_LOG, needs_forest=True),
     NavigationItem("settings", "settings.page", "App settings", "sliders-horizontal", Capability.STUDY_VIEW),
