@@ -54,7 +54,7 @@ requirements: install ## compile requirements.txt from pyproject.toml
 			echo "PYTHON=$$python is not Python 3.11, 3.12 or 3.13"; exit 1; }; \
 		rm -rf .venv && "$$python" -m venv .venv; fi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.txt)"
-	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.txt
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.txt
 	$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --editable . --editable clients/beiwe-sync
 	@touch $@
 

@@ -12,6 +12,7 @@ NAMES = (
     "uploads",
     "thousand_phones",
     "get_data",
+    "quantities",
     "beside",
     "portal",
     "audit",
