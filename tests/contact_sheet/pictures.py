@@ -65,7 +65,7 @@ ONES = {
     "surveys.translation": "/edit_survey/{study}/{survey}/translations/{language}",
     "answers.submission": f"{OF_SURVEY}/submissions/{{submission}}",
     "answers.score": f"{OF_SURVEY}/scores/{{score}}",
-    "forest.detail": "/studies/{study}/forest/tasks/{task}",
+    "forest.detail": "/studies/{study}/forest/tasks/{task}/about",
     "webhooks.log": "/view_study/{study}/webhooks/{webhook}",
     "webhooks.form": "/view_study/{study}/webhooks/{webhook}/change",
     "alerts.alert": "/view_study/{study}/alerts/{alert}",

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from flask import Response, abort, g, stream_with_context
+from flask import Response, abort, g
 from flask.typing import ResponseReturnValue
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
-from core.access import Capability
+from core.access import Capability, SiteLimit
 from core.audit import actor_of
 from core.audit.access_log import end_access, record_access
 from core.database import db
@@ -20,7 +22,8 @@ from core.forest.sources import query_of
 from core.forest.states import forest_store
 from core.forest.tasks import task_of
 from core.forest.trees import Tree
-from core.models import AccessKind, ForestTask, Participant
+from core.limits import limit_session
+from core.models import AccessKind, ForestTask, Participant, Study
 from core.storage import ObjectMissing
 from webapp.portal.access.rules import requires
 from webapp.portal.forest.section import forest, require_forest
@@ -28,6 +31,7 @@ from webapp.portal.forest.views import OF, ONE
 from webapp.stores import object_store, sealed_store, settings
 
 LINES_AT_ONCE = 500
+Rows = Callable[[Session, Study], Iterable[Sequence[Any]]]
 STUDY = "/studies/<number:study_number>"
 
 
@@ -38,7 +42,7 @@ def log_file(study_number: int) -> ResponseReturnValue:
     return _csv_file(
         f"forest_task_log_{g.now.astimezone(g.study.zone):%Y-%m-%dT%H-%M-%S}.csv",
         LOG_COLUMNS,
-        lambda: log_rows(db.session(), g.study),
+        log_rows,
         AccessKind.LIST,
     )
 
@@ -49,7 +53,7 @@ def summary_file(study_number: int) -> ResponseReturnValue:
     """All daily summaries of the study."""
     require_forest()
     name = f"Data Volumes and Summary Statistics - {g.study.name}.csv"
-    return _csv_file(name, SUMMARY_COLUMNS, lambda: summary_rows(db.session(), g.study), AccessKind.STATISTICS)
+    return _csv_file(name, SUMMARY_COLUMNS, summary_rows, AccessKind.STATISTICS)
 
 
 @forest.get(f"{STUDY}/download_participant_tree_data/<task_id>")
@@ -57,11 +61,12 @@ def summary_file(study_number: int) -> ResponseReturnValue:
 def tree_file(study_number: int, task_id: str) -> ResponseReturnValue:
     """All days of the task's participant that its tree has written."""
     task, patient_id = _task(task_id)
+    number = task.id
     today = g.now.astimezone(g.study.zone).date()
     return _csv_file(
         f"{patient_id}_{task.tree}_data_{today}.csv",
         tree_columns(task.tree),
-        lambda: tree_rows(db.session(), task),
+        lambda session, _: tree_rows(session, session.get_one(ForestTask, number)),
         AccessKind.STATISTICS,
         [patient_id],
     )
@@ -95,7 +100,7 @@ def output_file(study_number: int, task_id: str) -> ResponseReturnValue:
     access = _recorded(AccessKind.STATISTICS, [patient_id])
     made = f"{task.created_at.astimezone(g.study.zone):%Y-%m-%dT%H-%M-%S}"
     name = f"{patient_id}_{task.tree}_{task.start_on}_{task.end_on}_output_{made}.zip"
-    return _attached(Response(_counted(pieces, access), content_type="application/zip"), name)
+    return _attached(Response(_counted(pieces, access, db.engine), content_type="application/zip"), name)
 
 
 def _task(task_id: str) -> tuple[ForestTask, str]:
@@ -123,22 +128,25 @@ def _recorded(kind: AccessKind, patient_ids: list[str] | None) -> int:
 def _csv_file(
     name: str,
     columns: Sequence[str],
-    rows: Callable[[], Iterable[Sequence[Any]]],
+    rows: Rows,
     kind: AccessKind,
     patient_ids: list[str] | None = None,
 ) -> Response:
     access = _recorded(kind, patient_ids)
-    response = Response(
-        stream_with_context(_counted(_pieces(columns, rows), access)), content_type="text/csv; charset=utf-8"
-    )
-    return _attached(response, name)
+    pieces = _pieces(columns, rows, db.engine, g.study.id, dict(g.actor.limits))
+    return _attached(Response(_counted(pieces, access, db.engine), content_type="text/csv; charset=utf-8"), name)
 
 
-def _pieces(columns: Sequence[str], rows: Callable[[], Iterable[Sequence[Any]]]) -> Iterator[bytes]:
+def _pieces(
+    columns: Sequence[str], rows: Rows, engine: Engine, study_id: int, limits: dict[int, SiteLimit]
+) -> Iterator[bytes]:
+    """The table, read through a session of its own, which has the limits of the person who asks (PERM-95)."""
     yield _lines([columns])
-    waiting = iter(rows())
-    while batch := list(islice(waiting, LINES_AT_ONCE)):
-        yield _lines(batch)
+    with Session(engine) as session:
+        limit_session(session, limits)
+        waiting = iter(rows(session, session.get_one(Study, study_id)))
+        while batch := list(islice(waiting, LINES_AT_ONCE)):
+            yield _lines(batch)
 
 
 def _lines(rows: Iterable[Sequence[Any]]) -> bytes:
@@ -147,7 +155,7 @@ def _lines(rows: Iterable[Sequence[Any]]) -> bytes:
     return file.getvalue().encode()
 
 
-def _counted(pieces: Iterator[bytes], access: int) -> Iterator[bytes]:
+def _counted(pieces: Iterator[bytes], access: int, engine: Engine) -> Iterator[bytes]:
     """Passes the pieces on, and completes the record of the download at the end."""
     sent, error = 0, None
     try:
@@ -158,9 +166,9 @@ def _counted(pieces: Iterator[bytes], access: int) -> Iterator[bytes]:
         error = type(broken).__name__
         raise
     finally:
-        db.session.rollback()
-        end_access(db.session(), access, sent, error)
-        db.session.commit()
+        with Session(engine) as session:
+            end_access(session, access, sent, error)
+            session.commit()
 
 
 def _attached(response: Response, name: str) -> Response:

@@ -114,7 +114,7 @@ def cancel(study_number: int, task_id: str) -> ResponseReturnValue:
     return _back()
 
 
-@forest.get(ONE)
+@forest.get(f"{ONE}/about")
 @requires(Capability.FOREST_LOG)
 def detail(study_number: int, task_id: str) -> ResponseReturnValue:
     """One task: times, sizes, report, and why it failed."""

@@ -77,7 +77,7 @@ def test_queued_run_looked_at_downloaded_and_repeated(head: Visitor, participant
     assert head.swap(f"{at}/state?page=1&version={version}").status_code == 204  # CLAR-7
     run_all()
     assert "Done" in head.swap(f"{at}/state?page=1&version={version}").text
-    detail = head.get(f"{at}/{task.external_id}").text
+    detail = head.get(f"{at}/{task.external_id}/about").text
     assert "3 days with measures" in detail and "beiwe-forest" in detail and "task_report" not in detail
     output = head.get(f"{at}/{task.external_id}/download_output")
     with zipfile.ZipFile(io.BytesIO(output.data)) as archive:
@@ -167,7 +167,7 @@ def test_only_where_forest_is_on_and_for_tasks_of_the_study(
     set_forest(db.session(), other, True, actor=COMMAND_LINE)
     db.session.commit()
     elsewhere = f"/studies/{other.id}/forest/tasks/{task.external_id}"
-    assert [head.get(f"{elsewhere}{end}").status_code for end in ("", "/download", "/download_output")] == [404] * 3
+    assert [head.get(f"{elsewhere}{end}").status_code for end in ("/about", "/download", "/download_output")] == [404] * 3
     assert head.post(f"{elsewhere}/cancel").status_code == 404
     assert head.post(f"/studies/{other.id}/forest/tasks/copy", external_id=str(task.external_id)).status_code == 404
     edit = f"/toggle_study_forest_enabled/{participant.study_id}"
@@ -193,4 +193,4 @@ def test_who_is_limited_to_a_site_sees_no_task_of_others(app: Flask, factory: Fa
     assert "north111" in summary and not SECRET.search(summary)
     hidden = db.session.scalars(sa.select(ForestTask).where(ForestTask.participant_id == sites.south[0].id)).first()
     assert hidden is not None
-    assert visitor.get(f"{at}/{hidden.external_id}").status_code == 404
+    assert visitor.get(f"{at}/{hidden.external_id}/about").status_code == 404
