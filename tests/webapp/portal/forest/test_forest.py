@@ -167,7 +167,9 @@ def test_only_where_forest_is_on_and_for_tasks_of_the_study(
     set_forest(db.session(), other, True, actor=COMMAND_LINE)
     db.session.commit()
     elsewhere = f"/studies/{other.id}/forest/tasks/{task.external_id}"
-    assert [head.get(f"{elsewhere}{end}").status_code for end in ("/about", "/download", "/download_output")] == [404] * 3
+    assert [head.get(f"{elsewhere}{end}").status_code for end in ("/about", "/download", "/download_output")] == [
+        404
+    ] * 3
     assert head.post(f"{elsewhere}/cancel").status_code == 404
     assert head.post(f"/studies/{other.id}/forest/tasks/copy", external_id=str(task.external_id)).status_code == 404
     edit = f"/toggle_study_forest_enabled/{participant.study_id}"
