@@ -26,6 +26,7 @@ class NavigationItem:
     label: str
     icon: str
     capability: Capability
+    needs_forest: bool = False  # shown only in studies with Forest
 
 
 STUDY_NAVIGATION = (
@@ -40,6 +41,7 @@ STUDY_NAVIGATION = (
     NavigationItem("processing", "studies.processing", "Processing", "cpu", Capability.STUDY_STATUS),
     NavigationItem("quantities", "quantities.study", "Data quantities", "chart-column", Capability.STUDY_VIEW),
     NavigationItem("data", "downloads.page", "Data", "download", Capability.DATA_DOWNLOAD),
+    NavigationItem("forest", "forest.log", "Forest", "trees", Capability.FOREST_LOG, needs_forest=True),
     NavigationItem("settings", "settings.page", "App settings", "sliders-horizontal", Capability.STUDY_VIEW),
     NavigationItem("team", "researchers.team", "Team", "shield-check", Capability.STUDY_VIEW),
     NavigationItem("study", "studies.edit", "Study", "folder-cog", Capability.STUDY_RENAME),
@@ -118,4 +120,4 @@ def switchable_studies() -> tuple[list[NamedStudy], bool]:
 
 
 def _shown(items: tuple[NavigationItem, ...]) -> Callable[[], list[NavigationItem]]:
-    return lambda: [item for item in items if can(item.capability)]
+    return lambda: [item for item in items if can(item.capability) and (not item.needs_forest or g.study.has_forest)]
