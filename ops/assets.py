@@ -72,6 +72,7 @@ ICONS = (
     "star",
     "tag",
     "trash-2",
+    "trees",
     "triangle-alert",
     "undo-2",
     "upload",

@@ -49,7 +49,7 @@ from core.surveys.saving import SurveyChanges, add_survey, save_survey
 from core.surveys.schedules import ScheduleKind, Weekly
 from core.surveys.translations import newest_content, save_translation
 from tests.browser.navigator import Portal
-from tests.contact_sheet.told import alerts_of, notifications_of, webhooks_with_log
+from tests.contact_sheet.told import alerts_of, forest_tasks, notifications_of, webhooks_with_log
 from tests.support.answered import survey_with_answers
 from tests.support.factories import Factory
 from tests.support.measured import measured_days
@@ -66,6 +66,7 @@ ONES = {
     "surveys.translation": "/edit_survey/{study}/{survey}/translations/{language}",
     "answers.submission": f"{OF_SURVEY}/submissions/{{submission}}",
     "answers.score": f"{OF_SURVEY}/scores/{{score}}",
+    "forest.detail": "/studies/{study}/forest/tasks/{task}/about",
     "webhooks.log": "/view_study/{study}/webhooks/{webhook}",
     "webhooks.form": "/view_study/{study}/webhooks/{webhook}/change",
     "alerts.alert": "/view_study/{study}/alerts/{alert}",
@@ -258,6 +259,7 @@ def test_pictures(portal: Portal, study: Study) -> None:
     survey_of_answers = db.session.get_one(Survey, answered["answered"])
     told = alerts_of(study, survey_of_answers, NOW) | {"at": quote((NOW - timedelta(hours=26)).isoformat())}
     told |= webhooks_with_log(study, survey_of_answers, NOW)
+    told |= forest_tasks(study, NOW)
     notifications_of(study, db.session.get_one(Survey, survey_number), NOW)
     db.session.rollback()
     taken: list[str] = []
@@ -274,7 +276,7 @@ def test_pictures(portal: Portal, study: Study) -> None:
             **told,
             **people,
         )
-        if path.endswith((".csv", ".ics", "/file")) or name in (
+        if path.endswith((".csv", "_csv", ".ics", "/file", "tasks/download")) or name in (
             "studies.export_file",
             "account.left",
         ):  # downloads, and JSON

@@ -18,6 +18,7 @@ from core.models import (
     AnswerAlert,
     Comparison,
     CredentialKind,
+    ForestTask,
     NotificationAttempt,
     OutgoingMessage,
     Participant,
@@ -89,6 +90,42 @@ def alerts_of(study: Study, survey: Survey, now: datetime) -> dict[str, int]:
             setattr(message, name, value)
     session.commit()
     return {"alert": newest.id, "rule": rule.id}
+
+
+def forest_tasks(study: Study, now: datetime) -> dict[str, str]:
+    """Tasks of Forest in all states; gives the id of one that is done."""
+    session = db.session()
+    study.has_forest = True
+    query = sa.select(Participant).where(Participant.study_id == study.id).order_by(Participant.id).limit(5)
+    last = now.date() - timedelta(days=1)
+    states: list[dict[str, Any]] = [
+        {"state": "success", "ended_at": now, "days_written": 14, "peak_memory_bytes": 2_900_000_000},
+        {"state": "error", "ended_at": now, "reason": "It did not end within 7,200 seconds and was stopped."},
+        {"state": "running", "claimed_until": now + timedelta(hours=9), "progress": "fetching data: 312 files"},
+        {"state": "cancelled", "ended_at": now},
+        {"state": "queued"},
+    ]
+    report = "participant      abcdefgh\ntree             oak\nlibrary          beiwe-forest 1.0\n"
+    tasks = []
+    for number, (person, state) in enumerate(zip(session.scalars(query), states, strict=False)):
+        begun = state["state"] not in ("queued", "cancelled")
+        times = (
+            {"started_at": now - timedelta(minutes=9), "input_files": 312, "input_bytes": 88_000_000} if begun else {}
+        )
+        tree = ("oak", "jasmine", "oak", "sycamore", "willow")[number]
+        days = {"start_on": last - timedelta(days=13), "end_on": last}
+        of = {
+            "study_id": study.id,
+            "participant_id": person.id,
+            "asked_by": "mlopez",
+            "report": report if begun else None,
+        }
+        tasks.append(
+            ForestTask(tree=tree, library_version="1.0", zone=study.timezone_name, **days, **of, **times, **state)
+        )
+    session.add_all(tasks)
+    session.commit()
+    return {"task": str(tasks[0].external_id)}
 
 
 def webhooks_with_log(study: Study, survey: Survey, now: datetime) -> dict[str, int]:

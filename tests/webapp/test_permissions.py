@@ -114,6 +114,8 @@ MEASURES = Capability.STATISTICS_READ
 WEBHOOKS = Capability.WEBHOOK_MANAGE
 OF_WEBHOOK = "/view_study/{study}/webhooks/999999"
 OF_SURVEY = "/view_study/{study}/survey/{survey}/answers"
+FOREST, FOREST_FILES = Capability.FOREST_RUN, Capability.FOREST_DOWNLOAD
+TASKS = "/studies/{study}/forest/tasks"
 AUDIT = "/view_study/{study}/audit"
 BATCH = "/view_study/{study}/batches/{batch}"
 MATRIX: dict[str, str | Page | Key] = {
@@ -203,6 +205,18 @@ MATRIX: dict[str, str | Page | Key] = {
     "studies.save_a_language": Page(EDIT_SURVEY, "/view_study/{study}/languages", "POST", passed=422),
     "studies.remove_a_language": Page(EDIT_SURVEY, "/view_study/{study}/languages/remove", "POST", passed=404),
     "account.set_mail_address": Page(Capability.OWN_PASSWORD, "/set_mail_address", "POST", passed=302),
+    "forest.log": Page(Capability.FOREST_LOG, TASKS, is_return_page=True),
+    "forest.log_state": Page(Capability.FOREST_LOG, f"{TASKS}/state", passed=302),
+    "forest.detail": Page(Capability.FOREST_LOG, f"{TASKS}/no-uuid/about", passed=404),
+    "forest.form": Page(FOREST, f"{TASKS}/create"),
+    "forest.create": Page(FOREST, f"{TASKS}/create", "POST"),
+    "forest.copy": Page(FOREST, f"{TASKS}/copy", "POST", passed=404),
+    "forest.cancel": Page(FOREST, f"{TASKS}/no-uuid/cancel", "POST", passed=404),
+    "forest.log_file": Page(FOREST, f"{TASKS}/download"),
+    "forest.input_file": Page(FOREST_FILES, f"{TASKS}/no-uuid/download", passed=404),
+    "forest.output_file": Page(FOREST_FILES, f"{TASKS}/no-uuid/download_output", passed=404),
+    "forest.summary_file": Page(FOREST_FILES, "/studies/{study}/download_summary_statistics_csv"),
+    "forest.tree_file": Page(FOREST_FILES, "/studies/{study}/download_participant_tree_data/no-uuid", passed=404),
     "webhooks.list": Page(WEBHOOKS, "/view_study/{study}/webhooks", is_return_page=True),
     "webhooks.new_webhook": Page(WEBHOOKS, "/view_study/{study}/webhooks/new"),
     "webhooks.make_webhook": Page(WEBHOOKS, "/view_study/{study}/webhooks/new", "POST", passed=422),
@@ -279,6 +293,9 @@ MATRIX: dict[str, str | Page | Key] = {
     "studies.change_end": Page(Capability.STUDY_END_DATE, "/update_end_date/{study}", "POST", passed=422),
     "studies.toggle_stop": Page(Capability.STUDY_STOP, "/toggle_end_study/{study}", "POST", passed=422),
     "studies.hide": Page(Capability.STUDY_HIDE, "/hide_study/{study}", "POST", passed=422),
+    "studies.toggle_forest": Page(
+        Capability.STUDY_FOREST_SWITCH, "/toggle_study_forest_enabled/{study}", "POST", passed=302
+    ),
     "studies.toggle_easy": Page(
         Capability.STUDY_EASY_ENROLLMENT, "/toggle_easy_enrollment_study/{study}", "POST", passed=302
     ),
@@ -514,6 +531,7 @@ class World:
 def world(factory: Factory, quick_passwords: None) -> World:
     study, hidden, other = factory.study(), factory.study(), factory.study()
     hidden.hidden_at = db.func.now()
+    study.has_forest = hidden.has_forest = True
     visitors: dict[str, Researcher | None] = {"out": None}
     for name, role in ROLES.items():
         is_site_admin = role is Role.SITE_ADMIN

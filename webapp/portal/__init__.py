@@ -25,6 +25,9 @@ from webapp.portal.audit.section import audit
 from webapp.portal.downloads import exports as background_exports  # noqa: F401  their views
 from webapp.portal.downloads import views as download_views  # noqa: F401
 from webapp.portal.downloads.section import downloads
+from webapp.portal.forest import files as forest_files  # noqa: F401  its views
+from webapp.portal.forest import views as forest_views  # noqa: F401
+from webapp.portal.forest.section import forest
 from webapp.portal.frame.assets import init_assets
 from webapp.portal.frame.errors import init_error_pages
 from webapp.portal.frame.navigation import init_navigation
@@ -105,6 +108,7 @@ SECTIONS = (
     notifications,
     measures,
     webhooks,
+    forest,
     researchers,
     downloads,
     quantities,

@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import duckdb
+import pandas
 import polars as pl
 import pytest
 from flask import Flask
@@ -219,6 +220,17 @@ def test_polars_reads_a_stream_by_its_folders(app: Flask, people: list[Participa
     }
     for file in (folder / "gps").rglob("*.parquet"):
         assert pl.read_parquet_schema(file) == dict(polars_schema(columns_of(DataStream.GPS)))
+
+
+def test_pandas_reads_a_stream_as_one_table(app: Flask, people: list[Participant], tmp_path: Path):
+    """CLAR-74: with the documented types, and numbers where a column is empty in one file."""
+    frame = pandas.read_parquet(unpacked(people, tmp_path) / "gps").sort_values("timestamp")
+    assert len(frame) == 3
+    assert str(frame.dtypes["altitude"]) == "float64"
+    assert str(frame.dtypes["timestamp"]) == "int64"
+    assert str(frame.dtypes["utc"]).startswith("datetime64[us, UTC")
+    assert list(frame["participant_id"]) == ["23456789"] * 3
+    assert frame["altitude"].isna().tolist() == [True, True, False]
 
 
 def test_large_tables_are_collected_on_the_disk(

@@ -121,6 +121,22 @@ def test_a_malformed_chunk_is_named_and_the_other_days_are_computed(job: Callabl
     assert len(ours) == 3
 
 
+def test_calls_without_texts_are_counted(job: Callable[..., Job], tmp_path: Path) -> None:
+    """FOREST-3: of iPhones there are no texts; the library alone fails then. Twelve calls of known length."""
+    folder = tmp_path / "input" / PATIENT / "calls"
+    folder.mkdir(parents=True)
+    for hour in range(13):  # the library leaves the newest hour out
+        at = datetime(2024, 6, 13, 14, tzinfo=UTC) + timedelta(hours=hour // 6 * 24 + hour % 6)
+        row = f"{at.timestamp() * 1000:.0f},{at:%Y-%m-%dT%H:%M:%S.000},person{hour % 3},Outgoing Call,120"
+        header = "timestamp,UTC time,hashed phone number,call type,duration in seconds"
+        (folder / f"{at:%Y-%m-%d %H_%M_%S}+00_00.csv").write_text(f"{header}\n{row}\n")
+    rows = {row["date"]: row for row in run_tree(job(Tree.WILLOW, input_dir=tmp_path / "input"), LIMIT_S).rows}
+    for day in ("2024-06-13", "2024-06-14"):
+        counts = [rows[day][f"willow_outgoing_call_{name}"] for name in ("count", "degree", "duration")]
+        assert counts == [6, 3, 12.0]
+        assert rows[day]["willow_outgoing_text_count"] is None
+
+
 def test_no_data_is_a_plain_reason(job: Callable[..., Job], tmp_path: Path) -> None:
     """FOREST-2: no stack trace."""
     (tmp_path / "empty").mkdir()

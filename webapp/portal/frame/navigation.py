@@ -33,6 +33,11 @@ class NavigationItem:
     is_wanted: Callable[[], bool] = lambda: True
 
 
+def has_forest() -> bool:
+    """Whether Forest is switched on in the study of the page."""
+    return bool(g.get("study")) and g.study.has_forest
+
+
 def shows_measures() -> bool:
     """Whether the person has pages of daily measures in this study (CLAR-82)."""
     return bool(g.get("study")) and can(Capability.STATISTICS_READ) and has_measures(db.session(), g.study)
@@ -53,6 +58,7 @@ STUDY_NAVIGATION = (
     NavigationItem("processing", "studies.processing", "Processing", "cpu", Capability.STUDY_STATUS),
     NavigationItem("quantities", "quantities.study", "Data quantities", "chart-column", Capability.STUDY_VIEW),
     NavigationItem("data", "downloads.page", "Data", "download", Capability.DATA_DOWNLOAD),
+    NavigationItem("forest", "forest.log", "Forest", "trees", Capability.FOREST_LOG, is_wanted=has_forest),
     NavigationItem("settings", "settings.page", "App settings", "sliders-horizontal", Capability.STUDY_VIEW),
     NavigationItem("team", "researchers.team", "Team", "shield-check", Capability.STUDY_VIEW),
     NavigationItem("study", "studies.edit", "Study", "folder-cog", Capability.STUDY_RENAME),

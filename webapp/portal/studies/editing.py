@@ -25,6 +25,7 @@ from core.studies.changing import (
     reopen_study,
     set_easy_enrollment,
     set_end_date,
+    set_forest,
     set_security,
     set_timezone,
     stop_study,
@@ -125,6 +126,15 @@ def toggle_easy(study_number: int) -> ResponseReturnValue:
     is_on = wanted_switch(g.study.has_easy_enrollment)
     text = "Easy enrolment is on: phones register with any password." if is_on else "Easy enrolment is off."
     return _change(text, lambda: set_easy_enrollment(db.session(), g.study, is_on, actor=_me()), "easy")
+
+
+@studies.post(f"/toggle_study_forest_enabled/{NUMBER}")
+@requires(Capability.STUDY_FOREST_SWITCH)
+def toggle_forest(study_number: int) -> ResponseReturnValue:
+    """Turns Forest on or off: its pages, and its tasks (PERM-52)."""
+    is_on = wanted_switch(g.study.has_forest)
+    text = f"Forest is {'on' if is_on else 'off'} in {g.study.name}."
+    return _change(text, lambda: set_forest(db.session(), g.study, is_on, actor=_me()), "forest")
 
 
 @studies.get(f"/edit_study_security/{NUMBER}")
