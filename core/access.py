@@ -185,7 +185,7 @@ TABLE: dict[Capability, Rule] = {
         {
             C.DATA_DOWNLOAD: "Download participants' data",
             C.DATA_HISTORIES: "Download histories of participants' phones",
-            C.STATISTICS_READ: "Download daily statistics",
+            C.STATISTICS_READ: "See and download daily measures and statistics",
         },
         is_open_to_keys=True,
     ),

@@ -18,6 +18,8 @@ FILES = {
     "preact.js": "htm/preact/standalone.module.js",
     "simplewebauthn.min.js": "@simplewebauthn/browser/dist/bundle/index.umd.min.js",
     "sortable.min.js": "sortablejs/Sortable.min.js",
+    "uplot.min.js": "uplot/dist/uPlot.iife.min.js",
+    "uplot.min.css": "uplot/dist/uPlot.min.css",
     "hyperlegible-next.woff2": f"{FONTS}-next/files/atkinson-hyperlegible-next-latin-wght-normal.woff2",
     "hyperlegible-mono.woff2": f"{FONTS}-mono/files/atkinson-hyperlegible-mono-latin-wght-normal.woff2",
 }
@@ -27,6 +29,7 @@ ICONS = (
     "bell",
     "calendar-days",
     "chart-column",
+    "chart-line",
     "check",
     "chevron-left",
     "chevron-right",

@@ -52,6 +52,7 @@ from tests.browser.navigator import Portal
 from tests.contact_sheet.told import alerts_of, forest_tasks, notifications_of, webhooks_with_log
 from tests.support.answered import survey_with_answers
 from tests.support.factories import Factory
+from tests.support.measured import measured_days
 from tests.support.paths import VECTORS
 from tests.webapp.test_permissions import OWN, PORTAL
 
@@ -108,6 +109,9 @@ def study(app: Flask, factory: Factory) -> Study:
     end_participation(db.session(), people[4], NOW.astimezone(study.zone).date(), None, NOW, actor=actor_of(admin))
     add_note(db.session(), people[0], "Called on Monday: the phone was in repair for two days.", actor=actor_of(admin))
     _data_of(people[0], chance)
+    study.has_forest = True
+    for number, person in enumerate(people[:9]):
+        measured_days(person, days=50 + number, shift=chance.uniform(0, 9))
     ask_for_batch(db.session(), study, 120, "second wave", actor=SERVER)
     db.session.commit()
     return study

@@ -35,6 +35,10 @@ from webapp.portal.frame.once import new_form_key
 from webapp.portal.frame.server_address import server_address
 from webapp.portal.frame.wording import FILTERS
 from webapp.portal.interventions.views import interventions
+from webapp.portal.measures import files as measure_files  # noqa: F401  their views
+from webapp.portal.measures import person as measures_of_person  # noqa: F401
+from webapp.portal.measures import study as measures_of_study  # noqa: F401
+from webapp.portal.measures.section import measures
 from webapp.portal.notifications import credentials  # noqa: F401  its views
 from webapp.portal.notifications import study as study_notifications  # noqa: F401
 from webapp.portal.notifications.section import notifications
@@ -102,6 +106,7 @@ SECTIONS = (
     surveys,
     interventions,
     notifications,
+    measures,
     webhooks,
     forest,
     researchers,

@@ -10,6 +10,7 @@ from core.access import Capability, Requester, SiteLimit, decide
 from core.accounts import days_until_due
 from core.answer_alerts.listing import open_alert_count
 from core.database import db
+from core.measures.of_study import has_measures
 from core.models import SystemEvent
 from core.models.researcher import NamedStudy, named_studies_of
 from core.notifications.watch import open_troubles
@@ -19,14 +20,27 @@ STUDIES_IN_SWITCHER = 12
 
 @dataclass(frozen=True)
 class NavigationItem:
-    """A link. It is shown to those who have the capability; `name` is how a page says that it is the current one."""
+    """A link. It is shown to those who have the capability; `name` is how a page says that it is the current one.
+
+    `is_wanted` limits it to studies that have something to show there.
+    """
 
     name: str
     endpoint: str
     label: str
     icon: str
     capability: Capability
-    needs_forest: bool = False  # shown only in studies with Forest
+    is_wanted: Callable[[], bool] = lambda: True
+
+
+def has_forest() -> bool:
+    """Whether Forest is switched on in the study of the page."""
+    return bool(g.get("study")) and g.study.has_forest
+
+
+def shows_measures() -> bool:
+    """Whether the person has pages of daily measures in this study (CLAR-82)."""
+    return bool(g.get("study")) and can(Capability.STATISTICS_READ) and has_measures(db.session(), g.study)
 
 
 STUDY_NAVIGATION = (
@@ -38,10 +52,13 @@ STUDY_NAVIGATION = (
     NavigationItem("alerts", "alerts.list", "Alerts", "bell", Capability.ANSWERS_READ),
     NavigationItem("interventions", "interventions.list", "Interventions", "calendar-days", Capability.STUDY_VIEW),
     NavigationItem("fields", "interventions.fields", "Custom fields", "tag", Capability.STUDY_VIEW),
+    NavigationItem(
+        "measures", "measures.study", "Daily measures", "chart-line", Capability.STATISTICS_READ, shows_measures
+    ),
     NavigationItem("processing", "studies.processing", "Processing", "cpu", Capability.STUDY_STATUS),
     NavigationItem("quantities", "quantities.study", "Data quantities", "chart-column", Capability.STUDY_VIEW),
     NavigationItem("data", "downloads.page", "Data", "download", Capability.DATA_DOWNLOAD),
-    NavigationItem("forest", "forest.log", "Forest", "trees", Capability.FOREST_LOG, needs_forest=True),
+    NavigationItem("forest", "forest.log", "Forest", "trees", Capability.FOREST_LOG, is_wanted=has_forest),
     NavigationItem("settings", "settings.page", "App settings", "sliders-horizontal", Capability.STUDY_VIEW),
     NavigationItem("team", "researchers.team", "Team", "shield-check", Capability.STUDY_VIEW),
     NavigationItem("study", "studies.edit", "Study", "folder-cog", Capability.STUDY_RENAME),
@@ -73,6 +90,7 @@ def frame_values() -> dict[str, Any]:
         "researcher": g.get("researcher"),
         "study": g.get("study"),
         "can": can,
+        "shows_measures": shows_measures,
         "site_limit": site_limit(),
         "password_days_left": password_days_left,
         "study_navigation": _shown(STUDY_NAVIGATION),
@@ -120,4 +138,4 @@ def switchable_studies() -> tuple[list[NamedStudy], bool]:
 
 
 def _shown(items: tuple[NavigationItem, ...]) -> Callable[[], list[NavigationItem]]:
-    return lambda: [item for item in items if can(item.capability) and (not item.needs_forest or g.study.has_forest)]
+    return lambda: [item for item in items if can(item.capability) and item.is_wanted()]
