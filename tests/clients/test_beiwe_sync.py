@@ -143,6 +143,7 @@ def test_a_broken_line_costs_no_byte_twice(
     assert contents(tmp_path / "data") == as_zip(address, key, study)
 
 
+@pytest.mark.long
 def test_a_byte_that_changed_on_the_way_is_found(
     study: Study, people: list[Participant], key: dict[str, str], address: str, tmp_path: Path
 ):

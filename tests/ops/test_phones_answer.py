@@ -52,7 +52,7 @@ def published(participant: Participant) -> Survey:
     return survey
 
 
-@pytest.mark.parametrize("platform", Platform)
+@pytest.mark.parametrize("platform", [Platform.ANDROID, pytest.param(Platform.IOS, marks=pytest.mark.long)])
 def test_a_phone_answers_what_was_published_and_processing_keeps_it(factory: Factory, platform: Platform):
     """SURVEY-5, PHONE-56, PHONE-71, PROC-39: emoji, right-to-left text, HTML and `{{ }}` from export to answers."""
     participant = factory.participant(platform=None)
