@@ -1,6 +1,7 @@
 """The flow of Forest's tasks, under a real Prefect server."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 import sqlalchemy as sa
@@ -8,10 +9,12 @@ from flask import Flask
 
 from core.audit import COMMAND_LINE
 from core.database import db
+from core.forest.nightly import HOUR_OF_NIGHT
 from core.models import ForestDay, ForestTask, Participant
 from core.streams import DataStream
-from core.studies.changing import set_forest
+from core.studies.changing import set_forest, set_nightly_forest
 from flows.infrastructure import get_store
+from flows.queue_forest import queue_forest
 from flows.run_forest import run_forest
 from tests.core.forest.test_tasks import add_chunks, make
 from tests.support.factories import Factory
@@ -43,3 +46,19 @@ def test_queued_tasks_are_run_and_lost_ones_taken_up(prefect: None, participant:
     assert states == ["success", "queued"]
     assert len(db.session.scalars(sa.select(ForestDay)).all()) == 3
     assert run_forest(return_state=True).name == "NothingWaiting"
+
+
+@pytest.mark.long
+def test_nights_are_queued_where_it_is_night(prefect: None, participant: Participant) -> None:
+    """CLAR-81: only studies that are switched on, at their hour."""
+    assert queue_forest(return_state=True).name == "NothingToQueue"
+    study = participant.study
+    now = datetime.now(UTC)
+    study.timezone_name = next(
+        name for name in sorted(available_timezones()) if now.astimezone(ZoneInfo(name)).hour == HOUR_OF_NIGHT
+    )
+    db.session.flush()
+    set_nightly_forest(db.session(), study, True, actor=COMMAND_LINE)
+    db.session.commit()
+    assert queue_forest(return_state=True).message == "1 tasks of 1 studies."
+    assert queue_forest(return_state=True).message == "0 tasks of 1 studies."

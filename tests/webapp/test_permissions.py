@@ -207,6 +207,8 @@ MATRIX: dict[str, str | Page | Key] = {
     "account.set_mail_address": Page(Capability.OWN_PASSWORD, "/set_mail_address", "POST", passed=302),
     "forest.log": Page(Capability.FOREST_LOG, TASKS, is_return_page=True),
     "forest.log_state": Page(Capability.FOREST_LOG, f"{TASKS}/state", passed=302),
+    "forest.nightly": Page(Capability.FOREST_LOG, "/studies/{study}/forest/nightly"),
+    "forest.switch_nightly": Page(Capability.FOREST_NIGHTLY, "/studies/{study}/forest/nightly", "POST", passed=302),
     "forest.detail": Page(Capability.FOREST_LOG, f"{TASKS}/no-uuid/about", passed=404),
     "forest.form": Page(FOREST, f"{TASKS}/create"),
     "forest.create": Page(FOREST, f"{TASKS}/create", "POST"),

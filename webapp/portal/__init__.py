@@ -26,6 +26,7 @@ from webapp.portal.downloads import exports as background_exports  # noqa: F401 
 from webapp.portal.downloads import views as download_views  # noqa: F401
 from webapp.portal.downloads.section import downloads
 from webapp.portal.forest import files as forest_files  # noqa: F401  its views
+from webapp.portal.forest import nightly as forest_nightly  # noqa: F401  its views
 from webapp.portal.forest import views as forest_views  # noqa: F401
 from webapp.portal.forest.section import forest
 from webapp.portal.frame.assets import init_assets

@@ -3,7 +3,7 @@
 import csv
 import io
 import zipfile
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -13,9 +13,10 @@ from core.access import Role
 from core.audit import COMMAND_LINE
 from core.database import db
 from core.downloads.statistics import FIELDS
+from core.forest.nightly import queue_changed_days
 from core.forest.run import run_task
 from core.forest.tasks import claim_next, create_tasks
-from core.models import DataAccessRecord, ForestTask, Participant
+from core.models import Chunk, DataAccessRecord, ForestTask, Participant
 from core.streams import DataStream
 from core.studies.changing import set_forest
 from tests.core.forest.test_tasks import add_chunks
@@ -196,3 +197,26 @@ def test_who_is_limited_to_a_site_sees_no_task_of_others(app: Flask, factory: Fa
     hidden = db.session.scalars(sa.select(ForestTask).where(ForestTask.participant_id == sites.south[0].id)).first()
     assert hidden is not None
     assert visitor.get(f"{at}/{hidden.external_id}/about").status_code == 404
+
+
+def test_nights_are_switched_on_and_say_what_they_did(
+    app: Flask, head: Visitor, participant: Participant, factory: Factory
+) -> None:
+    """CLAR-81: site administrators switch them; readers of the log see what ran, failed and waits."""
+    path = f"/studies/{participant.study_id}/forest/nightly"
+    page = head.get(path).text
+    assert "Nightly analyses are off." in page and "Switch on" in page and "Willow" in page
+    reader = Visitor(app, factory.researcher("reader", study=participant.study, role=Role.STUDY_RESEARCHER))
+    assert "Switch on" not in reader.get(path).text
+    assert reader.post(path, nightly="on").status_code == 403
+    assert head.post(path, nightly="on").status_code == 302
+    assert "Switch off" in head.get(path).text
+    db.session.rollback()
+    db.session.execute(sa.update(Chunk).values(updated_at=datetime.now(UTC) - timedelta(hours=2)))
+    assert queue_changed_days(db.session(), participant.study, datetime.now(UTC)) == 1
+    db.session.commit()
+    run_all()
+    page = reader.get(path).text
+    assert "days computed" in page and "Nothing has changed since the last night" in page
+    (task,) = tasks_of(participant)
+    assert (task.is_nightly, task.state, task.days) == (True, "success", ["2024-06-13", "2024-06-14", "2024-06-15"])

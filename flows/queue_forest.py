@@ -1,0 +1,47 @@
+"""Queues the night's Forest tasks of each study whose clock shows two (CLAR-81, OPS-20)."""
+
+from datetime import UTC, datetime
+
+from prefect import State, flow, task
+from prefect.artifacts import create_table_artifact
+from prefect.states import Completed
+from prefect.tasks import exponential_backoff
+
+from core.database import open_session
+from core.forest.nightly import queue_changed_days, studies_in_the_night
+from flows.hooks import HOOKS
+from flows.infrastructure import is_infrastructure_error
+from flows.run_names import rename_run
+
+
+@task(
+    name="queue changed days",
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_condition_fn=is_infrastructure_error,
+)
+def queue(now: datetime) -> list[dict[str, str | int]]:
+    """Queues the tasks of all studies in the night; repeating it queues nothing twice."""
+    queued: list[dict[str, str | int]] = []
+    with open_session() as session:
+        for study in studies_in_the_night(session, now):
+            queued.append({"study": study.object_id, "tasks": queue_changed_days(session, study, now)})
+            session.commit()
+    return queued
+
+
+@flow(
+    name="queue-forest",
+    flow_run_name=lambda: f"queue Forest {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
+    timeout_seconds=1800,
+    **HOOKS,
+)
+def queue_forest() -> State:
+    """Queues what changed since the night before; the dispatcher then starts `run-forest`."""
+    queued = queue(datetime.now(UTC))
+    if not queued:
+        return Completed(name="NothingToQueue", message="No study has its nightly analyses at this hour.")
+    create_table_artifact(key="queued-forest", table=queued, description="Nightly Forest tasks by study.")
+    total = sum(int(one["tasks"]) for one in queued)
+    rename_run(f"queue Forest: {total} tasks of {len(queued)} studies")
+    return Completed(message=f"{total} tasks of {len(queued)} studies.")
