@@ -3,6 +3,9 @@
 PYTHON ?=
 BIN := .venv/bin
 NODE_VERSION := 24.19.0
+# What every process of `make run` imports; the rest, such as Forest's libraries, is compiled when it is first used.
+COMPILED := prefect sqlalchemy pydantic pydantic_settings fastapi starlette uvicorn boto3 botocore alembic mako flask \
+	werkzeug jinja2 rich docket anyio httpx httpcore redis cryptography
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test test-long fuzz bench lint format requirements
@@ -56,6 +59,7 @@ requirements: install ## compile requirements.txt from pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.txt)"
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.txt
 	$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --editable . --editable clients/beiwe-sync
+	@cd $(BIN)/../lib/python*/site-packages && $(CURDIR)/$(BIN)/python -m compileall -q -j 0 $(COMPILED)
 	@touch $@
 
 webapp/static/vendor/.installed: package-lock.json ops/assets.py .venv/.installed
