@@ -59,7 +59,7 @@ requirements: install ## compile requirements.txt from pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.txt)"
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.txt
 	$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --editable . --editable clients/beiwe-sync
-	@cd $(BIN)/../lib/python*/site-packages && $(CURDIR)/$(BIN)/python -m compileall -q -j 0 $(COMPILED)
+	@cd $(BIN)/../lib/python*/site-packages && "$(CURDIR)/$(BIN)/python" -m compileall -q -j 0 $(COMPILED)
 	@touch $@
 
 webapp/static/vendor/.installed: package-lock.json ops/assets.py .venv/.installed
