@@ -21,6 +21,7 @@ HOUR_MS = 1_700_002_800_000  # 2023-11-14T23:00:00
 CHUNK_SECONDS = 90
 
 
+@pytest.mark.long  # `.ci/run` installs and runs on two other Pythons, until an upload is a chunk
 @pytest.mark.timeout(600)
 def test_a_newcomers_first_run_from_start_to_ctrl_c(tmp_path: Path):
     """OPS-20 to OPS-22, OPS-23, OPS-31, CLAR-2; the contracts of `make run`, on a machine as odd as they come.
