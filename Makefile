@@ -21,9 +21,9 @@ run: install ## the whole system on this machine; Ctrl-C stops it
 demo: install ## the same, with a study whose simulated phones report
 	@exec $(BIN)/python -m ops.run --demo
 
-test: install ## the whole test suite, on two cores: tests wait more than they compute
+test: install ## the whole test suite, on two cores
 	@$(BIN)/python -m ops.chromium
-	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
 test-long: install ## tests that take long; each has a sample in `make test`
 	$(BIN)/pytest -q -m long $(ARGS)
