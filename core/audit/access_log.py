@@ -1,6 +1,6 @@
 """The log of who read participants' data: downloads of the portal, and requests of programs (PORTAL-290, DATA-26)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -51,6 +51,25 @@ def end_access(session: Session, access_id: int, size_bytes: int, error: str | N
     """Completes the row when the answer has ended: bytes sent, and why it broke off; the caller commits."""
     ended = sa.update(DataAccessRecord).where(DataAccessRecord.id == access_id)
     session.execute(ended.values(ended_at=sa.func.clock_timestamp(), size_bytes=size_bytes, error=error))
+
+
+def recorded_pieces(engine: sa.Engine, pieces: Iterable[bytes], access_id: int) -> Iterator[bytes]:
+    """Passes the pieces of an answer on; at the end, also where the client goes away, completes the row.
+
+    It has a session of its own: the answer is sent after the request has ended.
+    """
+    sent, error = 0, None
+    try:
+        for piece in pieces:
+            sent += len(piece)
+            yield piece
+    except BaseException as broken:
+        error = type(broken).__name__
+        raise
+    finally:
+        with Session(engine) as session:
+            end_access(session, access_id, sent, error)
+            session.commit()
 
 
 def add_to_access(session: Session, access_id: int, size_bytes: int) -> None:

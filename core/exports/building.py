@@ -1,6 +1,6 @@
 """Builds exports, one at a time (CLAR-74).
 
-Whoever builds holds a lock of the database, which ends with the process: a row that says `running` while nobody holds
+The builder holds a lock of the database, which ends with the process: a row that says `running` while nobody holds
 the lock is of a process that died. The file goes to the store in parts while it is built, and counts only when the row
 says `done`; what others left is deleted before the next one begins.
 """
@@ -35,7 +35,7 @@ from core.private_files import make_private_folder
 from core.storage import ObjectStore, SealedStore, StoreUnavailable
 
 log = logging.getLogger(__name__)
-NO_ROOM = "There is no room on the server's disk. Tell the operator, and run it again later."
+NO_ROOM = "The server's disk is full. Tell the operator, and run it again later."
 NO_STORE = "The object store did not answer, or is full. Run it again later."
 WENT_WRONG = "It failed. The server's log says why; run it again, or tell the operator the number {number}."
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

@@ -68,7 +68,8 @@ def alerts_of(study: Study, survey: Survey, now: datetime) -> dict[str, int]:
     raise_alerts(session, numbers[:30], is_new=True)
     raise_alerts(session, numbers[30:], is_new=False)
     tell_of_alerts(session, load_settings(mail_url=SecretStr("smtp://127.0.0.1")), now)
-    found = session.scalars(sa.select(AnswerAlert).where(AnswerAlert.is_listed_only.is_(False))).all()
+    raised = sa.select(AnswerAlert).where(AnswerAlert.is_listed_only.is_(False))
+    found = session.scalars(raised.order_by(AnswerAlert.rule_id.desc(), AnswerAlert.id)).all()  # the last rule's first
     for alert in found[:2]:
         acknowledge(session, alert, "Called at noon. She sees her doctor today.", now, actor=actor_of(nurse))
     newest = session.scalars(

@@ -13,6 +13,7 @@ from limits.strategies import MovingWindowRateLimiter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.wsgi import FileWrapper
 
 from core.access import Capability
@@ -170,7 +171,12 @@ def _answer(file: IO[bytes], size: int, digest: str, access: int) -> Response:
         return _without_contents(304, digest)
     answer = Response(FileWrapper(file, PIECE_BYTES), content_type=OCTETS, headers=_validators(digest))
     answer.content_length = size
-    answer.make_conditional(request, accept_ranges=True, complete_length=size)
+    try:
+        answer.make_conditional(request, accept_ranges=True, complete_length=size)
+    except RequestedRangeNotSatisfiable:
+        file.close()
+        told = [f"The file has {size} bytes; the range lies behind its end."]
+        raise ResumableRefused(416, told, {"Content-Range": f"bytes */{size}", **_validators(digest)}) from None
     answer.response = _counted(answer.response, file, db.engine, access)
     return answer
 

@@ -330,7 +330,7 @@ def test_long_failure_switches_off_with_an_alert_and_nothing_old_is_sent_by_itse
 
 
 def test_a_receiver_that_is_gone_is_not_tried_again(told: Told):
-    """410 says so; whoever lost the right to manage webhooks gets no mail."""
+    """410 says so; people who lost the right to manage webhooks gets no mail."""
     told.hook.answers = [410]
     told.factory.role(told.head, told.study, Role.STUDY_RESEARCHER)
     other = told.factory.researcher("other", study=told.study, role=Role.STUDY_ADMIN)

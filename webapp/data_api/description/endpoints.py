@@ -93,7 +93,7 @@ ENDPOINTS: dict[str, Endpoint] = {
             **JSON_REFUSALS,
             410: Answer("The store lacks the file.", JSON, models.Errors),
             412: Answer("If-Match: the file is another one by now.", JSON, models.Errors),
-            416: Answer("The range lies behind the end of the file.", "text/html"),
+            416: Answer("The range lies behind the end of the file.", JSON, models.Errors),
             500: Answer("The file is damaged in the store.", JSON, models.Errors),
             503: Answer("The store does not answer.", JSON, models.Errors),
         },

@@ -12,7 +12,7 @@ from flask import Response, g
 from sqlalchemy.orm import Session
 
 from core.audit import actor_of
-from core.audit.access_log import end_access, record_access
+from core.audit.access_log import record_access, recorded_pieces
 from core.database import db
 from core.models import AccessKind, AuditRecord, SignInRecord, Study
 from core.participants.table_file import harmless
@@ -115,22 +115,11 @@ def log_file(
     db.session.commit()
     engine = db.engine
 
-    def stream() -> Iterator[bytes]:
-        sent, error = 0, None
-        try:
-            with Session(engine) as session:
-                for piece in _pieces(columns, map(line_of, rows_of(session))):
-                    sent += len(piece)
-                    yield piece
-        except BaseException as broken:
-            error = type(broken).__name__
-            raise
-        finally:
-            with Session(engine) as session:
-                end_access(session, access, sent, error)
-                session.commit()
+    def pieces() -> Iterator[bytes]:
+        with Session(engine) as session:
+            yield from _pieces(columns, map(line_of, rows_of(session)))
 
-    response = Response(stream(), content_type="text/csv; charset=utf-8")
+    response = Response(recorded_pieces(engine, pieces(), access), content_type="text/csv; charset=utf-8")
     response.headers.set("Content-Disposition", "attachment", filename=name)
     return response
 

@@ -1,20 +1,18 @@
 """The exports of a study: their list with its progress, and each one's file (PORTAL-242, CLAR-74)."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 from itertools import chain
 from typing import Any
 
-import sqlalchemy as sa
 from flask import Response, abort, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.orm import Session
 from werkzeug.datastructures import ContentRange
 
 from core.access import Capability, decide
 from core.audit import actor_of
-from core.audit.access_log import end_access
+from core.audit.access_log import recorded_pieces
 from core.crypto.seal import SealBroken
 from core.database import db
 from core.exports.asking import (
@@ -96,7 +94,7 @@ def export_file(study_number: int, export_number: int) -> ResponseReturnValue:
         return redirect(url_for("downloads.exports", study_number=study_number))
     record = record_fetch(db.session(), g.study, export, part=part, actor=actor_of(g.researcher))
     db.session.commit()
-    answer = Response(_recorded(db.engine, chain([first], pieces), record), status=206 if is_part else 200)
+    answer = Response(recorded_pieces(db.engine, chain([first], pieces), record), status=206 if is_part else 200)
     answer.content_type = "application/zip" if export.file_name.endswith(".zip") else "application/octet-stream"
     answer.content_length = end - start
     answer.headers.set("Content-Disposition", "attachment", filename=export.file_name)
@@ -172,19 +170,3 @@ def _listed() -> dict[str, Any]:
         "forms": FORMS,
         "kinds": KINDS,
     }
-
-
-def _recorded(engine: sa.Engine, pieces: Iterator[bytes], record: int) -> Iterator[bytes]:
-    """The pieces; at the end, also where the client goes away, the log of data access says how much was sent."""
-    sent, error = 0, None
-    try:
-        for piece in pieces:
-            sent += len(piece)
-            yield piece
-    except BaseException as broken:
-        error = type(broken).__name__
-        raise
-    finally:
-        with Session(engine) as session:
-            end_access(session, record, sent, error)
-            session.commit()

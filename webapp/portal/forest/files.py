@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from core.access import Capability, SiteLimit
 from core.audit import actor_of
-from core.audit.access_log import end_access, record_access
+from core.audit.access_log import record_access, recorded_pieces
 from core.database import db
 from core.downloads.recording import record_download
 from core.downloads.zip_stream import ZipContents, ZipDownload
@@ -24,6 +24,7 @@ from core.forest.tasks import task_of
 from core.forest.trees import Tree
 from core.limits import limit_session
 from core.models import AccessKind, ForestTask, Participant, Study
+from core.participants.table_file import harmless
 from core.storage import ObjectMissing
 from webapp.portal.access.rules import requires
 from webapp.portal.forest.section import forest, require_forest
@@ -100,7 +101,7 @@ def output_file(study_number: int, task_id: str) -> ResponseReturnValue:
     access = _recorded(AccessKind.STATISTICS, [patient_id])
     made = f"{task.created_at.astimezone(g.study.zone):%Y-%m-%dT%H-%M-%S}"
     name = f"{patient_id}_{task.tree}_{task.start_on}_{task.end_on}_output_{made}.zip"
-    return _attached(Response(_counted(pieces, access, db.engine), content_type="application/zip"), name)
+    return _attached(Response(recorded_pieces(db.engine, pieces, access), content_type="application/zip"), name)
 
 
 def _task(task_id: str) -> tuple[ForestTask, str]:
@@ -134,7 +135,7 @@ def _csv_file(
 ) -> Response:
     access = _recorded(kind, patient_ids)
     pieces = _pieces(columns, rows, db.engine, g.study.id, dict(g.actor.limits))
-    return _attached(Response(_counted(pieces, access, db.engine), content_type="text/csv; charset=utf-8"), name)
+    return _attached(Response(recorded_pieces(db.engine, pieces, access), content_type="text/csv; charset=utf-8"), name)
 
 
 def _pieces(
@@ -151,24 +152,8 @@ def _pieces(
 
 def _lines(rows: Iterable[Sequence[Any]]) -> bytes:
     file = io.StringIO()
-    csv.writer(file).writerows(rows)
+    csv.writer(file).writerows([harmless(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     return file.getvalue().encode()
-
-
-def _counted(pieces: Iterator[bytes], access: int, engine: Engine) -> Iterator[bytes]:
-    """Passes the pieces on, and completes the record of the download at the end."""
-    sent, error = 0, None
-    try:
-        for piece in pieces:
-            sent += len(piece)
-            yield piece
-    except BaseException as broken:
-        error = type(broken).__name__
-        raise
-    finally:
-        with Session(engine) as session:
-            end_access(session, access, sent, error)
-            session.commit()
 
 
 def _attached(response: Response, name: str) -> Response:

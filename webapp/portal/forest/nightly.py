@@ -18,9 +18,13 @@ PATH = "/studies/<number:study_number>/forest/nightly"
 @forest.get(PATH)
 @requires(Capability.FOREST_LOG)
 def nightly(study_number: int) -> ResponseReturnValue:
-    """The last two weeks of nights: what ran and failed, and why; and what the coming night will compute."""
+    """The last two weeks of nights: what ran and failed, and why; with `coming`, what the coming night will compute.
+
+    That reads the registry of all chunks, so it is asked for by itself.
+    """
     require_forest()
-    waiting = changed_days(db.session(), g.study, g.now)
+    is_asked = "coming" in request.args
+    waiting = changed_days(db.session(), g.study, g.now) if is_asked else []
     by_tree = {
         tree: (len(of_tree), sum(len(one.days) for one in of_tree))
         for tree in TREES
@@ -29,6 +33,7 @@ def nightly(study_number: int) -> ResponseReturnValue:
     return render_template(
         "portal/forest/nightly.html",
         nights=recent_nights(db.session(), g.study),
+        is_asked=is_asked,
         waiting=by_tree,
         hour=HOUR_OF_NIGHT,
         trees=TREES,

@@ -40,14 +40,14 @@ def check_days(values: Mapping[str, str]) -> None:
 
 
 def asked_marking(values: Mapping[str, str], flags: list[str], defaults: Marking) -> Marking:
-    """Colours and flags: those of the query, else the study's defaults. `flags` are those of the form, `>` `1000`.
+    """Colours and flags: those of the query, else the study's defaults. `flags` are as typed, such as `> 1000`.
 
     Raises BadMarking.
     """
     if not any(name in values for name in MARKS):
         return defaults
     low, high = parse_gradient(values.get("color_low", ""), values.get("color_high", ""))
-    typed = tuple(flags_of_pairs([flag.split(" ", 1) for flag in flags if flag.split(" ", 1)[-1].strip()]))
+    typed = flags_of_pairs([(flag.strip()[0], flag.strip()[1:]) for flag in flags if flag.strip()])
     return Marking(values.get("show_color") == "true", low, high, typed or parse_flags(values.get("flags", "")))
 
 

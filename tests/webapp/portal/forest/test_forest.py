@@ -204,7 +204,8 @@ def test_nights_are_switched_on_and_say_what_they_did(
 ) -> None:
     """CLAR-81: site administrators switch them; readers of the log see what ran, failed and waits."""
     path = f"/studies/{participant.study_id}/forest/nightly"
-    page = head.get(path).text
+    assert "What will it compute?" in head.get(path).text
+    page = head.get(f"{path}?coming=1").text
     assert "Nightly analyses are off." in page and "Switch on" in page and "Willow" in page
     reader = Visitor(app, factory.researcher("reader", study=participant.study, role=Role.STUDY_RESEARCHER))
     assert "Switch on" not in reader.get(path).text
@@ -216,7 +217,7 @@ def test_nights_are_switched_on_and_say_what_they_did(
     assert queue_changed_days(db.session(), participant.study, datetime.now(UTC)) == 1
     db.session.commit()
     run_all()
-    page = reader.get(path).text
+    page = reader.get(f"{path}?coming=1").text
     assert "days computed" in page and "Nothing has changed since the last night" in page
     (task,) = tasks_of(participant)
     assert (task.is_nightly, task.state, task.days) == (True, "success", ["2024-06-13", "2024-06-14", "2024-06-15"])

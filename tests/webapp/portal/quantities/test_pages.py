@@ -98,6 +98,8 @@ def test_the_page_of_a_stream(visitor: Visitor, study: Study, people: list[Parti
     assert "1.2 MB" in visitor.get(f"{path}?unit=sizes").text
     assert "such as 2026-03-01" in visitor.get(f"{path}?start=soon").text
     assert visitor.get(f"{path}?start=soon").status_code == 400
+    assert visitor.get(f"{path}?flag=%3C+1&flag=%3E5&flag=").text.count('flagged">') == 6
+    assert "A flag is" in visitor.get(f"{path}?flag=many").text
     assert "is given twice" in visitor.get(f"{path}?flags=%3C,1*%3C,1").text
     assert visitor.get(f"/dashboard/{study.id}/data_stream/nothing").status_code == 404
     order = re.findall(r'class="id" href="[^"]*">(\w+)</a>', visitor.get(f"{path}?sort=total&order=descending").text)
