@@ -102,7 +102,9 @@ def make_views(connection: sa.Connection) -> None:
     conditions: dict[str, str] = {"participants": _SEEN}
     for name, is_nullable in connection.execute(_OWNED).all():
         conditions[name] = f"t.participant_id IS NULL OR {_OWNER_SEEN}" if is_nullable else _OWNER_SEEN
-    for name, condition in {**conditions, **_OTHERS}.items():
+    there = sa.inspect(connection).get_table_names()
+    conditions |= {name: condition for name, condition in _OTHERS.items() if name in there}
+    for name, condition in conditions.items():
         view = "CREATE VIEW limited.NAME AS SELECT t.* FROM @.NAME AS t WHERE".replace("NAME", name)
         connection.exec_driver_sql(f"{view} {condition}".replace("@.", f"{tables}."))
 

@@ -12,8 +12,11 @@ RECORDERS = {"record", "record_each"}
 OTHERS = {
     "record_retirement": "keeps what undoing needs; `retire_participants` writes the rows",
     "record_access": "writes the log of data access",
+    "record_object": "writes the log of data access",
     "record_download": "writes the log of data access",
     "_record_access": "writes the log of data access",
+    "_record_asking": "writes the log of data access",
+    "access_that_covers": "asks whose download a row of the log is",
     "_common": "the columns that all rows share",
 }
 
@@ -70,6 +73,7 @@ SILENT_COMMANDS = {
     "create_batches": "does what was asked for; the rows name who asked",
     "rebuild_schedules_command": "makes events that follow from what is stored",
     "due_command": "reads",
+    "tree_command": "works on files alone",
     "read_command": "makes rows that follow from what is stored",
     "send_command": "sends what follows from what is stored; the ledger names each message",
 }
