@@ -1,8 +1,11 @@
 """One fixture each for a real PostgreSQL, real HTTP and a real Chromium; everything else is made by factories."""
 
 import itertools
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg2
@@ -16,12 +19,15 @@ import core.database
 from core.config import Settings, get_settings
 from core.database import db
 from core.embedded import running
+from tests.support.compiled_once import keep_addresses, keep_templates
 from tests.support.factories import Factory
 from webapp import create_app
 
 pytest_plugins = ["tests.browser.fixtures"]
 _numbers = itertools.count(1)
 SLOW_FIRST = ("ops", "flows", "browser")
+NEEDED_MEMORY = 4 << 30
+"""Bytes; more than the tests' databases take, since a full folder would stop the server."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,9 +40,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a real PostgreSQL server, `%s` in place of the database's name; `template_beiwe` is migrated."""
-    folder = tmp_path_factory.mktemp("postgres")
-    with running(folder) as started:
+    with _quick_folder(tmp_path_factory.mktemp("postgres")) as folder, running(folder) as started:
         yield _migrated_template(folder, started.replace("%", "%%").replace("/postgres?", "/%s?"))
+
+
+@contextmanager
+def _quick_folder(other: Path) -> Iterator[Path]:
+    """A folder in memory where the machine has room for it: a database's 300 files are copied for every test."""
+    memory = Path("/dev/shm")  # noqa: S108  a folder of our own in it
+    if not memory.is_dir() or shutil.disk_usage(memory).free < NEEDED_MEMORY:
+        yield other
+        return
+    with tempfile.TemporaryDirectory(prefix="beiwe-tests-", dir=memory) as folder:
+        yield Path(folder)
 
 
 def _migrated_template(folder: Path, address: str) -> str:
@@ -72,11 +88,19 @@ def settings(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     _forget_settings()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        keep_addresses(patch)
+        yield
+
+
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
     """The application on this test's database, with an application context."""
     app = create_app(settings)
     app.testing = True
+    keep_templates(app)
     with app.app_context():
         yield app
         db.session.remove()
