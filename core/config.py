@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     forest_tasks: int = Field(1, validation_alias="FOREST_TASKS", ge=1)
     forest_memory_mib: int = Field(8192, validation_alias="FOREST_MEMORY_MIB", ge=512)
     forest_timeout_minutes: int = Field(120, validation_alias="FOREST_TIMEOUT_MINUTES", ge=1)
+    forest_window_days: int = Field(30, validation_alias="FOREST_WINDOW_DAYS", ge=1, le=90)
     measures_least_hours: float = Field(6.0, validation_alias="MEASURES_LEAST_HOURS", ge=0, le=24)
     alert_url: SecretStr | None = Field(None, validation_alias="ALERT_URL")
     mail_url: SecretStr | None = Field(None, validation_alias="MAIL_URL")

@@ -7,6 +7,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
+from core.config import get_settings
 from core.database import open_session
 from core.forest.nightly import queue_changed_days, studies_in_the_night
 from flows.hooks import HOOKS
@@ -23,9 +24,10 @@ from flows.run_names import rename_run
 def queue(now: datetime) -> list[dict[str, str | int]]:
     """Queues the tasks of all studies in the night; repeating it queues nothing twice."""
     queued: list[dict[str, str | int]] = []
+    window = get_settings().forest_window_days
     with open_session() as session:
         for study in studies_in_the_night(session, now):
-            queued.append({"study": study.object_id, "tasks": queue_changed_days(session, study, now)})
+            queued.append({"study": study.object_id, "tasks": queue_changed_days(session, study, now, window)})
             session.commit()
     return queued
 

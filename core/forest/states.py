@@ -1,5 +1,6 @@
 """Jasmine's states in the store: one per participant and last day, always under our seal (FOREST-6, FOREST-24)."""
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from core.models import ForestState, ForestTask, Participant, StoredObject, Stud
 from core.models.stored_object import SealKind
 from core.storage import ObjectMissing, ObjectStore, SealedStore
 
-KEPT_STATES = 40
-"""Enough for a window of 30 days; older ones are deleted."""
+KEPT_DAYS = 100
+"""Of states older than this before the newest, one a month is kept: late uploads begin from one of them (CLAR-81)."""
 
 
 def forest_store(store: ObjectStore, study: Study, settings: Settings) -> SealedStore:
@@ -62,8 +63,9 @@ def save_state(session: Session, store: SealedStore, task: ForestTask, path: str
     row = written.row(study_id=task.study_id, participant_id=task.participant_id)
     session.execute(sa.insert(StoredObject).values(row))
     kept = sa.select(ForestState).where(ForestState.participant_id == task.participant_id)
-    states = session.scalars(kept.order_by(ForestState.up_to.desc())).all()
-    old = [state for state in states if state.up_to == task.end_on] + list(states[KEPT_STATES:])
+    states = session.scalars(kept.order_by(ForestState.up_to)).all()
+    old = _not_needed([state for state in states if state.up_to != task.end_on])
+    gone = [state.path for state in states if state.up_to == task.end_on or state in old]
     values = {
         "path": path,
         "library_version": library_version() or "",
@@ -71,14 +73,22 @@ def save_state(session: Session, store: SealedStore, task: ForestTask, path: str
         "saved_at": sa.func.now(),
     }
     key = {"participant_id": task.participant_id, "up_to": task.end_on}
-    gone = [state.path for state in old]
-    session.execute(
-        sa.delete(ForestState).where(
-            ForestState.participant_id == task.participant_id,
-            ForestState.up_to.in_([state.up_to for state in states[KEPT_STATES:]]),
-        )
-    )
+    for state in old:
+        session.delete(state)
+    session.flush()
     statement = insert(ForestState).values(**key, **values)
     session.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
     session.execute(sa.delete(StoredObject).where(StoredObject.path.in_([path + ".zst" for path in gone])))
     return gone
+
+
+def _not_needed(states: Sequence[ForestState]) -> list[ForestState]:
+    """Of states in order of their day: the old ones that are not their month's first."""
+    months: set[tuple[int, int]] = set()
+    old = []
+    for state in states:
+        month = (state.up_to.year, state.up_to.month)
+        if month in months and (states[-1].up_to - state.up_to).days > KEPT_DAYS:
+            old.append(state)
+        months.add(month)
+    return old

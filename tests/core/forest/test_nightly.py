@@ -43,14 +43,20 @@ def add(person: Participant, stream: DataStream, at: str, written: datetime) -> 
     db.session.commit()
 
 
-def finish(tree: Tree, ready: datetime, state: TaskState = TaskState.SUCCESS) -> None:
-    """Ends the open nightly tasks of a tree, which read their data at this time."""
+def finish(tree: Tree, state: TaskState = TaskState.SUCCESS, tries: int = 1) -> None:
+    """Ends the open nightly tasks of a tree."""
     for task in db.session.scalars(
         db.select(ForestTask).where(ForestTask.tree == tree.value, ForestTask.state == "queued")
     ):
-        task.state, task.data_ready_at, task.ended_at, task.days_written = state.value, ready, ready, 2
+        task.state, task.ended_at, task.days_written, task.tries = state.value, NIGHT, 2, tries
         task.reason = "The library failed." if state is TaskState.ERROR else None
     db.session.commit()
+
+
+def queue(study: Study, night: datetime) -> int:
+    number = queue_changed_days(db.session(), study, night, window_days=30)
+    db.session.commit()
+    return number
 
 
 def queued(tree: Tree) -> list[tuple[date, date, list[str] | None]]:
@@ -61,53 +67,104 @@ def queued(tree: Tree) -> list[tuple[date, date, list[str] | None]]:
 
 
 def test_the_first_night_takes_all_days_and_the_next_what_changed(app: Flask, study: Study, person: Participant):
-    """Days are those of the study's zone; today waits; late uploads are tasks of their own."""
-    session = db.session()
+    """Days are those of the study's zone; today waits; late uploads are tasks of their own (CLAR-81)."""
     before, shortly_before = NIGHT - timedelta(hours=3), NIGHT - timedelta(minutes=5)
     add(person, DataStream.ACCELEROMETER, "2024-06-01T03:00", before)  # still 31 May in New York
     add(person, DataStream.ACCELEROMETER, "2024-06-18T12:00", shortly_before)  # may be committed after it was read
     add(person, DataStream.ACCELEROMETER, "2024-06-20T05:00", shortly_before)  # today
-    add(person, DataStream.GPS, "2024-06-10T12:00", before)
-    assert queue_changed_days(session, study, NIGHT) == 3
-    session.commit()
+    assert queue(study, NIGHT) == 2
     assert queued(Tree.OAK) == [
         (date(2024, 5, 31), date(2024, 5, 31), ["2024-05-31"]),
         (date(2024, 6, 18), date(2024, 6, 18), ["2024-06-18"]),
     ]
-    assert queued(Tree.JASMINE) == [(date(2024, 6, 10), date(2024, 6, 19), None)]
     assert queued(Tree.WILLOW) == []
-    assert queue_changed_days(session, study, NIGHT) == 0  # while they are open
+    assert queue(study, NIGHT) == 0  # while they are open
 
-    finish(Tree.OAK, NIGHT)
-    finish(Tree.JASMINE, NIGHT)
-    next_night = NIGHT + timedelta(days=1)
+    finish(Tree.OAK)
     late = NIGHT + timedelta(hours=9)
     add(person, DataStream.ACCELEROMETER, "2024-06-03T12:00", late)
     add(person, DataStream.ACCELEROMETER, "2024-06-05T12:00", late)
-    add(person, DataStream.GPS, "2024-06-02T12:00", late)
-    assert queue_changed_days(session, study, next_night) == 3
-    session.commit()
+    assert queue(study, NIGHT + timedelta(days=1)) == 2
     assert queued(Tree.OAK) == [
         (date(2024, 6, 3), date(2024, 6, 5), ["2024-06-03", "2024-06-05"]),
         (date(2024, 6, 18), date(2024, 6, 20), ["2024-06-18", "2024-06-20"]),
     ]
-    assert queued(Tree.JASMINE) == [(date(2024, 6, 2), date(2024, 6, 20), None)]
 
 
-def test_a_failed_night_is_repeated_and_shown(app: Flask, study: Study, person: Participant):
-    session = db.session()
+def test_data_that_came_while_a_night_ran_is_the_next_nights(app: Flask, study: Study, person: Participant):
+    """One task of a night may read its data hours after another: what came in between is not lost."""
+    add(person, DataStream.ACCELEROMETER, "2024-06-01T12:00", NIGHT - timedelta(hours=3))
+    add(person, DataStream.ACCELEROMETER, "2024-06-18T12:00", NIGHT - timedelta(hours=3))
+    assert queue(study, NIGHT) == 2
+    for task, hours in zip(db.session.scalars(db.select(ForestTask).order_by(ForestTask.id)), (1, 9), strict=True):
+        task.data_ready_at = NIGHT + timedelta(hours=hours)
+    finish(Tree.OAK)
+    add(person, DataStream.ACCELEROMETER, "2024-06-01T13:00", NIGHT + timedelta(hours=2))
+    assert queue(study, NIGHT + timedelta(days=1)) == 1
+    assert queued(Tree.OAK) == [(date(2024, 6, 1), date(2024, 6, 1), ["2024-06-01"])]
+
+
+def test_jasmine_reads_a_window_and_writes_what_changed(app: Flask, study: Study, person: Participant):
+    """FOREST-7, CLAR-81: at least thirty days where there are so many; from an earlier change on, if there is one."""
+    add(person, DataStream.GPS, "2024-05-01T12:00", NIGHT - timedelta(days=60))
+    add(person, DataStream.GPS, "2024-06-10T12:00", NIGHT - timedelta(hours=3))
+    assert queue(study, NIGHT) == 1
+    assert queued(Tree.JASMINE) == [(date(2024, 5, 1), date(2024, 6, 19), ["2024-05-01", "2024-06-10"])]
+    finish(Tree.JASMINE)
+    add(person, DataStream.GPS, "2024-06-20T12:00", NIGHT + timedelta(hours=9))
+    assert queue(study, NIGHT + timedelta(days=1)) == 1
+    assert queued(Tree.JASMINE) == [(date(2024, 5, 22), date(2024, 6, 20), ["2024-06-20"])]
+    finish(Tree.JASMINE)
+    add(person, DataStream.GPS, "2024-05-02T12:00", NIGHT + timedelta(hours=30))
+    assert queue(study, NIGHT + timedelta(days=2)) == 1
+    assert queued(Tree.JASMINE) == [(date(2024, 5, 2), date(2024, 6, 21), ["2024-05-02"])]
+
+
+def test_jasmines_window_does_not_begin_before_the_data(app: Flask, study: Study, person: Participant):
+    add(person, DataStream.GPS, "2024-06-12T12:00", NIGHT - timedelta(days=60))
+    assert queue(study, NIGHT) == 1
+    finish(Tree.JASMINE)
+    add(person, DataStream.GPS, "2024-06-20T12:00", NIGHT + timedelta(hours=9))
+    assert queue(study, NIGHT + timedelta(days=1)) == 1
+    assert queued(Tree.JASMINE) == [(date(2024, 6, 12), date(2024, 6, 20), ["2024-06-20"])]
+
+
+@pytest.mark.parametrize(
+    ("state", "tries", "is_due"),
+    [
+        (TaskState.ERROR, 1, False),  # the data: they must change first
+        (TaskState.ERROR, 3, True),  # the machine, three times
+        (TaskState.CANCELLED, 1, True),
+    ],
+)
+def test_the_next_night_repeats_what_the_machine_or_a_person_ended(
+    app: Flask, study: Study, person: Participant, state: TaskState, tries: int, is_due: bool
+):
+    """CLAR-81: beside another task of the same night that succeeded; and once more if that night ended so too."""
+    add(person, DataStream.ACCELEROMETER, "2024-06-01T12:00", NIGHT - timedelta(hours=3))
+    add(person, DataStream.ACCELEROMETER, "2024-06-18T12:00", NIGHT - timedelta(hours=3))
+    assert queue(study, NIGHT) == 2
+    newest = db.session.scalars(db.select(ForestTask).order_by(ForestTask.id.desc())).first()
+    assert newest is not None
+    newest.state = TaskState.SUCCESS.value
+    for night in (1, 2):
+        finish(Tree.OAK, state, tries)
+        assert queue(study, NIGHT + timedelta(days=night)) == is_due
+        assert queued(Tree.OAK) == [(date(2024, 6, 1), date(2024, 6, 1), ["2024-06-01"])] * is_due
+    finish(Tree.OAK)
+    assert queue(study, NIGHT + timedelta(days=3)) == 0
+
+
+def test_a_failed_night_is_shown(app: Flask, study: Study, person: Participant):
     add(person, DataStream.CALLS, "2024-06-18T12:00", NIGHT - timedelta(hours=3))
-    assert queue_changed_days(session, study, NIGHT) == 1
-    session.commit()
-    finish(Tree.WILLOW, NIGHT, TaskState.ERROR)
-    (night,) = recent_nights(session, study)
+    assert queue(study, NIGHT) == 1
+    finish(Tree.WILLOW, TaskState.ERROR)
+    (night,) = recent_nights(db.session(), study)
     assert night.counts == {"willow": {"error": 1}}
     assert [(patient_id, tree, reason) for _, patient_id, tree, reason in night.failed] == [
         (person.patient_id, "willow", "The library failed.")
     ]
-    assert queue_changed_days(session, study, NIGHT + timedelta(days=1)) == 1
-    session.commit()
-    assert {task.asked_by for task in session.scalars(db.select(ForestTask))} == {NIGHTLY}
+    assert {task.asked_by for task in db.session.scalars(db.select(ForestTask))} == {NIGHTLY}
 
 
 def test_a_purge_and_other_hours_and_switches_keep_nights_away(

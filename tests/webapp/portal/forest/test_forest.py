@@ -214,7 +214,7 @@ def test_nights_are_switched_on_and_say_what_they_did(
     assert "Switch off" in head.get(path).text
     db.session.rollback()
     db.session.execute(sa.update(Chunk).values(updated_at=datetime.now(UTC) - timedelta(hours=2)))
-    assert queue_changed_days(db.session(), participant.study, datetime.now(UTC)) == 1
+    assert queue_changed_days(db.session(), participant.study, datetime.now(UTC), window_days=30) == 1
     db.session.commit()
     run_all()
     page = reader.get(f"{path}?coming=1").text
