@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -45,8 +46,9 @@ def run_forest() -> State:
     if at_once == 1:
         done = _work(end)
     else:
-        with ThreadPoolExecutor(at_once) as pool:
-            done = [one for part in pool.map(_work, [end] * at_once) for one in part]
+        with ThreadPoolExecutor(at_once) as pool:  # each with the flow's context, so that its tasks are the run's
+            parts = [pool.submit(copy_context().run, _work, end) for _ in range(at_once)]
+        done = [one for part in parts for one in part.result()]
     if not done:
         return Completed(name="NothingWaiting", message="No task waited.")
     create_table_artifact(

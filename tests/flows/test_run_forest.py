@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from core.audit import COMMAND_LINE
+from core.config import get_settings
 from core.database import db
 from core.forest.nightly import HOUR_OF_NIGHT
 from core.models import ForestDay, ForestTask, Participant
@@ -46,6 +47,22 @@ def test_queued_tasks_are_run_and_lost_ones_taken_up(prefect: None, participant:
     assert states == ["success", "queued"]
     assert len(db.session.scalars(sa.select(ForestDay)).all()) == 3
     assert run_forest(return_state=True).name == "NothingWaiting"
+
+
+@pytest.mark.long
+def test_a_run_works_on_several_tasks_at_once(
+    prefect: None, factory: Factory, participant: Participant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FOREST-22: `FOREST_TASKS` of them, of different participants."""
+    other = factory.participant(participant.study, "second22")
+    add_chunks(factory, other, DataStream.CALLS)
+    make(participant, "willow")
+    make(other, "willow")
+    monkeypatch.setenv("FOREST_TASKS", "2")
+    get_settings.cache_clear()
+    assert run_forest(return_state=True).message == "2 tasks; 0 failed."
+    first, second = db.session.scalars(sa.select(ForestTask).order_by(ForestTask.started_at))
+    assert first.ended_at and second.started_at and second.started_at < first.ended_at
 
 
 @pytest.mark.long
