@@ -72,7 +72,7 @@ class Settings(BaseSettings):
         "threads", validation_alias="PROCESSING_RUNNER", pattern=r"^(threads|processes|dask|(tcp|tls)://\S+)$"
     )
     processing_tasks: int = Field(2, validation_alias="PROCESSING_TASKS", ge=1)
-    forest_tasks: int = Field(1, validation_alias="FOREST_TASKS", ge=1)
+    forest_tasks: int | None = Field(None, validation_alias="FOREST_TASKS", ge=1)
     forest_memory_mib: int = Field(8192, validation_alias="FOREST_MEMORY_MIB", ge=512)
     forest_timeout_minutes: int = Field(120, validation_alias="FOREST_TIMEOUT_MINUTES", ge=1)
     forest_window_days: int = Field(30, validation_alias="FOREST_WINDOW_DAYS", ge=1, le=90)

@@ -12,6 +12,7 @@ from prefect.states import Completed
 
 from core.config import get_settings
 from core.database import get_engine, open_session
+from core.forest.at_once import trees_at_once
 from core.forest.run import Outcome, run_task
 from core.forest.tasks import claim_next, take_up_lost
 from flows.hooks import HOOKS
@@ -35,20 +36,17 @@ def run_one(number: int) -> Outcome:
     **HOOKS,
 )
 def run_forest() -> State:
-    """Works off queued tasks for up to 50 minutes, `FOREST_TASKS` at a time. The Forest log shows their progress."""
+    """Works off queued tasks for up to 50 minutes, several at a time. The Forest log shows their progress."""
     with open_session() as session:
         lost = take_up_lost(session, datetime.now(UTC))
         session.commit()
+        at_once = get_settings().forest_tasks or trees_at_once(session)
     if lost:
         get_run_logger().warning("%s tasks whose process had ended are queued again", lost)
-    at_once, end = get_settings().forest_tasks, time.monotonic() + WORK_SECONDS
-    done: list[Outcome] = []
-    if at_once == 1:
-        done = _work(end)
-    else:
-        with ThreadPoolExecutor(at_once) as pool:  # each with the flow's context, so that its tasks are the run's
-            parts = [pool.submit(copy_context().run, _work, end) for _ in range(at_once)]
-        done = [one for part in parts for one in part.result()]
+    end = time.monotonic() + WORK_SECONDS
+    with ThreadPoolExecutor(at_once) as pool:  # each with the flow's context, so that its tasks are the run's
+        parts = [pool.submit(copy_context().run, _work, end) for _ in range(at_once)]
+    done = [one for part in parts for one in part.result()]
     if not done:
         return Completed(name="NothingWaiting", message="No task waited.")
     create_table_artifact(

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from core.bulk import is_one_of
 from core.forest.tasks import MOST_DAYS, RETRY_AFTER
@@ -29,7 +29,6 @@ MARGIN = timedelta(hours=1)
 MOST_GAP_DAYS = 7
 """Changed days further apart than this are tasks of their own: what lies between is not computed again."""
 NIGHTLY = "every night"
-MOST_FAILURES = 50  # of one night that are named
 OPEN = (TaskState.QUEUED.value, TaskState.RUNNING.value)
 
 
@@ -65,33 +64,34 @@ def changed_days(session: Session, study: Study, now: datetime) -> list[Changed]
     return found
 
 
-def _last_night(tree: Tree, participant_id: sa.SQLColumnExpression[int]) -> sa.ScalarSelect[datetime]:
-    """When the tree's newest nightly tasks of the participant were queued."""
-    task = aliased(ForestTask)
-    of_tree = (task.participant_id == participant_id, task.tree == tree.value, task.is_nightly)
-    return sa.select(sa.func.max(task.created_at)).where(*of_tree).correlate_except(task).scalar_subquery()
+def _people(study: Study, tree: Tree) -> sa.Subquery:
+    """The study's participants (`id`) and when their newest nightly tasks of the tree were queued (`last`, or null).
 
-
-def _is_open(tree: Tree) -> sa.ColumnElement[bool]:
-    task = aliased(ForestTask)
-    of_tree = (task.participant_id == Participant.id, task.tree == tree.value, task.is_nightly)
-    return sa.exists().where(*of_tree, task.state.in_(OPEN)).correlate(Participant)
+    Without those with a purge, and those of whom such a task is open.
+    """
+    is_nightly = (ForestTask.tree == tree.value, ForestTask.is_nightly)
+    is_open = sa.func.coalesce(sa.func.bool_or(ForestTask.state.in_(OPEN)), False)
+    return (
+        sa.select(Participant.id, sa.func.max(ForestTask.created_at).label("last"))
+        .outerjoin(ForestTask, sa.and_(ForestTask.participant_id == Participant.id, *is_nightly))
+        .where(Participant.study_id == study.id, Participant.purge_asked_at.is_(None))
+        .group_by(Participant.id)
+        .having(~is_open)
+        .subquery()
+    )
 
 
 def _days_with_new_data(study: Study, tree: Tree, today: date) -> sa.Select[tuple[int, date]]:
     start_of_today = datetime.combine(today, time(), study.zone).astimezone(UTC)
-    last = _last_night(tree, Participant.id)
+    people = _people(study, tree)
     return (
-        sa.select(Participant.id, sa.cast(sa.func.timezone(study.zone.key, Chunk.time_bin), sa.Date))
-        .join(Chunk, Chunk.participant_id == Participant.id)
+        sa.select(people.c.id, sa.cast(sa.func.timezone(study.zone.key, Chunk.time_bin), sa.Date))
+        .join(Chunk, Chunk.participant_id == people.c.id)
         .where(
-            Participant.study_id == study.id,
-            Participant.purge_asked_at.is_(None),
-            ~_is_open(tree),
             Chunk.stream.in_([SPECS[stream].number for stream in STREAMS[tree]]),
             Chunk.time_bin >= EARLIEST,
             Chunk.time_bin < start_of_today,
-            sa.or_(last.is_(None), Chunk.updated_at > last - MARGIN),
+            sa.or_(people.c.last.is_(None), Chunk.updated_at > people.c.last - MARGIN),
         )
         .distinct()
     )
@@ -99,18 +99,15 @@ def _days_with_new_data(study: Study, tree: Tree, today: date) -> sa.Select[tupl
 
 def _not_computed(study: Study, tree: Tree) -> sa.Select[tuple[ForestTask]]:
     """Tasks of each participant's last night that were cancelled, or failed by the machine at their last try."""
-    failed_by_machine = (ForestTask.state == TaskState.ERROR.value, ForestTask.tries > len(RETRY_AFTER))
+    people = _people(study, tree)
+    failed_by_machine = sa.and_(ForestTask.state == TaskState.ERROR.value, ForestTask.tries > len(RETRY_AFTER))
     return (
         sa.select(ForestTask)
-        .join(Participant, Participant.id == ForestTask.participant_id)
+        .join(people, sa.and_(ForestTask.participant_id == people.c.id, ForestTask.created_at == people.c.last))
         .where(
-            ForestTask.study_id == study.id,
             ForestTask.tree == tree.value,
             ForestTask.is_nightly,
-            Participant.purge_asked_at.is_(None),
-            ~_is_open(tree),
-            sa.or_(ForestTask.state == TaskState.CANCELLED.value, sa.and_(*failed_by_machine)),
-            ForestTask.created_at == _last_night(tree, ForestTask.participant_id),
+            sa.or_(ForestTask.state == TaskState.CANCELLED.value, failed_by_machine),
         )
     )
 
@@ -170,57 +167,3 @@ def _groups(days: Sequence[date]) -> Iterable[Sequence[date]]:
             group = []
         group.append(day)
     yield group
-
-
-@dataclass(frozen=True)
-class Night:
-    """The nightly tasks that were queued on one day of the study's zone, by tree and state, and the failed ones."""
-
-    day: date
-    counts: dict[str, dict[str, int]]
-    days_written: int
-    failed: list[tuple[str, str, str, str]]
-    """Task id, patient id, tree and reason."""
-
-
-def recent_nights(session: Session, study: Study, most: int = 14) -> list[Night]:
-    """The newest nights with tasks, newest first; at most MOST_FAILURES each. Two queries."""
-    day = sa.cast(sa.func.timezone(study.zone.key, ForestTask.created_at), sa.Date).label("day")
-    nightly = (ForestTask.study_id == study.id, ForestTask.is_nightly)
-    here = ForestTask.participant_id == Participant.id
-    counted = (
-        sa.select(
-            day,
-            ForestTask.tree,
-            ForestTask.state,
-            sa.func.count().label("tasks"),
-            sa.func.coalesce(sa.func.sum(ForestTask.days_written), 0).label("written"),
-        )
-        .join(Participant, here)
-        .where(*nightly)
-        .group_by(day, ForestTask.tree, ForestTask.state)
-        .order_by(day.desc())
-    )
-    rows = session.execute(counted).all()
-    shown = list(dict.fromkeys(row.day for row in rows))[:most]
-    if not shown:
-        return []
-    failed: dict[date, list[tuple[str, str, str, str]]] = defaultdict(list)
-    failures = (
-        sa.select(day, ForestTask.external_id, Participant.patient_id, ForestTask.tree, ForestTask.reason)
-        .join(Participant, here)
-        .where(*nightly, ForestTask.state == TaskState.ERROR.value, day >= shown[-1])
-        .order_by(ForestTask.id)
-    )
-    for on, number, patient_id, tree, reason in session.execute(failures):
-        if len(failed[on]) < MOST_FAILURES:
-            failed[on].append((str(number), patient_id, tree, reason or ""))
-    nights = []
-    for one in shown:
-        counts: dict[str, dict[str, int]] = defaultdict(dict)
-        for row in rows:
-            if row.day == one:
-                counts[row.tree][row.state] = row.tasks
-        written = sum(int(row.written) for row in rows if row.day == one)
-        nights.append(Night(one, dict(counts), written, failed[one]))
-    return nights

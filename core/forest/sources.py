@@ -1,6 +1,8 @@
 """Lays out a task's input (FOREST-1, FOREST-2): chunks from the store, and the study's exports for sycamore."""
 
+import errno
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +27,8 @@ from core.studies.settings_file.writing import study_file
 AT_ONCE = 4
 MOST_BYTES = 64 << 30
 """More input than this in one task is refused: its range must be split."""
+LEAST_FREE_BYTES = 1 << 30
+"""A task ends before it takes the last of the disk, which others on the machine need too."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def lay_out(
 ) -> LaidOut:
     """Writes the chunks below `folder`, a few at a time and in pieces. `tell` gets the number of files so far.
 
-    Raises OSError when the disk is full, StoreUnavailable, SealBroken; TreeFailed for more than 64 GiB.
+    Raises OSError when the disk is all but full, StoreUnavailable, SealBroken; TreeFailed for more than 64 GiB.
     """
     found = members_of(session, study, (participant.id, participant.patient_id), query)
     files, size, missing = 0, 0, []
@@ -66,6 +70,8 @@ def lay_out(
                 files, size = files + 1, size + written
             if size > MOST_BYTES:
                 raise TreeFailed("These days hold more than 64 GiB of data; take fewer days.")
+            if shutil.disk_usage(folder).free < LEAST_FREE_BYTES:
+                raise OSError(errno.ENOSPC, "Less than 1 GiB would be left on the disk")
             tell(files)
     return LaidOut(files, size, missing)
 

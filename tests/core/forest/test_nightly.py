@@ -7,9 +7,10 @@ from flask import Flask
 
 from core.audit import SERVER
 from core.database import db
-from core.forest.nightly import NIGHTLY, changed_days, queue_changed_days, recent_nights, studies_in_the_night
+from core.forest.night_report import Missing, day_by_tree, last_day, recent_nights
+from core.forest.nightly import NIGHTLY, changed_days, queue_changed_days, studies_in_the_night
 from core.forest.trees import Tree
-from core.models import Chunk, ForestTask, Participant, Study, TaskState
+from core.models import Chunk, ForestDay, ForestTask, Participant, Study, TaskState
 from core.streams import SPECS, DataStream
 from core.studies.changing import set_forest, set_nightly_forest
 from tests.support.factories import Factory
@@ -165,6 +166,39 @@ def test_a_failed_night_is_shown(app: Flask, study: Study, person: Participant):
         (person.patient_id, "willow", "The library failed.")
     ]
     assert {task.asked_by for task in db.session.scalars(db.select(ForestTask))} == {NIGHTLY}
+
+
+def test_the_morning_says_who_has_no_measures_and_why(app: Flask, factory: Factory, study: Study, person: Participant):
+    """CLAR-81: of the last day that a night was to compute, by analysis; retired participants are left out."""
+    assert last_day(db.session(), study) is None
+    names = ("computed", "failed22", "waiting2", "cancel22", "late2222", "retired2")
+    people = {name: factory.participant(study, name) for name in names}
+    for name, one in people.items():
+        if name != "late2222":
+            add(one, DataStream.CALLS, "2024-06-19T12:00", NIGHT - timedelta(hours=3))
+    people["retired2"].retired_at = NIGHT
+    person.device_id = ""
+    db.session.commit()
+    assert queue(study, NIGHT) == 5
+    ends = {"computed": "success", "failed22": "error", "cancel22": "cancelled"}
+    for name, state in ends.items():
+        (task,) = db.session.scalars(db.select(ForestTask).where(ForestTask.participant_id == people[name].id))
+        task.state, task.ended_at = state, NIGHT
+        if state == "success":
+            of = {"participant_id": people[name].id, "study_id": study.id}
+            db.session.add(ForestDay(**of, day=date(2024, 6, 19), willow_task_id=task.id))
+    add(people["late2222"], DataStream.TEXTS, "2024-06-19T12:00", NIGHT + timedelta(hours=3))
+    day = last_day(db.session(), study)
+    assert day == date(2024, 6, 19)
+    found = day_by_tree(db.session(), study, day)
+    assert found["willow"].computed == 1
+    assert found["willow"].missing == {
+        Missing.FAILED: ["failed22"],
+        Missing.WAITING: ["waiting2"],
+        Missing.CANCELLED: ["cancel22"],
+        Missing.CAME_LATER: ["late2222"],
+    }
+    assert found["oak"].missing == {Missing.NO_DATA: sorted(set(names) - {"retired2"})}
 
 
 def test_a_purge_and_other_hours_and_switches_keep_nights_away(

@@ -14,6 +14,7 @@ from core.config import Settings
 from core.database import db
 from core.downloads.statistics import FIELDS, read_filters, statistics_rows
 from core.forest import run as running
+from core.forest import sources
 from core.forest.job import Answer, Job, TreeFailed
 from core.forest.results import provenance, save_rows
 from core.forest.run import remove_orphans, run_task
@@ -235,15 +236,14 @@ def test_the_machine_s_failures_are_tried_again_and_the_tree_s_are_not(
     app: Flask, participant: Participant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk or a store that does not answer fails one task for a time; nothing is left on the disk."""
-
-    def full(*given: Any) -> None:
-        raise OSError(28, "No space left on device")
-
     (task,) = make(participant, "willow")
     with monkeypatch.context() as patch:
-        patch.setattr(running, "lay_out", full)
+        patch.setattr(sources, "LEAST_FREE_BYTES", 1 << 60)
         outcome = run_next()
-    assert (outcome.state, outcome.reason) == ("queued", "The disk failed: No space left on device.")
+    assert (outcome.state, outcome.reason) == (
+        "queued",
+        "The disk failed: Less than 1 GiB would be left on the disk.",
+    )
     assert claim_next(db.engine, datetime.now(UTC)) is None  # not yet
 
     def away(*given: Any) -> None:

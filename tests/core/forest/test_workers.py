@@ -16,6 +16,8 @@ from flask import Flask
 
 from core.config import REPOSITORY, get_settings
 from core.database import db
+from core.forest import at_once
+from core.forest.at_once import trees_at_once
 from core.forest.run import remove_orphans
 from core.forest.tasks import take_up_lost
 from core.models import ForestDay, ForestTask, Participant
@@ -114,3 +116,24 @@ def test_two_workers_share_a_queue(app: Flask, factory: Factory, participant: Pa
         assert first.ended_at and second.started_at and first.ended_at <= second.started_at
     assert tasks[0].ended_at and tasks[1].started_at and tasks[1].started_at < tasks[0].ended_at  # side by side
     assert folders() == []
+
+
+def test_as_many_trees_run_as_processors_and_memory_allow(
+    app: Flask,
+    participant: Participant,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the highest peak of what was measured; oak's, which is the highest, is assumed until then."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(16)))
+    monkeypatch.setattr(at_once, "memory_bytes", lambda: 28 << 30)
+    session = db.session()
+    assert trees_at_once(session) == 6  # 21 GiB hold six times 3,500 MiB
+    willow, oak = make(participant, "willow", "oak")
+    willow.peak_memory_bytes = 100 << 20
+    assert trees_at_once(session) == 6
+    oak.peak_memory_bytes = 2 << 30
+    assert trees_at_once(session) == 10
+    oak.peak_memory_bytes = 60 << 30
+    assert trees_at_once(session) == 1
+    oak.peak_memory_bytes = 1 << 30
+    assert trees_at_once(session) == 16

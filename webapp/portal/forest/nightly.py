@@ -6,11 +6,12 @@ from flask.typing import ResponseReturnValue
 from core.access import Capability
 from core.audit import actor_of
 from core.database import db
-from core.forest.nightly import HOUR_OF_NIGHT, changed_days, recent_nights
+from core.forest.night_report import MOST_MISSING, day_by_tree, last_day, recent_nights
+from core.forest.nightly import HOUR_OF_NIGHT, changed_days
 from core.studies.changing import set_nightly_forest
 from webapp.portal.access.rules import requires
 from webapp.portal.forest.section import forest, require_forest
-from webapp.portal.forest.wording import STATES, TREES
+from webapp.portal.forest.wording import MISSING, STATES, TREES
 
 PATH = "/studies/<number:study_number>/forest/nightly"
 
@@ -18,7 +19,7 @@ PATH = "/studies/<number:study_number>/forest/nightly"
 @forest.get(PATH)
 @requires(Capability.FOREST_LOG)
 def nightly(study_number: int) -> ResponseReturnValue:
-    """The last two weeks of nights: what ran and failed, and why; with `coming`, what the coming night will compute.
+    """What the last two weeks of nights did, and what is missing of the last day; with `coming`, what comes next.
 
     That reads the registry of all chunks, so it is asked for by itself.
     """
@@ -30,8 +31,13 @@ def nightly(study_number: int) -> ResponseReturnValue:
         for tree in TREES
         if (of_tree := [one for one in waiting if one.tree.value == tree])
     }
+    day = last_day(db.session(), g.study)
     return render_template(
         "portal/forest/nightly.html",
+        day=day,
+        of_day=day_by_tree(db.session(), g.study, day) if day else {},
+        reasons=MISSING,
+        most=MOST_MISSING,
         nights=recent_nights(db.session(), g.study),
         is_asked=is_asked,
         waiting=by_tree,

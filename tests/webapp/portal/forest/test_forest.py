@@ -218,6 +218,7 @@ def test_nights_are_switched_on_and_say_what_they_did(
     db.session.commit()
     run_all()
     page = reader.get(f"{path}?coming=1").text
+    assert "Measures of" in page and "Jasmine: who is missing" in page
     assert "days computed" in page and "Nothing has changed since the last night" in page
     (task,) = tasks_of(participant)
     assert (task.is_nightly, task.state, task.days) == (True, "success", ["2024-06-13", "2024-06-14", "2024-06-15"])
