@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from core.forest.job import Job, LeftOut, NoData
 from core.forest.trees import NUMBERS, STREAMS
@@ -31,7 +33,17 @@ def clean_input(job: Job) -> list[LeftOut]:
             link.symlink_to(file.resolve())
     if found == 0:
         raise NoData
+    if job.has_later_data:
+        _tell_of_later_data(job)
     return left_out
+
+
+def _tell_of_later_data(job: Job) -> None:
+    """Adds an empty stream whose one hour is after the range: the library takes the newest name of all streams."""
+    end = datetime.combine(job.after_end, time(), ZoneInfo(job.zone)).astimezone(UTC)
+    folder = job.clean_dir / job.patient_id / "later"
+    folder.mkdir(parents=True)
+    (folder / f"{end + timedelta(hours=1):%Y-%m-%d %H}_00_00+00_00.csv").touch()
 
 
 def _chunks_below(folder: Path) -> Iterator[Path]:

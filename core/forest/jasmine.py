@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from core.forest.clock_changes import days_as_long_as_they_are
 from core.forest.daily import daily_rows
 from core.forest.job import Job, LeftOut, Row
 from core.forest.trees import library_version
@@ -16,7 +17,7 @@ PARTS = ("bv", "alpha", "Q", "C")
 def run(job: Job, left_out: list[LeftOut]) -> tuple[list[Row], list[str]]:
     """Runs jasmine over the range, from the job's state if it has one; saves its state. Returns rows, notes."""
     from forest.constants import Frequency
-    from forest.jasmine.traj2stats import gps_stats_main
+    from forest.jasmine import traj2stats
 
     notes: list[str] = []
     memory, vectors = None, None
@@ -28,18 +29,19 @@ def run(job: Job, left_out: list[LeftOut]) -> tuple[list[Row], list[str]]:
             memory, vectors = loaded
     # The library changes both dictionaries in place: its pickles need not be read.
     memories, vector_sets = {job.patient_id: memory}, {job.patient_id: vectors}
-    gps_stats_main(
-        str(job.clean_dir),
-        str(job.output_dir),
-        job.zone,
-        Frequency.DAILY,
-        save_traj=False,
-        time_start=[job.start.year, job.start.month, job.start.day, 0, 0, 0],
-        time_end=[job.after_end.year, job.after_end.month, job.after_end.day, 0, 0, 0],
-        participant_ids=[job.patient_id],
-        all_memory_dict=memories,
-        all_bv_set=vector_sets,
-    )
+    with days_as_long_as_they_are(traj2stats):
+        traj2stats.gps_stats_main(
+            str(job.clean_dir),
+            str(job.output_dir),
+            job.zone,
+            Frequency.DAILY,
+            save_traj=False,
+            time_start=[job.start.year, job.start.month, job.start.day, 0, 0, 0],
+            time_end=[job.after_end.year, job.after_end.month, job.after_end.day, 0, 0, 0],
+            participant_ids=[job.patient_id],
+            all_memory_dict=memories,
+            all_bv_set=vector_sets,
+        )
     for pickle in job.output_dir.glob("*.pkl"):
         pickle.unlink()
     if memories[job.patient_id] is not None:

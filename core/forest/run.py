@@ -24,7 +24,7 @@ from core.embedded.locks import take_lock
 from core.forest.job import Answer, Job, NoData, TreeFailed
 from core.forest.results import save_rows
 from core.forest.running import Cancelled, run_tree
-from core.forest.sources import lay_out, query_of, write_exports
+from core.forest.sources import has_data_after, lay_out, query_of, write_exports
 from core.forest.states import folder_of, forest_store, save_state, state_before
 from core.forest.tasks import extend_claim, retry_or_fail
 from core.forest.trees import Tree, library_version
@@ -98,6 +98,7 @@ def _run(
         raise NoData
     exports = write_exports(session, study, participant, folder) if tree is Tree.SYCAMORE else (None, None)
     state = state_before(session, sealed, participant.id, task.start_on, folder) if tree is Tree.JASMINE else None
+    has_later_data = has_data_after(session, participant, task.end_on, study.zone)
     session.rollback()
     if not watch.extend("running"):
         raise Cancelled
@@ -117,6 +118,7 @@ def _run(
         settings_file=exports[0],
         interventions_file=exports[1],
         state_file=state,
+        has_later_data=has_later_data,
     )
     try:
         answer = run_tree(job, settings.forest_timeout_minutes * 60, is_cancelled=watch.is_cancelled)

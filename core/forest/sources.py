@@ -20,7 +20,7 @@ from core.downloads.members import Member, members_of
 from core.downloads.query import DataQuery
 from core.forest.job import LeftOut, TreeFailed
 from core.forest.trees import STREAMS, Tree
-from core.models import CountedEvent, Participant, Schedule, ScheduledEvent, Study, Survey
+from core.models import Chunk, CountedEvent, Participant, Schedule, ScheduledEvent, Study, Survey
 from core.storage import ObjectMissing, SealedStore
 from core.studies.settings_file.writing import study_file
 
@@ -44,6 +44,13 @@ def query_of(tree: Tree, start: date, end: date, zone: ZoneInfo) -> DataQuery:
     """The tree's streams from the first day's midnight to the last day's end in the zone, both inclusive (FOREST-2)."""
     first, after = (datetime.combine(day, time(), zone).astimezone(UTC) for day in (start, end + timedelta(days=1)))
     return DataQuery(STREAMS[tree], None, first, after - timedelta(microseconds=1), None)
+
+
+def has_data_after(session: Session, participant: Participant, end: date, zone: ZoneInfo) -> bool:
+    """Whether the participant has a chunk of any stream after the last day in the zone."""
+    after = datetime.combine(end + timedelta(days=1), time(), zone)
+    later = sa.exists().where(Chunk.participant_id == participant.id, Chunk.time_bin >= after)
+    return bool(session.scalar(sa.select(later)))
 
 
 def lay_out(

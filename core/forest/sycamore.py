@@ -1,7 +1,13 @@
 """Sycamore: how surveys were answered."""
 
+import json
+from datetime import timedelta
+from typing import Any
+
 from core.forest.daily import daily_rows
 from core.forest.job import Job, LeftOut, Row, TreeFailed
+
+DAYS_OF_A_WEEK = 7
 
 
 def run(job: Job, left_out: list[LeftOut]) -> tuple[list[Row], list[str]]:
@@ -11,15 +17,39 @@ def run(job: Job, left_out: list[LeftOut]) -> tuple[list[Row], list[str]]:
 
     if job.settings_file is None:
         raise TreeFailed("sycamore needs the study's settings file.")
+    exported = json.loads(job.settings_file.read_text())
+    for survey in exported["surveys"]:
+        survey |= without_weeks(survey, job)
+    settings = job.folder / "settings_of_days.json"
+    settings.write_text(json.dumps(exported))
+    # The library leaves out what is at the begin itself: the chunk of the first hour, and surveys sent at midnight.
+    begin = f"{job.start - timedelta(days=1)} 23:59:59"
     get_submits_for_tableau(
         str(job.clean_dir),
         str(job.output_dir),
-        str(job.settings_file),
+        str(settings),
         job.zone,
-        job.start.isoformat(),
+        begin,
         job.after_end.isoformat(),
         [job.patient_id],
         interventions_filepath=str(job.interventions_file) if job.interventions_file else None,
         submits_timeframe=Frequency.DAILY,
     )
     return daily_rows(job), []
+
+
+def without_weeks(survey: dict[str, Any], job: Job) -> dict[str, Any]:
+    """A survey's weekly timings as absolute ones, of the range and the week around it.
+
+    The library takes weeks from the range's first day, in whole ones: a range of three days across a Sunday has one
+    week for it, so that its Monday is lost; and it mixes up days with equally many times.
+    """
+    weekly = survey.get("timings") or []
+    if not any(weekly):
+        return {"timings": []}
+    first = job.start - timedelta(days=DAYS_OF_A_WEEK)
+    days = (first + timedelta(days=i) for i in range(len(job.days) + 2 * DAYS_OF_A_WEEK))
+    moments = [
+        [day.year, day.month, day.day, second] for day in days for second in weekly[day.isoweekday() % DAYS_OF_A_WEEK]
+    ]
+    return {"timings": [], "absolute_timings": [*(survey.get("absolute_timings") or []), *moments]}
