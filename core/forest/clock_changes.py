@@ -1,25 +1,34 @@
-"""Jasmine's days of 23 and 25 hours. The library cuts its trajectory into pieces of 24 hours from the first midnight on:
-after a change of clocks each would begin an hour off, and the last day of the range would be lost or another come twice.
+"""Jasmine's days of 23 and 25 hours.
+
+The library cuts its trajectory into pieces of 24 hours from the first midnight on: after a change of clocks each would
+begin an hour off, and the last day of the range would be lost or another come twice.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
-from types import ModuleType
 from typing import Any
 from zoneinfo import ZoneInfo
 
 DAY_S = 86_400
 # Columns of a trajectory: a flight or pause from one place and time to another.
 X0, Y0, T0, X1, Y1, T1, IS_OBSERVED = range(1, 8)
-DURATIONS = (
-    "obs_duration obs_day obs_night home_time total_flight_time av_flight_duration sd_flight_duration "
-    "total_pause_time av_pause_duration sd_pause_duration"
-).split()
+DURATIONS = [
+    "obs_duration",
+    "obs_day",
+    "obs_night",
+    "home_time",
+    "total_flight_time",
+    "av_flight_duration",
+    "sd_flight_duration",
+    "total_pause_time",
+    "av_pause_duration",
+    "sd_pause_duration",
+]
 
 
 @contextmanager
-def days_as_long_as_they_are(library: ModuleType) -> Iterator[None]:
+def days_as_long_as_they_are(library: Any) -> Iterator[None]:
     """Within it, the library (`forest.jasmine.traj2stats`) summarizes by the zone's days.
 
     Ranges without a change of clocks are summarized by the library in one go, as ever. In others it gets each day of
@@ -71,7 +80,8 @@ def _joined(
 ) -> tuple[Any, dict[str, Any]]:
     import pandas as pd
 
-    tables, tags = [], {}
+    tables: list[Any] = []
+    tags: dict[str, Any] = {}
     for first, last, seconds in parts:
         begin, end = _midnight(first, ZoneInfo(zone)), _midnight(last + timedelta(days=1), ZoneInfo(zone))
         part = _cut(trajectory, begin, end)

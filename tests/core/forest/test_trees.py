@@ -137,6 +137,15 @@ def test_calls_without_texts_are_counted(job: Callable[..., Job], tmp_path: Path
         assert rows[day]["willow_outgoing_text_count"] is None
 
 
+def test_texts_without_calls_are_counted(job: Callable[..., Job], tmp_path: Path) -> None:
+    """FOREST-3: the library alone fails then."""
+    shutil.copytree(GOLDEN / "input" / PATIENT / "texts", tmp_path / "input" / PATIENT / "texts")
+    rows = run_tree(job(Tree.WILLOW, input_dir=tmp_path / "input"), LIMIT_S).rows
+    right = EXPECTED["trees"]["willow"]["rows"]
+    assert [row["willow_incoming_text_count"] for row in rows] == [int(row["num_r"]) for row in right]
+    assert {row["willow_incoming_call_count"] for row in rows} == {None}
+
+
 def test_no_data_is_a_plain_reason(job: Callable[..., Job], tmp_path: Path) -> None:
     """FOREST-2: no stack trace."""
     (tmp_path / "empty").mkdir()
