@@ -1,19 +1,15 @@
 """Putting the application together: the phones' endpoints, the data API, the portal, the management commands."""
 
-import sys
-from datetime import timedelta
-
 from flask import Flask
 from flask_migrate import Migrate
 from htmx_flask import Htmx
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-import core.models  # noqa: F401  the tables must be known to migrations
-from core.config import REPOSITORY, ConfigurationError, Settings, get_settings
-from core.database import URL, db, engine_options
-from core.logs import set_up_logging
+from core.config import REPOSITORY, Settings
+from core.database import db
 from webapp.bodies import CheckContentLength, init_bodies
 from webapp.commands import LazyCommands
+from webapp.configuration import configure
 from webapp.data_api import data_api
 from webapp.data_api.description import api_description
 from webapp.database_errors import init_database_errors
@@ -27,10 +23,6 @@ from webapp.portal import init_portal
 from webapp.request_log import init_request_log
 from webapp.security import insist_on_host_and_tls, set_security_headers, set_transport_security
 from webapp.serving.body_rules import BodyRules
-from webapp.serving.lanes import threads_of_a_process
-
-# Fields of a phone's multipart body are small; Werkzeug writes a file part above half a megabyte to disk (PHONE-10).
-MOST_FORM_MEMORY_BYTES = 8 << 20
 
 
 def complete_application(app: Flask, settings: Settings | None = None) -> Flask:
@@ -38,14 +30,15 @@ def complete_application(app: Flask, settings: Settings | None = None) -> Flask:
 
     Ends the process with one line when the environment's settings are invalid.
     """
-    settings = settings or _settings_or_exit()
-    set_up_logging(is_production=settings.is_production)
-    _configure(app, settings)
+    settings = configure(app, settings)
+    app.extensions["beiwe_body_rules"] = BodyRules(app, settings)
+    # Phones are never redirected: both forms of a path are answered directly (PHONE-2).
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
     _add_middleware(app, settings)
     init_request_log(app)  # first, so that answers of the hooks below carry a request id too
     init_bodies(app)
     init_downtime(app)
-    db.init_app(app)
     Migrate(app, db, directory=str(REPOSITORY / "migrations"))
     Htmx(app)
     app.request_class = BoundedRequest  # after Htmx, which sets its own
@@ -66,35 +59,7 @@ def complete_application(app: Flask, settings: Settings | None = None) -> Flask:
     return app
 
 
-def _configure(app: Flask, settings: Settings) -> None:
-    """Sets Flask's and Flask-SQLAlchemy's configuration, and how URLs are matched."""
-    app.extensions["beiwe_settings"] = settings
-    app.extensions["beiwe_body_rules"] = BodyRules(app, settings)
-    app.config.update(
-        SECRET_KEY=settings.secret_key,
-        SQLALCHEMY_DATABASE_URI=URL,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings, threads_of_a_process(settings.web_threads)),
-        MAX_CONTENT_LENGTH=settings.upload_max_bytes,
-        MAX_FORM_MEMORY_SIZE=MOST_FORM_MEMORY_BYTES,
-        PERMANENT_SESSION_LIFETIME=timedelta(minutes=settings.session_idle_minutes),
-        SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=settings.is_production,
-    )
-    # Phones are never redirected: both forms of a path are answered directly (PHONE-2).
-    app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False
-
-
 def _add_middleware(app: Flask, settings: Settings) -> None:
     app.wsgi_app = CheckContentLength(OneLeadingSlash(app.wsgi_app))  # type: ignore[method-assign]
     if hops := settings.trusted_proxy_hops:  # proxies keep the Host header (PHONE-3, CLAR-4)
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
-
-
-def _settings_or_exit() -> Settings:
-    """The settings from the environment. Ends the process with one line when they are invalid."""
-    try:
-        return get_settings()
-    except ConfigurationError as error:
-        sys.exit(f"Error: {error}")

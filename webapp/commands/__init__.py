@@ -33,16 +33,22 @@ COMMANDS = {
     "study": ("studies", "study_commands"),
     "upload": ("store", "upload_commands"),
 }
-# These commands need files only. Importing models and pages would double their start-up time.
+# These commands need files only. Importing models would double their start-up time.
 FILES_ONLY = frozenset({"chunks", "device", "schedules"})
 
 
 class LazyCommands(AppGroup):
-    """The commands of an application. `complete` is called once, before the first command not in `FILES_ONLY`."""
+    """The commands of an application.
 
-    def __init__(self, complete: Callable[[], object] | None = None) -> None:
+    While it is still empty, `configure` gives it the database, for a command that is not in `FILES_ONLY`, and
+    `complete` all of it, for commands that are not ours.
+    """
+
+    def __init__(
+        self, configure: Callable[[], object] | None = None, complete: Callable[[], object] | None = None
+    ) -> None:
         super().__init__()
-        self._complete = complete
+        self._configure, self._complete = configure, complete
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands, in order."""
@@ -50,9 +56,11 @@ class LazyCommands(AppGroup):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name, or None."""
-        if cmd_name not in FILES_ONLY and self._complete is not None:
-            complete, self._complete = self._complete, None
-            complete()
+        if cmd_name not in FILES_ONLY:
+            prepare = self._configure if cmd_name in COMMANDS else self._complete
+            self._configure = self._complete = None
+            if prepare is not None:
+                prepare()
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
         module, attribute = COMMANDS[cmd_name]
