@@ -42,14 +42,15 @@ from core.participants.departures import end_participation
 from core.participants.editing import edit_many
 from core.participants.notes import add_note
 from core.participants.pausing import pause_participant
-from core.streams import SPECS, Platform
+from core.processing.daily_quantities import recompute_days
+from core.streams import SPECS, DataStream, Platform
 from core.studies.languages import save_language, set_language_field
 from core.surveys.rules.translating import coverage
 from core.surveys.saving import SurveyChanges, add_survey, save_survey
 from core.surveys.schedules import ScheduleKind, Weekly
 from core.surveys.translations import newest_content, save_translation
 from tests.browser.navigator import Portal
-from tests.contact_sheet.told import alerts_of, forest_tasks, notifications_of, webhooks_with_log
+from tests.contact_sheet.told import alerts_of, exports_of, forest_tasks, notifications_of, webhooks_with_log
 from tests.support.answered import survey_with_answers
 from tests.support.factories import Factory
 from tests.support.measured import measured_days
@@ -79,6 +80,13 @@ SHOWN = {
     name: ONES.get(name, page.path.replace("/survey/{survey}/", "/survey/{answered}/"))
     for name, page in PORTAL.items()
     if page.method == "GET" and (page.passed == 200 or name in ONES)
+}
+# Pages that need no sign-in, and other choices of a page.
+SHOWN |= {
+    "measures.compared": f"{OWN}/measures?with={{other}}&measure=jasmine_distance_traveled&measure=oak_steps",
+    "quantities.hours": "/dashboard/{study}/patient/{participant}?unit=hours",
+    "forest.coming": "/studies/{study}/forest/nightly?coming=1",
+    "api_description.page": "/data-api",
 }
 NOW = datetime.now(UTC)
 pytestmark = pytest.mark.usefixtures("quick_passwords")
@@ -112,6 +120,8 @@ def study(app: Flask, factory: Factory) -> Study:
     study.has_forest = True
     for number, person in enumerate(people[:9]):
         measured_days(person, days=50 + number, shift=chance.uniform(0, 9))
+    for person in people[1:9]:
+        _days_of(person, chance)
     ask_for_batch(db.session(), study, 120, "second wave", actor=SERVER)
     db.session.commit()
     return study
@@ -227,10 +237,26 @@ def _data_of(person: Participant, chance: random.Random) -> None:
         path = f"x/{person.patient_id}/gps/{number}.csv"
         row = {"path": path, "participant_id": person.id, "stream": 1, "size_bytes": 9_000, "received_at": at}
         db.session.add(UploadRecord(**row, processed_at=at))
+    db.session.flush()
+    recompute_days(db.session(), person)
     problem = {"received_name": f"{person.patient_id}_gps_1.csv", "object_path": "x", "size_bytes": 812}
     db.session.add(ProblemUpload(participant_id=person.id, reason="the key line is not base64", **problem))
     detail = {"os_type": "ANDROID", "brand": "a brand", "model": "a model", "os_version": "15"}
     db.session.add(ParticipantEvent(participant_id=person.id, at=NOW, kind="registered", detail=detail))
+
+
+def _days_of(person: Participant, chance: random.Random) -> None:
+    """Two weeks of an hour of data here and there, counted as processing counts."""
+    midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+    for back in range(14):
+        for stream in (DataStream.ACCELEROMETER, DataStream.GPS, DataStream.WIFI):
+            for hour in range(0 if chance.random() < 0.15 else chance.randrange(4, 24)):
+                at, size = midnight - timedelta(days=back + 1) + timedelta(hours=hour), chance.randrange(1_000, 60_000)
+                number = SPECS[stream].number
+                of = {"participant_id": person.id, "study_id": person.study_id, "updated_at": at}
+                db.session.add(Chunk(stream=number, time_bin=at, size_bytes=size, **of))
+    db.session.flush()
+    recompute_days(db.session(), person)
 
 
 def colleague_and_link() -> dict[str, str]:
@@ -249,7 +275,8 @@ def test_pictures(portal: Portal, study: Study) -> None:
     first = db.session.scalars(db.select(Participant).filter_by(study_id=study.id).order_by(Participant.id)).first()
     batch = db.session.scalar(db.text("SELECT min(id) FROM participant_batches"))
     assert first is not None
-    people = colleague_and_link()
+    query = db.select(Participant.patient_id).order_by(Participant.id).offset(2).limit(1)
+    people = colleague_and_link() | {"other": db.session.scalars(query).one()}
     portal.signs_in("mlopez")
     portal.sees_heading(study.name)
     survey = _survey_with_versions(study)
@@ -260,6 +287,7 @@ def test_pictures(portal: Portal, study: Study) -> None:
     told = alerts_of(study, survey_of_answers, NOW) | {"at": quote((NOW - timedelta(hours=26)).isoformat())}
     told |= webhooks_with_log(study, survey_of_answers, NOW)
     told |= forest_tasks(study, NOW)
+    exports_of(study, NOW)
     notifications_of(study, db.session.get_one(Survey, survey_number), NOW)
     db.session.rollback()
     taken: list[str] = []

@@ -18,6 +18,7 @@ from core.models import (
     AnswerAlert,
     Comparison,
     CredentialKind,
+    Export,
     ForestTask,
     NotificationAttempt,
     OutgoingMessage,
@@ -65,6 +66,7 @@ def alerts_of(study: Study, survey: Survey, now: datetime) -> dict[str, int]:
         )
     query = sa.select(Submission.id).where(Submission.survey_id == survey.id).order_by(Submission.id.desc())
     numbers = list(session.scalars(query))
+    session.execute(sa.delete(AnswerAlert))  # a new rule lists all earlier matches; here they come in while it is there
     raise_alerts(session, numbers[:30], is_new=True)
     raise_alerts(session, numbers[30:], is_new=False)
     tell_of_alerts(session, load_settings(mail_url=SecretStr("smtp://127.0.0.1")), now)
@@ -111,7 +113,14 @@ def forest_tasks(study: Study, now: datetime) -> dict[str, str]:
     for number, (person, state) in enumerate(zip(session.scalars(query), states, strict=False)):
         begun = state["state"] not in ("queued", "cancelled")
         times = (
-            {"started_at": now - timedelta(minutes=9), "input_files": 312, "input_bytes": 88_000_000} if begun else {}
+            {
+                "started_at": now - timedelta(minutes=9),
+                "data_ready_at": now - timedelta(minutes=7),
+                "input_files": 312,
+                "input_bytes": 88_000_000,
+            }
+            if begun
+            else {}
         )
         tree = ("oak", "jasmine", "oak", "sycamore", "willow")[number]
         days = {"start_on": last - timedelta(days=13), "end_on": last}
@@ -125,8 +134,34 @@ def forest_tasks(study: Study, now: datetime) -> dict[str, str]:
             ForestTask(tree=tree, library_version="1.0", zone=study.timezone_name, **days, **of, **times, **state)
         )
     session.add_all(tasks)
+    for back, of_night in ((1, states[:2] * 4), (2, states[:1] * 8)):
+        for number, (person, state) in enumerate(zip([*session.scalars(query)] * 2, of_night, strict=False)):
+            of = {"study_id": study.id, "participant_id": person.id, "is_nightly": True}
+            days = {"start_on": last - timedelta(days=back), "end_on": last - timedelta(days=back)}
+            night = now - timedelta(days=back)
+            written = {"days_written": 1} if state["state"] == "success" else {}
+            tree = ("jasmine", "oak", "willow", "sycamore")[number % 4]
+            session.add(ForestTask(tree=tree, created_at=night, **of, **days, **(state | written)))
     session.commit()
     return {"task": str(tasks[0].external_id)}
+
+
+def exports_of(study: Study, now: datetime) -> None:
+    """Exports in all states."""
+    session = db.session()
+    asked = {"study_id": study.id, "asked_by": "mlopez", "choice": {"streams": ["gps", "wifi"]}}
+    done = {"part_bytes": 4_000_000, "sha256": b"s" * 32, "has_objects": True, "ended_at": now}
+    states: list[dict[str, Any]] = [
+        {"state": "done", "size_bytes": 1_840_000_000, "expires_at": now + timedelta(days=7), **done},
+        {"state": "failed", "reason": "The object store did not answer. Nothing is lost: run it again."},
+        {"state": "running", "files_total": 4_120, "files_done": 1_730, "bytes_done": 640_000_000, "moved_at": now},
+        {"state": "queued"},
+    ]
+    for number, state in enumerate(states):
+        form, created_at = ("csv", "parquet")[number % 2], now - timedelta(hours=9 - number)
+        name = f"{study.name} {now:%Y-%m-%d} {form}.zip"
+        session.add(Export(kind="streams", form=form, file_name=name, created_at=created_at, **asked, **state))
+    session.commit()
 
 
 def webhooks_with_log(study: Study, survey: Survey, now: datetime) -> dict[str, int]:

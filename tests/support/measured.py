@@ -25,6 +25,7 @@ def measured_days(participant: Participant, days: int = 12, shift: float = 0.0) 
             start_on=FIRST,
             end_on=FIRST + timedelta(days=days - 1),
             state="success",
+            days_written=days - 1,
             zone="UTC",
             library_version="1.0",
             ended_at=datetime(2026, 3, 20, 4, tzinfo=UTC),
