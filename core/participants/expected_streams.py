@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -26,11 +27,11 @@ SCHEDULED = {
 
 
 @dataclass(frozen=True)
-class _Switches:
-    """The switches of the scheduled streams from a moment on."""
+class SettingsSince:
+    """Some app settings of a study from a moment on, by their names."""
 
     since: datetime
-    is_on: Mapping[str, bool]
+    values: Mapping[str, Any]
 
 
 def expected_by_day(session: Session, study: Study, os_type: str | None) -> ExpectedOn:
@@ -39,33 +40,34 @@ def expected_by_day(session: Session, study: Study, os_type: str | None) -> Expe
     A stream counts on a day if it was switched on from its start to its end, so that a change of settings makes no gap.
     One query, which reads the switches alone.
     """
-    history = _history(session, study.id)
+    history = settings_history(session, study.id, list(SCHEDULED.values()))
     platform = Platform(os_type) if os_type else None
     settings = {stream: setting for stream, setting in SCHEDULED.items() if platform in SPECS[stream].platforms}
 
     def on(day: date) -> set[int]:
-        held = _held_during(history, day, study.zone)
+        held = settings_during(history, day, study.zone)
         return {
             SPECS[stream].number
             for stream, setting in settings.items()
-            if held and all(switches.is_on[setting] for switches in held)
+            if held and all(values[setting] for values in held)
         }
 
     return on
 
 
-def _history(session: Session, study_id: int) -> list[_Switches]:
-    names = list(SCHEDULED.values())
+def settings_history(session: Session, study_id: int, names: Sequence[str]) -> list[SettingsSince]:
+    """These app settings as they were over time, oldest first. One query, which reads these settings alone."""
     rows = session.execute(
-        sa.select(AppSettingsVersion.at, *(AppSettingsVersion.values[name].as_boolean() for name in names))
+        sa.select(AppSettingsVersion.at, *(AppSettingsVersion.values[name] for name in names))
         .where(AppSettingsVersion.study_id == study_id)
         .order_by(AppSettingsVersion.at, AppSettingsVersion.id)
     )
-    return [_Switches(at, {name: bool(is_on) for name, is_on in zip(names, row, strict=True)}) for at, *row in rows]
+    return [SettingsSince(at, dict(zip(names, row, strict=True))) for at, *row in rows]
 
 
-def _held_during(history: Sequence[_Switches], day: date, zone: ZoneInfo) -> list[_Switches]:
+def settings_during(history: Sequence[SettingsSince], day: date, zone: ZoneInfo) -> list[Mapping[str, Any]]:
     """Those that held at some time of the day; before the first version, the first."""
     start, end = midnight(day, zone), midnight(day + timedelta(days=1), zone)
-    at_start = [switches for switches in history if switches.since <= start][-1:] or list(history[:1])
-    return at_start + [switches for switches in history if start < switches.since < end and switches not in at_start]
+    at_start = [one for one in history if one.since <= start][-1:] or list(history[:1])
+    later = [one for one in history if start < one.since < end and one not in at_start]
+    return [one.values for one in at_start + later]

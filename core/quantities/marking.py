@@ -60,6 +60,16 @@ class Marking:
         return any(flag.holds(value or 0) for flag in self.flags)
 
 
+def share_level(hours: float | None, expected: float | None) -> int:
+    """The depth of a cell's colour by the share of the expected hours that have data, 1 to 5.
+
+    0 without data, and where nothing is expected.
+    """
+    if not hours or not expected:
+        return 0
+    return min(LEVELS, max(1, math.ceil(round(hours / expected * LEVELS, 6))))
+
+
 def parse_number(text: str, name: str) -> float:
     """A number as typed. Raises BadMarking."""
     if not _NUMBER.fullmatch(text.strip()):

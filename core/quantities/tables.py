@@ -41,16 +41,29 @@ class StreamQuery:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: bytes by shown day, and their sum. `last_upload_at` only for participants."""
+    """A line of a table: bytes by shown day, and their sum.
+
+    `last_upload_at`, `participant_id` and `os_type` only for participants. `hours` and `expected`: hours with data by
+    shown day, and how many the settings let expect; empty unless `core.quantities.hours` added them.
+    """
 
     name: str
     cells: list[int | None]
     last_upload_at: datetime | None = None
+    participant_id: int | None = None
+    os_type: str | None = None
+    hours: Sequence[float | None] = ()
+    expected: Sequence[float | None] = ()
 
     @property
     def total(self) -> int:
         """The bytes of all shown days."""
         return sum(cell or 0 for cell in self.cells)
+
+    @property
+    def total_hours(self) -> float:
+        """The hours with data of all shown days."""
+        return sum(cell or 0 for cell in self.hours)
 
 
 @dataclass(frozen=True)
@@ -104,7 +117,14 @@ def stream_table(session: Session, study: Study, stream: DataStream, days: Days,
         .subquery()
     )
     people = (
-        sa.select(Participant.patient_id, ParticipantActivity.last_upload_at, of_days.c.days, of_days.c.sizes)
+        sa.select(
+            Participant.id,
+            Participant.patient_id,
+            Participant.os_type,
+            ParticipantActivity.last_upload_at,
+            of_days.c.days,
+            of_days.c.sizes,
+        )
         .outerjoin(of_days, of_days.c.participant_id == Participant.id)
         .outerjoin(ParticipantActivity, ParticipantActivity.participant_id == Participant.id)
         .where(Participant.study_id == study.id, _is_there())
@@ -123,7 +143,13 @@ def stream_table(session: Session, study: Study, stream: DataStream, days: Days,
     if query.page is not None:
         people = people.limit(PAGE_ROWS).offset((query.page - 1) * PAGE_ROWS)
     rows = [
-        Row(found.patient_id, _cells(days, found.days or (), found.sizes or ()), found.last_upload_at)
+        Row(
+            found.patient_id,
+            _cells(days, found.days or (), found.sizes or ()),
+            found.last_upload_at,
+            found.id,
+            found.os_type,
+        )
         for found in session.execute(people)
     ]
     return StreamTable(rows, session.scalar(counted) or 0)

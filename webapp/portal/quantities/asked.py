@@ -22,10 +22,30 @@ MARKS = ("color_low", "color_high", "show_color", "flags", "flag")
 
 
 class Unit(StrEnum):
-    """How bytes are written."""
+    """What cells show: bytes, bytes as people write sizes, or hours with data."""
 
     BYTES = "bytes"
     SIZES = "sizes"
+    HOURS = "hours"
+
+
+class Colours(StrEnum):
+    """What the colours of cells show: bytes, or the share of the expected hours that have data."""
+
+    AMOUNT = "amount"
+    EXPECTED = "expected"
+
+
+def asked_unit(values: Mapping[str, str]) -> Unit:
+    """The unit; bytes for what is odd."""
+    return Unit(values["unit"]) if values.get("unit") in set(Unit) else Unit.BYTES
+
+
+def asked_colours(values: Mapping[str, str]) -> Colours:
+    """What colours show. Unless it is said, the share where cells show hours, else the amount."""
+    if values.get("colours") in set(Colours):
+        return Colours(values["colours"])
+    return Colours.EXPECTED if asked_unit(values) is Unit.HOURS else Colours.AMOUNT
 
 
 def asked_days(values: Mapping[str, str], has_data: tuple[date, date]) -> Days:
@@ -76,13 +96,17 @@ class Link:
     days: Days
     marking: Marking
     unit: Unit
+    colours: Colours = Colours.AMOUNT
     rows: StreamQuery | None = None
 
     def arguments(self, **changed: object) -> dict[str, str]:
-        """The query of a link; `changed` replaces `start`, `end`, `sort`, `order`, `page`, `search`, `unit`."""
+        """The query of a link; `changed` replaces `start`, `end`, `sort`, `order`, `page`, `search`, `unit`,
+        `colours`."""
         values: dict[str, object] = {"start": self.days.start, "end": self.days.end}
         if self.unit is not Unit.BYTES:
             values["unit"] = self.unit
+        if (self.colours is Colours.EXPECTED) != (self.unit is Unit.HOURS):
+            values["colours"] = self.colours
         if self.marking.has_colour or self.marking.flags:
             values |= {
                 "show_color": "true" if self.marking.has_colour else "false",
@@ -102,12 +126,15 @@ class Link:
 __all__ = [
     "BadDay",
     "BadMarking",
+    "Colours",
     "Flag",
     "Link",
     "Unit",
+    "asked_colours",
     "asked_days",
     "asked_marking",
     "asked_rows",
+    "asked_unit",
     "check_days",
     "saved_marking",
 ]

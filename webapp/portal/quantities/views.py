@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -20,12 +21,14 @@ from core.models.participant import participant_in_study
 from core.participants.table_file import harmless
 from core.quantities.days import Days
 from core.quantities.defaults import defaults_of, save_defaults
-from core.quantities.marking import Marking, Operator
+from core.quantities.hours import add_participant_hours, add_stream_hours, add_study_hours
+from core.quantities.marking import Marking, Operator, share_level
 from core.quantities.tables import (
     PAGE_ROWS,
     Row,
     Sort,
     StreamQuery,
+    StreamTable,
     days_with_data,
     participant_count,
     participant_table,
@@ -38,11 +41,14 @@ from webapp.portal.frame.wording import STREAMS
 from webapp.portal.quantities.asked import (
     BadDay,
     BadMarking,
+    Colours,
     Link,
     Unit,
+    asked_colours,
     asked_days,
     asked_marking,
     asked_rows,
+    asked_unit,
     check_days,
     saved_marking,
 )
@@ -59,6 +65,8 @@ def study(study_number: int) -> ResponseReturnValue:
     """The study's streams by days, with how many participants have any."""
     days = _days(days_with_data(db.session(), g.study))
     totals = study_table(db.session(), g.study, days) if days else []
+    if days and _needs_hours():
+        totals = add_study_hours(db.session(), g.study, days, totals)
     return _render(
         "study.html",
         days=days,
@@ -98,7 +106,7 @@ def participant_page(study_number: int, patient_id: str) -> ResponseReturnValue:
     """Streams by days for one participant."""
     person = _participant(patient_id)
     days = _days(days_with_data(db.session(), g.study, participant=person))
-    rows = participant_table(db.session(), person, days) if days else []
+    rows = _rows_of(person, days)
     before, behind = _neighbours(person)
     return _render(
         "participant.html", days=days, marking=Marking(has_colour=True), rows=rows, person=person,
@@ -109,24 +117,23 @@ def participant_page(study_number: int, patient_id: str) -> ResponseReturnValue:
 @quantities.get(f"{STREAM}/table.csv", endpoint="stream_file")
 @requires(Capability.STATISTICS_READ)
 def stream_file(study_number: int, stream: str) -> ResponseReturnValue:
-    """All participants by days for one stream: bytes, an empty cell where there are no data."""
+    """All participants by days for one stream: bytes, or hours with data; an empty cell where there are no data."""
     of = _stream(stream)
     days = _days(days_with_data(db.session(), g.study, stream=of))
     rows: list[Row] = []
     if days:
         asked = asked_rows(request.args)
-        query = StreamQuery(asked.search, asked.sort, asked.is_descending, page=None)
-        rows = stream_table(db.session(), g.study, of, days, query).rows
+        rows = _stream_rows(of, days, StreamQuery(asked.search, asked.sort, asked.is_descending, page=None)).rows
     return _file("Patient ID", days, rows, of.value, [of], None)
 
 
 @quantities.get(f"{PATIENT}/table.csv", endpoint="participant_file")
 @requires(Capability.STATISTICS_READ)
 def participant_file(study_number: int, patient_id: str) -> ResponseReturnValue:
-    """Streams by days for one participant, in bytes."""
+    """Streams by days for one participant, in bytes or in hours with data."""
     person = _participant(patient_id)
     days = _days(days_with_data(db.session(), g.study, participant=person))
-    rows = participant_table(db.session(), person, days) if days else []
+    rows = _rows_of(person, days)
     return _file("Data stream", days, rows, person.patient_id, list(BYTES_OF), [person.patient_id])
 
 
@@ -142,7 +149,7 @@ def _stream_page(of: DataStream, problem: str = "") -> str:
     except BadMarking as bad:
         problem = str(bad)
     query = asked_rows(request.args)
-    table = stream_table(db.session(), g.study, of, days, query) if days else None
+    table = _stream_rows(of, days, query) if days else None
     return _render(
         "stream.html",
         days=days,
@@ -160,8 +167,8 @@ def _stream_page(of: DataStream, problem: str = "") -> str:
 
 
 def _render(template: str, *, days: Days | None, marking: Marking, rows: Iterable[Row], **values: Any) -> str:
-    unit = Unit(request.values["unit"]) if request.values.get("unit") in set(Unit) else Unit.BYTES
-    link = Link(days, marking, unit, values.get("query")) if days else None
+    unit, colours = asked_unit(request.values), asked_colours(request.values)
+    link = Link(days, marking, unit, colours, values.get("query")) if days else None
     cells = [cell for row in rows for cell in row.cells if cell is not None]
     return render_template(
         f"portal/quantities/{template}",
@@ -170,6 +177,8 @@ def _render(template: str, *, days: Days | None, marking: Marking, rows: Iterabl
         rows=rows,
         unit=unit,
         units=Unit,
+        colours=colours,
+        share_level=share_level,
         link=link,
         least=min(cells, default=0),
         most=max(cells, default=0),
@@ -178,6 +187,23 @@ def _render(template: str, *, days: Days | None, marking: Marking, rows: Iterabl
         sorts=Sort,
         **values,
     )
+
+
+def _needs_hours() -> bool:
+    """Whether the page shows hours with data, in cells or as colours."""
+    return asked_unit(request.values) is Unit.HOURS or asked_colours(request.values) is Colours.EXPECTED
+
+
+def _stream_rows(of: DataStream, days: Days, query: StreamQuery) -> StreamTable:
+    table = stream_table(db.session(), g.study, of, days, query)
+    if not _needs_hours():
+        return table
+    return replace(table, rows=add_stream_hours(db.session(), g.study, of, days, table.rows))
+
+
+def _rows_of(person: Participant, days: Days | None) -> list[Row]:
+    rows = participant_table(db.session(), person, days) if days else []
+    return add_participant_hours(db.session(), g.study, person, days, rows) if days and _needs_hours() else rows
 
 
 def _days(has_data: tuple[date, date] | None) -> Days | None:
@@ -218,10 +244,11 @@ def _file(
     text = io.StringIO()
     writer = csv.writer(text)
     shown = days.all if days else []
-    writer.writerow([head, *(day.isoformat() for day in shown), "Sum (bytes)"])
+    is_hours = asked_unit(request.values) is Unit.HOURS
+    writer.writerow([head, *(day.isoformat() for day in shown), "Sum (hours)" if is_hours else "Sum (bytes)"])
     for row in rows:
-        cells = ["" if cell is None else cell for cell in row.cells]
-        writer.writerow([harmless(row.name), *cells, row.total])
+        cells = ["" if cell is None else cell for cell in (row.hours if is_hours else row.cells)]
+        writer.writerow([harmless(row.name), *cells, row.total_hours if is_hours else row.total])
     answer = Response(text.getvalue(), content_type="text/csv; charset=utf-8")
     name = f"{g.study.name} {what} {shown[0]} to {shown[-1]}.csv" if shown else f"{g.study.name} {what}.csv"
     answer.headers.set("Content-Disposition", "attachment", filename=name)

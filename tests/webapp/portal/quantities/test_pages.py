@@ -4,7 +4,7 @@ import csv
 import io
 import random
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -12,11 +12,12 @@ from flask import Flask
 from core.access import Role
 from core.database import db
 from core.downloads.lists import data_quantities
-from core.models import AuditRecord, DailyStatistics, DataAccessRecord, Participant, Study
+from core.models import AuditRecord, Chunk, DailyStatistics, DataAccessRecord, Participant, Study
 from core.models.daily_statistics import BYTES_OF
+from core.processing.daily_quantities import recompute_days
 from core.quantities.days import shown_days
 from core.quantities.tables import StreamQuery, days_with_data, participant_table, stream_table, study_table
-from core.streams import DataStream
+from core.streams import SPECS, DataStream
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
 from tests.support.sites import TwoSites
@@ -166,6 +167,27 @@ def test_tables_as_files(visitor: Visitor, study: Study, people: list[Participan
         ("statistics", 3, None),
         ("statistics", 1, [people[0].patient_id]),
     ]
+
+
+def test_hours_with_data_and_the_share_of_the_expected_ones(visitor: Visitor, study: Study, people: list[Participant]):
+    """PORTAL-226: as cells, as colours beside bytes, and in the file."""
+    of = {"participant_id": people[0].id, "study_id": study.id, "size_bytes": 700, "md5": b"m" * 16}
+    for hour in range(12):
+        at = datetime(2024, 3, 20, 12 + hour, tzinfo=UTC)
+        db.session.add(Chunk(stream=SPECS[DataStream.GPS].number, time_bin=at, **of))
+    db.session.flush()
+    recompute_days(db.session(), people[0])
+    db.session.commit()
+    path = f"/dashboard/{study.id}/data_stream/gps"
+    page = visitor.get(f"{path}?unit=hours").text
+    assert 'class="num q3" title="50 % of 24 expected hours">12 h<span' in page
+    assert "8,400<span" in visitor.get(f"{path}?colours=expected").text
+    assert 'class="num q' not in visitor.get(path).text + visitor.get(f"{path}?unit=hours&colours=amount").text
+    assert "unit=hours" in page and f"{path}/table.csv?start=2024-03-20&amp;end=2024-03-20&amp;unit=hours" in page
+    for of_one in (f"/dashboard/{study.id}/patient/{people[0].patient_id}", f"/dashboard/{study.id}"):
+        assert "50 % of what is expected" in visitor.get(f"{of_one}?unit=hours").text
+    rows = list(csv.reader(io.StringIO(visitor.get(f"{path}/table.csv?unit=hours").text)))
+    assert rows[:2] == [["Patient ID", "2024-03-20", "Sum (hours)"], [people[0].patient_id, "12", "12"]]
 
 
 def test_a_limited_person_sees_their_site_alone(app: Flask, factory: Factory):
