@@ -35,6 +35,7 @@ class BrokenLine:
                         self.change_at = None
                 if self.cut_after is not None and sent + len(piece) > self.cut_after:
                     client.sendall(changed[: self.cut_after - sent])
+                    client.shutdown(socket.SHUT_RDWR)  # closing alone tells the peer nothing while another thread reads
                     with self.lock:
                         self.cuts += 1
                     return
