@@ -98,6 +98,7 @@ class Capability(StrEnum):
     DATA_HISTORIES = "data.histories"
     STATISTICS_READ = "statistics.read"
 
+    MEASURES_VIEW = "measures.view"
     FOREST_LOG = "forest.log"
     FOREST_DOWNLOAD = "forest.download"
     FOREST_RUN = "forest.run"
@@ -176,6 +177,7 @@ TABLE: dict[Capability, Rule] = {
         {
             C.PARTICIPANT_VIEW: "See a participant's page and history",
             C.ANSWERS_READ: "Read answers to surveys",
+            C.MEASURES_VIEW: "See daily measures",
             C.FOREST_LOG: "See which Forest analyses ran",
         },
     ),
@@ -185,7 +187,7 @@ TABLE: dict[Capability, Rule] = {
         {
             C.DATA_DOWNLOAD: "Download participants' data",
             C.DATA_HISTORIES: "Download histories of participants' phones",
-            C.STATISTICS_READ: "See and download daily measures and statistics",
+            C.STATISTICS_READ: "Download daily measures and statistics",
         },
         is_open_to_keys=True,
     ),

@@ -35,6 +35,7 @@ _GROUPS = {
     "recordings": "Surveys, interventions, fields",
     "data": "Data",
     "statistics": "Data",
+    "measures": "Data",
     "export": "Data",
     "webhook": "Data",
     "processing": "Data",

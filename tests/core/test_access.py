@@ -30,7 +30,7 @@ STRANGER = Requester(study_roles={2: Role.STUDY_ADMIN})
 # The roles of permissions.md, by the first letter: site, admin, res(earcher), data analyst (D), viewer; K: API keys.
 PERM_90 = {
     "sardvK": ["study.view"],
-    "sardv": ["participant.view", "answers.read", "forest.log"],
+    "sardv": ["participant.view", "answers.read", "forest.log", "measures.view"],
     "sardK": ["data.download", "data.histories", "statistics.read"],
     "sard": ["export.create"],
     "sar": [

@@ -110,7 +110,7 @@ DOWNLOADS = "/data_access_web_form/{study}"
 SETTINGS = "/device_settings/{study}"
 EDIT_SURVEY = Capability.SURVEY_EDIT
 ANSWERS = Capability.ANSWERS_READ
-MEASURES = Capability.STATISTICS_READ
+MEASURES, STATISTICS = Capability.MEASURES_VIEW, Capability.STATISTICS_READ
 WEBHOOKS = Capability.WEBHOOK_MANAGE
 OF_WEBHOOK = "/view_study/{study}/webhooks/999999"
 OF_SURVEY = "/view_study/{study}/survey/{survey}/answers"
@@ -244,9 +244,9 @@ MATRIX: dict[str, str | Page | Key] = {
         Capability.ALERTS_MANAGE, "/view_study/{study}/alerts/rules/999999/remove", "POST", passed=404
     ),
     "measures.study": Page(MEASURES, "/view_study/{study}/measures", is_return_page=True),
-    "measures.study_file": Page(MEASURES, "/view_study/{study}/measures.csv"),
+    "measures.study_file": Page(STATISTICS, "/view_study/{study}/measures.csv"),
     "measures.person": Page(MEASURES, f"{OWN}/measures", is_return_page=True),
-    "measures.person_file": Page(MEASURES, f"{OWN}/measures.csv"),
+    "measures.person_file": Page(STATISTICS, f"{OWN}/measures.csv"),
     "answers.page": Page(ANSWERS, OF_SURVEY, is_return_page=True),
     "answers.questions": Page(ANSWERS, f"{OF_SURVEY}/questions"),
     "answers.submissions": Page(ANSWERS, f"{OF_SURVEY}/submissions"),

@@ -40,7 +40,7 @@ def has_forest() -> bool:
 
 def shows_measures() -> bool:
     """Whether the person has pages of daily measures in this study (CLAR-82)."""
-    return bool(g.get("study")) and can(Capability.STATISTICS_READ) and has_measures(db.session(), g.study)
+    return bool(g.get("study")) and can(Capability.MEASURES_VIEW) and has_measures(db.session(), g.study)
 
 
 STUDY_NAVIGATION = (
@@ -53,7 +53,7 @@ STUDY_NAVIGATION = (
     NavigationItem("interventions", "interventions.list", "Interventions", "calendar-days", Capability.STUDY_VIEW),
     NavigationItem("fields", "interventions.fields", "Custom fields", "tag", Capability.STUDY_VIEW),
     NavigationItem(
-        "measures", "measures.study", "Daily measures", "chart-line", Capability.STATISTICS_READ, shows_measures
+        "measures", "measures.study", "Daily measures", "chart-line", Capability.MEASURES_VIEW, shows_measures
     ),
     NavigationItem("processing", "studies.processing", "Processing", "cpu", Capability.STUDY_STATUS),
     NavigationItem("quantities", "quantities.study", "Data quantities", "chart-column", Capability.STUDY_VIEW),

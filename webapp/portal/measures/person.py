@@ -48,7 +48,7 @@ class Compared:
 
 
 @measures.get(OF_PERSON)
-@requires(Capability.STATISTICS_READ, is_return_page=True)
+@requires(Capability.MEASURES_VIEW, is_return_page=True)
 def person(study_number: int, patient_id: str) -> ResponseReturnValue:
     """A chart for each chosen measure, with the hours observed beneath and its table beside."""
     session, participant = db.session(), g.participant

@@ -34,7 +34,7 @@ class Chart:
 
 
 @measures.get(OF_STUDY)
-@requires(Capability.STATISTICS_READ, is_return_page=True)
+@requires(Capability.MEASURES_VIEW, is_return_page=True)
 def study(study_number: int) -> ResponseReturnValue:
     """A chart for each chosen measure, and a page of the participants with measures."""
     session, least = db.session(), settings().measures_least_hours

@@ -12,6 +12,7 @@ from core.database import db
 from core.models import Study
 from core.models.researcher import studies_of
 from core.studies import StudyRefused, create_study
+from core.studies.changing import set_forest
 from core.studies.copying import copy_study
 from core.studies.settings_file.importing import ImportRefused, Ticks, import_file, plan_import
 from core.studies.settings_file.reading import FileUnreadable, read_study_file
@@ -21,7 +22,7 @@ from webapp.portal.frame.wording import counted
 from webapp.portal.studies.section import studies
 from webapp.portal.studies.settings_files import uploaded_settings_file
 
-FIELDS = ("name", "timezone", "source", "existing_study_id", "device_settings", "surveys")
+FIELDS = ("name", "timezone", "source", "existing_study_id", "device_settings", "surveys", "forest_enabled")
 
 
 @studies.get("/create_study")
@@ -48,6 +49,8 @@ def make() -> ResponseReturnValue:
         )
         db.session.flush()
         texts = _fill(study, typed)
+        if typed["forest_enabled"] == "true":
+            set_forest(db.session(), study, True, actor=actor)
         db.session.commit()
     except IntegrityError:
         db.session.rollback()

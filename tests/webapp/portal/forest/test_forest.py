@@ -177,6 +177,7 @@ def test_only_where_forest_is_on_and_for_tasks_of_the_study(
     head.post(edit, wanted="off")
     at = f"/studies/{participant.study_id}/forest/tasks"
     assert [head.get(page).status_code for page in (at, f"{at}/create", f"{at}/download")] == [404, 404, 200]
+    assert "Forest is switched off in this study" in head.get(at).text and "To the switch" in head.get(at).text
     assert f'href="{at}"' not in head.get(f"/view_study/{participant.study_id}").text
     head.post(edit, wanted="on")
     assert f'href="{at}"' in head.get(f"/view_study/{participant.study_id}").text

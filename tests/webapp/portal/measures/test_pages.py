@@ -141,7 +141,7 @@ def test_pages_say_why_they_are_empty(visitor: Visitor, study: Study, people: li
 
 
 def test_the_pages_are_offered_where_there_is_something(visitor: Visitor, app: Flask, factory: Factory):
-    """With Forest on, or with rows of before; to readers of statistics only."""
+    """With Forest on, or with rows of before; also to viewers, who download nothing (PERM-94)."""
     study = factory.study()
     person = factory.participant(study)
     nurse, viewer = factory.researcher(study=study), factory.researcher(study=study, role=Role.STUDY_VIEWER)
@@ -157,11 +157,14 @@ def test_the_pages_are_offered_where_there_is_something(visitor: Visitor, app: F
     assert offered(visitor) == [False, False] and "Forest is switched off" in visitor.get(of_study(study)).text
     study.has_forest = True
     db.session.commit()
-    assert offered(visitor) == [True, True] and offered(Visitor(app, viewer)) == [False, False]
+    assert offered(visitor) == [True, True] and offered(Visitor(app, viewer)) == [True, True]
     assert "No daily measures yet" in visitor.get(of_study(study)).text
     study.has_forest = False
     measured_days(person)
     assert offered(visitor) == [True, True] and "Jasmine" in visitor.get(of_study(study)).text
+    reading = Visitor(app, viewer)
+    assert "CSV" in visitor.get(of(person)).text and "CSV" not in reading.get(of(person)).text
+    assert reading.get(of(person, ".csv")).status_code == 403
 
 
 def test_a_limited_person_compares_with_nobody_of_another_site(app: Flask, factory: Factory):

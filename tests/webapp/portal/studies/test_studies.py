@@ -76,7 +76,9 @@ def test_a_study_is_created_with_a_zone_and_a_key_of_the_server(site: Visitor):
     study = made("Children's sleep & <mood>")
     assert answer.location == f"/device_settings/{study.id}"
     assert (study.timezone_name, len(study.object_id), len(study.encryption_key)) == ("Europe/Berlin", 24, 32)
-    assert study.encryption_key not in site.get(f"/edit_study/{study.id}").text
+    assert study.encryption_key not in site.get(f"/edit_study/{study.id}").text and not study.has_forest
+    site.post("/create_study", name="Walks", timezone="UTC", forest_enabled="true")
+    assert made("Walks").has_forest
 
 
 @pytest.mark.parametrize(
