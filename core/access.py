@@ -230,7 +230,7 @@ TABLE: dict[Capability, Rule] = {
             C.STUDY_STATUS: "See how uploads are processed",
             C.AUDIT_STUDY: "Read who changed what in the study",
             C.WEBHOOK_MANAGE: "Manage webhooks",
-            C.LOCATION_VIEW: "See places on a map",
+            C.LOCATION_VIEW: "See where participants were, such as the track of a day",
             C.PROCESSING_RETRY: "Try failed uploads and processing again",
         },
     ),

@@ -55,6 +55,7 @@ from tests.support.answered import survey_with_answers
 from tests.support.factories import Factory
 from tests.support.measured import measured_days
 from tests.support.paths import VECTORS
+from tests.support.tracked import tracked_day
 from tests.webapp.test_permissions import OWN, PORTAL
 
 FOLDER = Path(os.environ.get("PICTURES", "var/pictures"))
@@ -73,6 +74,7 @@ ONES = {
     "alerts.alert": "/view_study/{study}/alerts/{alert}",
     "alerts.rule": "/view_study/{study}/alerts/rules/{rule}",
     "alerts.new_rule": "/view_study/{study}/alerts/rules/new?survey={answered}&question=mood",
+    "measures.track": "/view_study/{study}/participant/{tracked}/measures/mobility/track?day={day}",
     "surveys.keep_form": "/edit_survey/{study}/{answered}/keep",
     "participants.why_not_sent": f"{OWN}/notification_history/why?survey={{survey}}&at={{at}}",
 }
@@ -120,6 +122,7 @@ def study(app: Flask, factory: Factory) -> Study:
     study.has_forest = True
     for number, person in enumerate(people[:9]):
         measured_days(person, days=50 + number, shift=chance.uniform(0, 9))
+    tracked_day(factory, people[10], date(2026, 3, 4), hours=(0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 12))
     for person in people[1:9]:
         _days_of(person, chance)
     ask_for_batch(db.session(), study, 120, "second wave", actor=SERVER)
@@ -275,8 +278,9 @@ def test_pictures(portal: Portal, study: Study) -> None:
     first = db.session.scalars(db.select(Participant).filter_by(study_id=study.id).order_by(Participant.id)).first()
     batch = db.session.scalar(db.text("SELECT min(id) FROM participant_batches"))
     assert first is not None
-    query = db.select(Participant.patient_id).order_by(Participant.id).offset(2).limit(1)
-    people = colleague_and_link() | {"other": db.session.scalars(query).one()}
+    query = db.select(Participant.patient_id).order_by(Participant.id).offset(2).limit(9)
+    others = db.session.scalars(query).all()
+    people = colleague_and_link() | {"other": others[0], "tracked": others[-1], "day": "2026-03-04"}
     portal.signs_in("mlopez")
     portal.sees_heading(study.name)
     survey = _survey_with_versions(study)

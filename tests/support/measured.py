@@ -47,6 +47,8 @@ def _day(participant: Participant, number: int, shift: float, tasks: dict[str, F
     values: dict[str, Any] = {
         "jasmine_distance_traveled": 10.0 + number + shift,
         "jasmine_home_duration": 12 + 4 * math.sin(number + shift),
+        "jasmine_distance_from_home": 3.0 + number % 4 + shift,
+        "jasmine_significant_location_count": 2 + number % 3 if number % 6 else None,
         "jasmine_obs_duration": 2.5 if number == 2 else 14.0 + number % 5,
         "oak_steps": None if number == 1 else 4_000.0 + 321 * (number % 7) + 100 * shift,
     }

@@ -246,6 +246,8 @@ MATRIX: dict[str, str | Page | Key] = {
     "measures.study": Page(MEASURES, "/view_study/{study}/measures", is_return_page=True),
     "measures.study_file": Page(STATISTICS, "/view_study/{study}/measures.csv"),
     "measures.person": Page(MEASURES, f"{OWN}/measures", is_return_page=True),
+    "measures.mobility": Page(MEASURES, f"{OWN}/measures/mobility", is_return_page=True),
+    "measures.track": Page(Capability.LOCATION_VIEW, f"{OWN}/measures/mobility/track", is_return_page=True),
     "measures.person_file": Page(STATISTICS, f"{OWN}/measures.csv"),
     "answers.page": Page(ANSWERS, OF_SURVEY, is_return_page=True),
     "answers.questions": Page(ANSWERS, f"{OF_SURVEY}/questions"),

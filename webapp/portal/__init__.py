@@ -37,6 +37,7 @@ from webapp.portal.frame.server_address import server_address
 from webapp.portal.frame.wording import FILTERS
 from webapp.portal.interventions.views import interventions
 from webapp.portal.measures import files as measure_files  # noqa: F401  their views
+from webapp.portal.measures import mobility as measures_mobility  # noqa: F401
 from webapp.portal.measures import person as measures_of_person  # noqa: F401
 from webapp.portal.measures import study as measures_of_study  # noqa: F401
 from webapp.portal.measures.section import measures

@@ -1,13 +1,17 @@
 """Pages of daily measures in a real browser, by mouse and keyboard (CLAR-82)."""
 
+from datetime import date
+
 import pytest
 from playwright.sync_api import Page, expect
 
+from core.access import Role
 from core.database import db
 from core.models import Participant, Study
 from tests.browser.navigator import Portal
 from tests.support.factories import Factory
 from tests.support.measured import measured_days
+from tests.support.tracked import tracked_day
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 
@@ -48,6 +52,34 @@ def colours(page: Page) -> int:
             ".getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size"
         )
     )
+
+
+def test_mobility_and_a_track_are_read_by_keyboard(
+    portal: Portal, factory: Factory, study: Study, people: list[Participant]
+):
+    """CLAR-82, PERM-90: a drawing and its table, narrow and wide, light and dark."""
+    page, first = portal.page, people[0].patient_id
+    tracked_day(factory, people[0], date(2026, 3, 12))
+    factory.researcher("head", study=study, role=Role.STUDY_ADMIN)
+    portal.signs_in("head")
+    portal.sees_heading("Sleep and mood")
+    portal.opens(f"/view_study/{study.id}/participant/{first}/measures")
+    page.get_by_role("link", name="Mobility at a glance").focus()
+    portal.presses("Enter")
+    expect(page.get_by_role("img", name="Time at home by day")).to_be_visible()
+    page.get_by_text("As a table").focus()
+    portal.presses("Enter")
+    expect(page.get_by_role("row", name="3 Mar 2026")).to_contain_text("imputed")
+    is_clean(portal, "dark")
+    page.get_by_role("link", name="Track of a day").focus()
+    portal.presses("Enter")
+    expect(page.get_by_role("img", name="Track of 12 Mar 2026")).to_be_visible()
+    expect(page.get_by_role("row", name="12:00")).to_contain_text("5.0")
+    is_clean(portal, "light")
+    page.get_by_role("link", name="The day before").focus()
+    portal.presses("Enter")
+    expect(page.get_by_text("No GPS of 11 Mar 2026")).to_be_visible()
+    is_clean(portal, "dark")
 
 
 def test_measures_are_read_by_keyboard_and_compared(portal: Portal, study: Study, people: list[Participant]):

@@ -61,7 +61,7 @@ def read_choice(arguments: MultiDict[str, str], newest: date, most_days: int) ->
     span = next((span for span in SPANS if arguments.get("days") == str(span)), None)
     if span or not any(typed.values()):
         return _spanning(span or USUAL_SPAN, newest, measures, with_test)
-    found = {name: _day(text) for name, text in typed.items() if text}
+    found = {name: read_day(text) for name, text in typed.items() if text}
     problems = {name: NO_DAY for name, day in found.items() if day is None}
     first, last = found.get("first"), found.get("last")
     if not problems:
@@ -85,7 +85,8 @@ def _usual_names() -> list[str]:
     return [name for name in MEASURES if name in FIRST_SHOWN]
 
 
-def _day(text: str) -> date | None:
+def read_day(text: str) -> date | None:
+    """The day of a text such as `2026-03-01`; None for anything else, and for years that no study has."""
     try:
         day = date.fromisoformat(text)
     except ValueError:

@@ -19,6 +19,7 @@ from tests.support.factories import Factory
 from tests.support.measured import measured_days
 from tests.support.portal_visitor import Visitor
 from tests.support.sites import TwoSites
+from tests.support.tracked import tracked_day
 from webapp.portal.measures.drawing import draw
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
@@ -97,6 +98,43 @@ def test_a_study_s_medians_and_its_people(visitor: Visitor, study: Study, people
     assert people[0].patient_id in page and people[2].patient_id not in page
     row = re.search(r">3 Mar 2026</th>(.*?)</tr>", page)
     assert row and re.findall(r"<td[^>]*>(.*?)</td>", row[1]) == ["–", "–", "–", "0", "2"]
+
+
+def test_mobility_at_a_glance_shows_no_places(
+    visitor: Visitor, app: Flask, factory: Factory, study: Study, people: list[Participant]
+):
+    """CLAR-82, PERM-94: five measures, imputed ones apart, also for viewers; the track is offered to administrators."""
+    tracked_day(factory, people[0], date(2026, 3, 12))
+    viewer = Visitor(app, factory.researcher("reader", study=study, role=Role.STUDY_VIEWER))
+    page = viewer.get(of(people[0], "/mobility")).text
+    lanes = re.findall(r'<svg viewBox="0 0 1000 100".*?</svg>', page, re.S)
+    assert [lane.count('class="counted"') for lane in lanes] == [11, 10, 10, 10, 8]
+    assert [lane.count('class="left-out"') for lane in lanes] == [0, 1, 1, 1, 1]
+    assert page.count('<span class="badge">imputed</span>') == 4 and "Track of a day" not in page
+    assert all(degrees not in page for degrees in ("42.3", "71.1"))
+    assert [each.get(of(people[0], "/mobility/track")).status_code for each in (viewer, visitor)] == [403, 403]
+    assert "No daily measures yet" in viewer.get(of(people[2], "/mobility")).text
+    assert viewer.get(of(people[0], "/mobility?first=soon")).status_code == 422
+
+
+def test_a_track_has_kilometres_from_home_and_is_logged(
+    app: Flask, factory: Factory, study: Study, people: list[Participant]
+):
+    """PERM-90, DATA-26: for people who may see locations, and like a download of that day's GPS."""
+    tracked_day(factory, people[0], date(2026, 3, 12))
+    head = Visitor(app, factory.researcher("head", study=study, role=Role.STUDY_ADMIN))
+    assert "Track of a day" in head.get(of(people[0])).text
+    page = head.get(of(people[0], "/mobility/track")).text
+    assert "at most 5.0 km from home" in page and page.count("<tr>") == 1 + 13
+    assert all(degrees not in page for degrees in ("42.3", "71.1"))
+    assert "No GPS of 1 Mar 2026" in head.get(of(people[0], "/mobility/track?day=2026-03-01")).text
+    assert head.get(of(people[0], "/mobility/track?day=x")).status_code == 422
+    records = db.session.scalars(sa.select(DataAccessRecord).order_by(DataAccessRecord.id)).all()
+    assert [(one.kind, one.streams, one.patient_ids, one.parameters["day"]) for one in records] == [
+        ("data", ["gps"], [people[0].patient_id], "2026-03-12"),
+        ("data", ["gps"], [people[0].patient_id], "2026-03-01"),
+    ]
+    assert all(one.ended_at for one in records)
 
 
 def test_files_hold_the_tables_and_are_in_the_log(visitor: Visitor, study: Study, people: list[Participant]):
