@@ -52,6 +52,7 @@ REFUSALS = {
     429: Answer("Too many wrong keys came from here; wait a minute."),
 }
 JSON_REFUSALS = {status: Answer(answer.about, JSON, models.Errors) for status, answer in REFUSALS.items()}
+JSON_REFUSALS[400] = Answer(f"{REFUSALS[400].about} Plain text if it holds NUL.", f"{JSON}, {TEXT}", models.Errors)
 STUDY_IN_PATH = {"study_id": "The study's id, 24 letters or digits."}
 
 
