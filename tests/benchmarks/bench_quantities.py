@@ -1,6 +1,7 @@
 """The dashboard and the lists of the data API: `python -m tests.benchmarks.bench_quantities`.
 
-Prints JSON lines: milliseconds of the tables of data quantities for 1,000 participants × 30 days (PORTAL-226), and for
+Prints JSON lines: milliseconds of the tables of data quantities for 1,000 participants × 30 days (PORTAL-226), with hours
+as well, and for
 lists of the data API seconds, rows in a second and growth of memory: an upload history of 1,000,000 rows and the
 participants' table of 100,000 (LIST_ROWS and TABLE_ROWS for other numbers).
 """
@@ -20,8 +21,9 @@ from core.models import Participant, Study, UploadRecord
 from core.models.daily_statistics import BYTES_OF
 from core.participants.table_file import all_of_study, table_of
 from core.quantities.days import shown_days
+from core.quantities.hours import add_participant_hours, add_stream_hours, add_study_hours
 from core.quantities.tables import StreamQuery, days_with_data, participant_table, stream_table, study_table
-from core.streams import DataStream
+from core.streams import SPECS, DataStream
 from core.studies import create_study
 from tests.benchmarks.bench_portal import ACTIVITY, PARTICIPANTS
 from tests.benchmarks.measure import growth_mb, report
@@ -29,6 +31,7 @@ from tests.benchmarks.serving import migrated
 
 PEOPLE, DAYS, ROUNDS = 1_000, 30, 5
 LAST = date(2024, 3, 30)
+HOURLY = (DataStream.GPS, DataStream.ACCELEROMETER, DataStream.WIFI)
 
 
 def main() -> None:
@@ -39,6 +42,8 @@ def main() -> None:
         add_people(study, PEOPLE, "q")
         fill_days(study)
         quantities(study)
+        fill_hours(study)
+        hours(study)
         long_history(study, int(os.environ.get("LIST_ROWS", "1000000")))
         large = create_study(db.session(), "Study of 100,000", actor=SERVER)
         db.session.flush()
@@ -68,6 +73,49 @@ def fill_days(study: Study) -> None:
     db.session.commit()
     db.session.execute(sa.text("ANALYZE"))
     db.session.commit()
+
+
+def fill_hours(study: Study) -> None:
+    """Three streams of every participant in each hour of thirty days: 2,160,000 chunks."""
+    db.session.execute(
+        sa.text(
+            "INSERT INTO chunks (participant_id, study_id, stream, time_bin, size_bytes, md5)"
+            " SELECT p.id, p.study_id, stream, CAST(:first AS timestamptz) + n * interval '1 hour', 9000, :md5"
+            f" FROM participants AS p, unnest(CAST(:streams AS int[])) AS stream, generate_series(0, {24 * DAYS - 1}) AS n"
+            " WHERE p.study_id = :study"
+        ),
+        {
+            "study": study.id,
+            "md5": b"m" * 16,
+            "first": datetime.combine(LAST - timedelta(days=DAYS - 1), datetime.min.time(), study.zone),
+            "streams": [SPECS[stream].number for stream in HOURLY],
+        },
+    )
+    db.session.commit()
+    db.session.execute(sa.text("ANALYZE"))
+    db.session.commit()
+
+
+def hours(study: Study) -> None:
+    """The three tables with hours: a stream of a page's 100 participants in 30 days, a participant, the study's week."""
+    session = db.session()
+    first = LAST - timedelta(days=DAYS - 1)
+    month, week = shown_days(first, LAST, first, LAST), shown_days(first, LAST, None, None)
+    person = session.scalars(sa.select(Participant).limit(1)).one()
+    page = stream_table(session, study, DataStream.GPS, month, StreamQuery()).rows
+    everybody = stream_table(session, study, DataStream.GPS, month, StreamQuery(page=None)).rows
+    streams, totals = participant_table(session, person, month), study_table(session, study, week)
+    assert {hour for row in add_stream_hours(session, study, DataStream.GPS, month, page) for hour in row.hours} == {
+        23,
+        24,
+    }
+    report(
+        "hours with data",
+        stream_page_ms=best_ms(lambda: add_stream_hours(session, study, DataStream.GPS, month, page)),
+        stream_all_ms=best_ms(lambda: add_stream_hours(session, study, DataStream.GPS, month, everybody)),
+        participant_ms=best_ms(lambda: add_participant_hours(session, study, person, month, streams)),
+        study_week_ms=best_ms(lambda: add_study_hours(session, study, week, totals)),
+    )
 
 
 def quantities(study: Study) -> None:
