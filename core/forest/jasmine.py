@@ -1,6 +1,7 @@
 """Jasmine: mobility from GPS."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def run(job: Job, left_out: list[LeftOut]) -> tuple[list[Row], list[str]]:
             memory, vectors = loaded
     # The library changes both dictionaries in place: its pickles need not be read.
     memories, vector_sets = {job.patient_id: memory}, {job.patient_id: vectors}
-    with days_as_long_as_they_are(traj2stats):
+    with days_as_long_as_they_are(traj2stats) if job.is_corrected else nullcontext():
         traj2stats.gps_stats_main(
             str(job.clean_dir),
             str(job.output_dir),

@@ -17,8 +17,10 @@ class Job:
 
     `input_dir` is laid out as FOREST-1; `folder` is the run's own, for all that it writes. `settings_file` and
     `interventions_file` are the study's exports, which sycamore reads; `state_file` is jasmine's state before `start`.
-    `has_later_data`: the participant has data after the range. Willow and jasmine leave the newest hour out, which may
-    not be whole yet; without this they would take the last hour of the range for it.
+    `is_corrected`: what the library gets wrong about days of 23 and 25 hours and about the borders of a range is put
+    right (docs/forest.md), as for all tasks; else the rows are the library's own. `has_later_data`: the participant has
+    data after the range. Willow and jasmine leave the newest hour out, which may not be whole yet; without this they
+    would take the last hour of the range for it.
     """
 
     tree: Tree
@@ -32,6 +34,7 @@ class Job:
     settings_file: Path | None = None
     interventions_file: Path | None = None
     state_file: Path | None = None
+    is_corrected: bool = False
     has_later_data: bool = False
 
     @property

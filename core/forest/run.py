@@ -118,6 +118,7 @@ def _run(
         settings_file=exports[0],
         interventions_file=exports[1],
         state_file=state,
+        is_corrected=True,
         has_later_data=has_later_data,
     )
     try:

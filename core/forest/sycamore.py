@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from core.forest.daily import daily_rows
@@ -17,13 +18,11 @@ def run(job: Job, left_out: list[LeftOut]) -> tuple[list[Row], list[str]]:
 
     if job.settings_file is None:
         raise TreeFailed("sycamore needs the study's settings file.")
-    exported = json.loads(job.settings_file.read_text())
-    for survey in exported["surveys"]:
-        survey |= without_weeks(survey, job)
-    settings = job.folder / "settings_of_days.json"
-    settings.write_text(json.dumps(exported))
-    # The library leaves out what is at the begin itself: the chunk of the first hour, and surveys sent at midnight.
-    begin = f"{job.start - timedelta(days=1)} 23:59:59"
+    settings, begin = job.settings_file, job.start.isoformat()
+    if job.is_corrected:
+        settings = _without_weeks(job, settings)
+        # The library leaves out what is at the begin itself: the chunk of the first hour, and surveys sent at midnight.
+        begin = f"{job.start - timedelta(days=1)} 23:59:59"
     get_submits_for_tableau(
         str(job.clean_dir),
         str(job.output_dir),
@@ -36,6 +35,15 @@ def run(job: Job, left_out: list[LeftOut]) -> tuple[list[Row], list[str]]:
         submits_timeframe=Frequency.DAILY,
     )
     return daily_rows(job), []
+
+
+def _without_weeks(job: Job, settings: Path) -> Path:
+    exported = json.loads(settings.read_text())
+    for survey in exported["surveys"]:
+        survey |= without_weeks(survey, job)
+    file = job.folder / "settings_of_days.json"
+    file.write_text(json.dumps(exported))
+    return file
 
 
 def without_weeks(survey: dict[str, Any], job: Job) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Willow: calls and text messages, by days of the zone as long as they are."""
+"""Willow: calls and text messages."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -11,10 +11,13 @@ def run(job: Job, left_out: list[LeftOut]) -> tuple[list[Row], list[str]]:
     """Runs willow over the range. Returns rows and notes.
 
     The library takes every day as 24 hours: after a change of clocks its days would begin an hour off, and a day of 25
-    hours would come twice. So each day's rows are given to it alone, with their times within a day of 24 hours; its
-    measures do not depend on when in a day something was.
+    hours would come twice. It also fails without calls, or without texts, which iPhones do not record. So each day's
+    rows are given to it alone, with their times within a day of 24 hours; its measures do not depend on when in a day
+    something was.
     """
+    from forest.constants import Frequency
     from forest.poplar.legacy.common_funcs import read_data, write_all_summaries
+    from forest.willow.log_stats import log_stats_main
 
     folder = str(job.clean_dir)
     start, end = _parts(job.start), _parts(job.after_end)
@@ -22,6 +25,9 @@ def run(job: Job, left_out: list[LeftOut]) -> tuple[list[Row], list[str]]:
     calls, *of_calls = read_data(job.patient_id, folder, "calls", job.zone, start, end)
     if not len(texts) and not len(calls):
         return [], []
+    if len(texts) and len(calls) and not job.is_corrected:
+        log_stats_main(folder, str(job.output_dir), job.zone, Frequency.DAILY, start, end, [job.patient_id])
+        return daily_rows(job), []
     import pandas as pd
 
     first, last = (_day(stamp, job.zone) for stamp in (min(of_texts[0], of_calls[0]), max(of_texts[1], of_calls[1])))

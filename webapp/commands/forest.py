@@ -34,6 +34,7 @@ TREES = ("jasmine", "oak", "sycamore", "willow")
 @click.option("--out", "out_dir", required=True, type=_FOLDER, metavar="DIR", help="Gets daily.json.")
 @click.option("--memory-mib", type=click.IntRange(256), default=DEFAULT_MEMORY_MIB, show_default=True)
 @click.option("--timeout", type=click.IntRange(1), default=3600, show_default=True, help="Seconds.")
+@click.option("--corrected", "is_corrected", is_flag=True, help="As tasks: right on days with a change of clocks.")
 def tree_command(
     name: str,
     input_dir: Path,
@@ -45,6 +46,7 @@ def tree_command(
     out_dir: Path,
     memory_mib: int,
     timeout: int,
+    is_corrected: bool,
 ) -> None:
     """Run one tree on chunks below INPUT_DIR, laid out as <patient id>/<stream>/<hour>.csv.
 
@@ -74,6 +76,7 @@ def tree_command(
             folder=folder,
             memory_bytes=memory_mib << 20,
             settings_file=settings_file.resolve() if settings_file else None,
+            is_corrected=is_corrected,
         )
         answer = run_tree(job, timeout)
     except TreeFailed as error:

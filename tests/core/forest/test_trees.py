@@ -76,10 +76,11 @@ def test_every_exported_measure_is_a_column_of_a_tree() -> None:
     assert {measure.field for measures in MEASURES.values() for measure in measures} == set(EXPORTED)
 
 
+@pytest.mark.parametrize("is_corrected", [False, True])
 @pytest.mark.parametrize("tree", [Tree.WILLOW, pytest.param(Tree.SYCAMORE, marks=pytest.mark.long)])
-def test_the_rows_are_the_library_s(job: Callable[..., Job], tree: Tree) -> None:
-    """FOREST-1, FOREST-3, FOREST-4: the golden case, exactly."""
-    assert_golden(tree, run_tree(job(tree), LIMIT_S))
+def test_the_rows_are_the_library_s(job: Callable[..., Job], tree: Tree, is_corrected: bool) -> None:
+    """FOREST-1, FOREST-3, FOREST-4: the golden case, exactly; tasks' corrections change no usual day."""
+    assert_golden(tree, run_tree(job(tree, is_corrected=is_corrected), LIMIT_S))
 
 
 @pytest.mark.long
