@@ -1,9 +1,8 @@
 """The dashboard and the lists of the data API: `python -m tests.benchmarks.bench_quantities`.
 
-Prints JSON lines: milliseconds of the tables of data quantities for 1,000 participants × 30 days (PORTAL-226), with hours
-as well, and for
-lists of the data API seconds, rows in a second and growth of memory: an upload history of 1,000,000 rows and the
-participants' table of 100,000 (LIST_ROWS and TABLE_ROWS for other numbers).
+Prints JSON lines: milliseconds of the tables of data quantities for 1,000 participants × 30 days (PORTAL-226), in bytes
+and with hours; and for lists of the data API seconds, rows in a second and growth of memory: an upload history of
+1,000,000 rows and the participants' table of 100,000 (LIST_ROWS and TABLE_ROWS for other numbers).
 """
 
 import os
@@ -81,12 +80,13 @@ def fill_hours(study: Study) -> None:
         sa.text(
             "INSERT INTO chunks (participant_id, study_id, stream, time_bin, size_bytes, md5)"
             " SELECT p.id, p.study_id, stream, CAST(:first AS timestamptz) + n * interval '1 hour', 9000, :md5"
-            f" FROM participants AS p, unnest(CAST(:streams AS int[])) AS stream, generate_series(0, {24 * DAYS - 1}) AS n"
+            " FROM participants AS p, unnest(CAST(:streams AS int[])) AS stream, generate_series(0, :last) AS n"
             " WHERE p.study_id = :study"
         ),
         {
             "study": study.id,
             "md5": b"m" * 16,
+            "last": 24 * DAYS - 1,
             "first": datetime.combine(LAST - timedelta(days=DAYS - 1), datetime.min.time(), study.zone),
             "streams": [SPECS[stream].number for stream in HOURLY],
         },
@@ -97,7 +97,7 @@ def fill_hours(study: Study) -> None:
 
 
 def hours(study: Study) -> None:
-    """The three tables with hours: a stream of a page's 100 participants in 30 days, a participant, the study's week."""
+    """With hours: a stream of a page's 100 participants in 30 days, a participant, the study's week."""
     session = db.session()
     first = LAST - timedelta(days=DAYS - 1)
     month, week = shown_days(first, LAST, first, LAST), shown_days(first, LAST, None, None)
