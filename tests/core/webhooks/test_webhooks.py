@@ -64,6 +64,8 @@ from core.webhooks.telling import tell_of_events
 from tests.support.answering import CONTENT, NOW, file_of, process, queue, submission, submits
 from tests.support.factories import Factory
 from tests.support.fakes.sinks import MailSink, WebhookSink, running_mail_sink, running_webhook_sink
+from tests.support.gunicorn import gunicorn
+from tests.support.ports import wait_until
 from webapp.watching import refuse
 
 HOUR = timedelta(hours=1)
@@ -511,3 +513,12 @@ def test_old_messages_of_the_log_go_also_those_that_were_given_up(told: Told, mo
     switch_off(db.session(), told.study, told.webhook, datetime.now(UTC), actor=SERVER)
     db.session.execute(sa.update(OutgoingMessage).values(created_at=NOW - timedelta(days=400)))
     assert [count for _, count in prune_outgoing(db.session(), 365, NOW)] == [1]
+
+
+def test_the_web_server_tells_and_delivers_by_itself(told: Told):
+    """CLAR-75: the threads of the real gunicorn, from a processed answer to the receiver; each message once."""
+    told.answers()
+    db.session.commit()
+    with gunicorn(DOMAIN_NAME="beiwe.example", WEB_WORKERS="2"):
+        wait_until(lambda: len(told.hook.posted) >= 2, 60)
+    assert sorted(json.loads(body)["type"] for _, body in told.hook.posted) == ["answer.arrived", "data.processed"]
