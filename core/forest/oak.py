@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from core.forest.confinement import end_with_parent
 from core.forest.daily import daily_rows
 from core.forest.job import Job, LeftOut, Row, TreeFailed
+from core.forest.spectrum import use_less_memory
 
 HEADER = ("date", "walking_time", "steps", "cadence")
 
@@ -22,8 +23,9 @@ def run(job: Job, left_out: list[LeftOut]) -> tuple[list[Row], list[str]]:
     The library works day by day too, but its memory grows from day to day; a day's process gives all of it back.
     Days without data have nulls, as in a run over the whole range.
     """
-    from forest.oak import base  # imported once, before the days' processes are forked  # noqa: F401
+    from forest.oak import base  # imported once, before the days' processes are forked
 
+    use_less_memory(base)
     if not (job.clean_dir / job.patient_id / "accelerometer").is_dir():
         return [], []
     rows = []

@@ -23,6 +23,7 @@ NAMES = (
     "notifications",
     "answers",
     "exports",
+    "forest",
 )
 MOST_SECONDS = 600
 

@@ -71,14 +71,15 @@ SURVEYS = (
 
 @dataclass(frozen=True)
 class Life:
-    """Three days from `first` on, in New York's time."""
+    """Three days from `first` on, in New York's time; home, work and the way between for more where `count` says so."""
 
     first: date
     zone: ZoneInfo = NEW_YORK
+    count: int = 3
 
     @property
     def days(self) -> list[date]:
-        return [self.first + timedelta(days=i) for i in range(3)]
+        return [self.first + timedelta(days=i) for i in range(self.count)]
 
     def at(self, day: int, clock: str) -> datetime:
         """The moment (UTC) at which clocks show this on a day; of two, the first."""
@@ -94,19 +95,18 @@ class Life:
         begins = [self.at(*walk) for walk in WALKS]
         return [(begin, begin + timedelta(seconds=1000)) for begin in begins]
 
+    @cached_property
     def away(self) -> list[tuple[datetime, datetime, datetime, datetime]]:
         """Each day: leaves home, arrives at work, leaves work, is at home again."""
         return [
             (self.at(day, "08:30"), self.at(day, "09:00"), self.at(day, "17:00"), self.at(day, "17:30"))
-            for day in range(3)
+            for day in range(self.count)
         ]
 
     def metres_from_home(self, at: datetime) -> float:
-        for leaves, arrives, returns, back in self.away():
-            if leaves <= at < back:
-                out, home = (at - leaves) / (arrives - leaves), (back - at) / (back - returns)
-                return METRES_APART * min(out, 1, home)
-        return 0.0
+        leaves, arrives, returns, back = self.away[(at.astimezone(self.zone).date() - self.first).days]
+        out, home = (at - leaves) / (arrives - leaves), (back - at) / (back - returns)
+        return METRES_APART * max(min(out, 1, home), 0)
 
     def accelerometer(self) -> Iterator[str]:
         """Rows of the phone, 10 Hz, in m/s²: still, or 1.8 steps a second."""
@@ -126,7 +126,7 @@ class Life:
     def gps(self) -> Iterator[str]:
         """Rows of the phone: once a second for one minute in ten, with an error of some metres."""
         rng = random.Random(2)
-        at, end = self.at(0, "00:00"), self.bounds(self.days[2], self.zone)[1]
+        at, end = self.at(0, "00:00"), self.bounds(self.days[-1], self.zone)[1]
         east = METRES_OF_A_DEGREE * math.cos(math.radians(HOME[0]))
         while at < end:
             for second in range(60):

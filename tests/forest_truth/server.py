@@ -65,10 +65,13 @@ def settle(life: Life, factory: Factory, streams: Sequence[DataStream] = tuple(F
     study = factory.study(timezone_name=life.zone.key)
     set_forest(db.session(), study, True, actor=SERVER)
     participant = factory.participant(study)
-    files = [_file(FOLDERS[stream], life.first, _rows(life, stream)) for stream in streams]
-    files += _surveys(life, factory, participant)
-    store_chunks(factory, participant, files)
+    store_chunks(factory, participant, phone_files(life, streams) + _surveys(life, factory, participant))
     return participant
+
+
+def phone_files(life: Life, streams: Iterable[DataStream]) -> list[RawFile]:
+    """One file of each stream, as a phone makes it."""
+    return [_file(FOLDERS[stream], life.first, _rows(life, stream)) for stream in streams]
 
 
 def store_chunks(factory: Factory, participant: Participant, files: Iterable[RawFile]) -> None:

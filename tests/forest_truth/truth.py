@@ -73,7 +73,7 @@ def truth_of_jasmine(life: Life, day: date, zone: ZoneInfo) -> Truth:
     """Hours and kilometres. GPS is on a tenth of the time; where the participant moves between is filled in."""
     begin, end = life.bounds(day, zone)
     hours = (end - begin) / timedelta(hours=1)
-    away = [(max(leaves, begin), min(back, end)) for leaves, _, _, back in life.away() if begin <= leaves < end]
+    away = [(max(leaves, begin), min(back, end)) for leaves, _, _, back in life.away if begin <= leaves < end]
     at_home = hours - sum(_hours(*one) for one in away)
     km = METRES_APART / 1000
     return {
