@@ -94,6 +94,7 @@ def _squeezed(x: Any, fs: int, wavelet_of: tuple[Any, ...], wanted: Any) -> tupl
         np.zeros((len(frequencies[rows]), min(MOMENTS_AT_ONCE, count - first)), "complex64")
         for first in range(0, count, MOMENTS_AT_ONCE)
     ]
+    wholes = {width: np.zeros((len(frequencies), width), "complex64") for width in {part.shape[1] for part in parts}}
     for some in np.array_split(np.arange(len(scales)), len(scales) // SCALES_AT_ONCE):  # never one alone
         of_scales = slice(some[0], some[-1] + 1)
         product = wavelet(scale=scales[of_scales], nohalf=False) * transformed
@@ -103,7 +104,7 @@ def _squeezed(x: Any, fs: int, wavelet_of: tuple[Any, ...], wanted: Any) -> tupl
         del product
         for place, part in enumerate(parts):
             moments = slice(place * MOMENTS_AT_ONCE, (place + 1) * MOMENTS_AT_ONCE)
-            whole = np.zeros((len(frequencies), part.shape[1]), "complex64")
+            whole = wholes[part.shape[1]]  # sums of other frequencies stay in it; nobody reads them
             whole[rows] = part
             ssqueeze_fast(
                 np.ascontiguousarray(waves[:, moments]),
