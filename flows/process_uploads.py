@@ -98,8 +98,8 @@ def start_what_was_asked() -> None:
         run_deployment(CREATE, timeout=0, as_subflow=False)
     if is_export_asked and is_free(sole_builder):
         run_deployment(EXPORTS, timeout=0, as_subflow=False)
-    there = [*ON_THEIR_WAY, StateType.RUNNING]
-    if is_forest_asked and not runs_on_their_way("run-forest", FOREST_STARTS_WITHIN, there):
+    # One run waits beside those that work: each worker of Forest's pool, on whatever machine, takes one.
+    if is_forest_asked and not runs_on_their_way("run-forest", FOREST_STARTS_WITHIN):
         run_deployment(FOREST, timeout=0, as_subflow=False)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from core.forest.trees import STREAMS, Tree
 from core.models import Chunk, ForestDay, ForestTask, Participant, Study, TaskState
@@ -15,6 +15,7 @@ from core.models.forest import task_column
 from core.streams import SPECS
 
 MOST_FAILURES = 50  # of one night that are named
+LONGEST_AGO = timedelta(days=60)  # before the newest night
 MOST_MISSING = 200  # participants that are named for one tree and reason
 
 
@@ -30,9 +31,12 @@ class Night:
 
 
 def recent_nights(session: Session, study: Study, most: int = 14) -> list[Night]:
-    """The newest nights with tasks, newest first; at most MOST_FAILURES each. Two queries."""
+    """The newest nights with tasks of the last 60 days, newest first; at most MOST_FAILURES each. Three queries."""
+    newest = _newest(session, study)
+    if newest is None:
+        return []
     day = sa.cast(sa.func.timezone(study.zone.key, ForestTask.created_at), sa.Date).label("day")
-    nightly = (ForestTask.study_id == study.id, ForestTask.is_nightly)
+    nightly = (ForestTask.study_id == study.id, ForestTask.is_nightly, ForestTask.created_at >= newest - LONGEST_AGO)
     here = ForestTask.participant_id == Participant.id
     counted = (
         sa.select(
@@ -51,16 +55,23 @@ def recent_nights(session: Session, study: Study, most: int = 14) -> list[Night]
     shown = list(dict.fromkeys(row.day for row in rows))[:most]
     if not shown:
         return []
-    failed: dict[date, list[tuple[str, str, str, str]]] = defaultdict(list)
-    failures = (
-        sa.select(day, ForestTask.external_id, Participant.patient_id, ForestTask.tree, ForestTask.reason)
+    numbered = (
+        sa.select(
+            day,
+            ForestTask.id,
+            ForestTask.external_id,
+            Participant.patient_id,
+            ForestTask.tree,
+            ForestTask.reason,
+            sa.func.row_number().over(partition_by=day, order_by=ForestTask.id).label("place"),
+        )
         .join(Participant, here)
         .where(*nightly, ForestTask.state == TaskState.ERROR.value, day >= shown[-1])
-        .order_by(ForestTask.id)
+        .subquery()
     )
-    for on, number, patient_id, tree, reason in session.execute(failures):
-        if len(failed[on]) < MOST_FAILURES:
-            failed[on].append((str(number), patient_id, tree, reason or ""))
+    failed: dict[date, list[tuple[str, str, str, str]]] = defaultdict(list)
+    for row in session.execute(sa.select(numbered).where(numbered.c.place <= MOST_FAILURES).order_by(numbered.c.id)):
+        failed[row.day].append((str(row.external_id), row.patient_id, row.tree, row.reason or ""))
     nights = []
     for one in shown:
         counts: dict[str, dict[str, int]] = defaultdict(dict)
@@ -70,6 +81,12 @@ def recent_nights(session: Session, study: Study, most: int = 14) -> list[Night]
         written = sum(int(row.written) for row in rows if row.day == one)
         nights.append(Night(one, dict(counts), written, failed[one]))
     return nights
+
+
+def _newest(session: Session, study: Study) -> datetime | None:
+    """When the newest night was queued."""
+    is_nightly = (ForestTask.study_id == study.id, ForestTask.is_nightly)
+    return session.scalar(sa.select(sa.func.max(ForestTask.created_at)).where(*is_nightly))
 
 
 class Missing(StrEnum):
@@ -102,9 +119,7 @@ _REASONS = {
 
 def last_day(session: Session, study: Study) -> date | None:
     """The newest day that a night was to compute; None before the first night."""
-    newest = session.scalar(
-        sa.select(sa.func.max(ForestTask.created_at)).where(ForestTask.study_id == study.id, ForestTask.is_nightly)
-    )
+    newest = _newest(session, study)
     return newest.astimezone(study.zone).date() - timedelta(days=1) if newest else None
 
 
@@ -135,16 +150,20 @@ def _reasons(session: Session, study: Study, tree: Tree, day: date) -> Iterator[
         Chunk.time_bin >= start,
         Chunk.time_bin < end,
     )
-    task = aliased(ForestTask)
+    covers = sa.or_(
+        ForestTask.days.contains([day.isoformat()]),
+        sa.and_(ForestTask.days.is_(None), ForestTask.start_on <= day, ForestTask.end_on >= day),
+    )
     newest = (
-        sa.select(task.state)
-        .where(task.participant_id == Participant.id, task.tree == tree.value, task.days.contains([day.isoformat()]))
-        .order_by(task.id.desc())
-        .limit(1)
-        .scalar_subquery()
+        sa.select(ForestTask.participant_id, ForestTask.state)
+        .distinct(ForestTask.participant_id)
+        .where(ForestTask.study_id == study.id, ForestTask.created_at >= end, ForestTask.tree == tree.value, covers)
+        .order_by(ForestTask.participant_id, ForestTask.id.desc())
+        .subquery()
     )
     query = (
-        sa.select(Participant.patient_id, is_computed, newest, has_data)
+        sa.select(Participant.patient_id, is_computed, newest.c.state, has_data)
+        .outerjoin(newest, newest.c.participant_id == Participant.id)
         .where(
             Participant.study_id == study.id,
             Participant.device_id != "",

@@ -1,9 +1,10 @@
 """Nightly analyses: each night the days whose data changed, for each participant and tree (CLAR-81).
 
 A day has changed if a chunk of it, of a stream that the tree reads, was written after the night before was queued; so
-the first night takes all days. What the night before did not compute is due again: what somebody cancelled, and what
-the machine made fail three times. A failure whose cause is the data waits until data of those days change. The day that
-is not over yet waits for the next night.
+the first night takes all days. The day that is not over yet waits for the next night. What the night before did not
+compute is due again: what somebody cancelled, and what the machine made fail three times. Another failure comes from
+the data: a task of several days is repeated in two halves, night by night, until one day is left, which waits until its
+data change.
 """
 
 from collections import defaultdict
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -33,35 +35,67 @@ OPEN = (TaskState.QUEUED.value, TaskState.RUNNING.value)
 
 
 @dataclass(frozen=True)
-class Changed:
-    """Days of one participant, sorted, of which one tree has something new to read."""
+class Due:
+    """What one tree is to compute of one participant: changed days, and halves of failed tasks; both sorted."""
 
     participant_id: int
     tree: Tree
     days: tuple[date, ...]
+    halves: tuple[tuple[date, ...], ...] = ()
+
+    @property
+    def all_days(self) -> set[date]:
+        return {*self.days, *(day for half in self.halves for day in half)}
+
+
+def newest_night(zone: ZoneInfo, now: datetime) -> date:
+    """The day, in the zone, of the night that has begun last."""
+    at = now.astimezone(zone)
+    return at.date() if at.hour >= HOUR_OF_NIGHT else at.date() - timedelta(days=1)
 
 
 def studies_in_the_night(session: Session, now: datetime) -> list[Study]:
-    """Studies with nightly analyses whose clock shows the hour of night."""
+    """Studies with nightly analyses whose newest night was not queued yet."""
     query = sa.select(Study).where(Study.has_forest, Study.has_nightly_forest, Study.hidden_at.is_(None))
-    return [study for study in session.scalars(query) if now.astimezone(study.zone).hour == HOUR_OF_NIGHT]
+    return [study for study in session.scalars(query.order_by(Study.id)) if _is_due(study, now)]
 
 
-def changed_days(session: Session, study: Study, now: datetime) -> list[Changed]:
+def _is_due(study: Study, now: datetime) -> bool:
+    return study.last_night_on is None or study.last_night_on < newest_night(study.zone, now)
+
+
+def queue_night(session: Session, study: Study, now: datetime, window_days: int) -> int:
+    """Queues the study's night, unless another process has, and returns how many tasks; the caller commits."""
+    session.refresh(study, with_for_update=True)
+    if not _is_due(study, now):
+        return 0
+    study.last_night_on = newest_night(study.zone, now)
+    return queue_changed_days(session, study, now, window_days)
+
+
+def changed_days(session: Session, study: Study, now: datetime) -> list[Due]:
     """What a night would compute: by tree and participant, the days before today that are due; two queries a tree.
 
     Leaves out participants with a purge, and those for whom a nightly task of the tree is still open.
     """
     today = now.astimezone(study.zone).date()
-    found: list[Changed] = []
+    found: list[Due] = []
     for tree in STREAMS:
-        by_person: dict[int, set[date]] = defaultdict(set)
+        changed: dict[int, set[date]] = defaultdict(set)
+        halves: dict[int, list[tuple[date, ...]]] = defaultdict(list)
         for participant_id, day in session.execute(_days_with_new_data(study, tree, today)):
-            by_person[participant_id].add(day)
+            changed[participant_id].add(day)
         for task in session.scalars(_not_computed(study, tree)):
-            by_person[task.participant_id] |= {date.fromisoformat(day) for day in task.days or ()}
-        found += [Changed(number, tree, tuple(sorted(days))) for number, days in sorted(by_person.items()) if days]
-    return found
+            days = [date.fromisoformat(day) for day in task.days or ()]
+            if task.state == TaskState.CANCELLED.value or task.tries > len(RETRY_AFTER):
+                changed[task.participant_id].update(days)
+            elif len(days) > 1:
+                half = len(days) // 2
+                halves[task.participant_id] += [tuple(days[:half]), tuple(days[half:])]
+        for number in sorted({*changed, *halves}):
+            again = {day for half in halves[number] for day in half}
+            found.append(Due(number, tree, tuple(sorted(changed[number] - again)), tuple(sorted(halves[number]))))
+    return [due for due in found if due.all_days]
 
 
 def _people(study: Study, tree: Tree) -> sa.Subquery:
@@ -91,24 +125,33 @@ def _days_with_new_data(study: Study, tree: Tree, today: date) -> sa.Select[tupl
             Chunk.stream.in_([SPECS[stream].number for stream in STREAMS[tree]]),
             Chunk.time_bin >= EARLIEST,
             Chunk.time_bin < start_of_today,
-            sa.or_(people.c.last.is_(None), Chunk.updated_at > people.c.last - MARGIN),
+            sa.or_(
+                people.c.last.is_(None),
+                Chunk.updated_at > people.c.last - MARGIN,
+                Chunk.time_bin >= _midnight_of(people.c.last, study.zone),  # was not over then
+            ),
         )
         .distinct()
     )
 
 
+def _midnight_of(moment: sa.ColumnElement[datetime], zone: ZoneInfo) -> sa.ColumnElement[datetime]:
+    """The beginning, in the zone, of the moment's day."""
+    return sa.func.timezone(zone.key, sa.func.date_trunc("day", sa.func.timezone(zone.key, moment)))
+
+
 def _not_computed(study: Study, tree: Tree) -> sa.Select[tuple[ForestTask]]:
-    """Tasks of each participant's last night that were cancelled, or failed by the machine at their last try."""
+    """Tasks of each participant's last night that failed or were cancelled."""
     people = _people(study, tree)
-    failed_by_machine = sa.and_(ForestTask.state == TaskState.ERROR.value, ForestTask.tries > len(RETRY_AFTER))
     return (
         sa.select(ForestTask)
         .join(people, sa.and_(ForestTask.participant_id == people.c.id, ForestTask.created_at == people.c.last))
         .where(
             ForestTask.tree == tree.value,
             ForestTask.is_nightly,
-            sa.or_(ForestTask.state == TaskState.CANCELLED.value, failed_by_machine),
+            ForestTask.state.in_((TaskState.CANCELLED.value, TaskState.ERROR.value)),
         )
+        .order_by(ForestTask.id)
     )
 
 
@@ -120,16 +163,22 @@ def queue_changed_days(session: Session, study: Study, now: datetime, window_day
     for each group of days.
     """
     yesterday = now.astimezone(study.zone).date() - timedelta(days=1)
-    changed = changed_days(session, study, now)
-    first_days = _first_days_of_gps(session, study, [one.participant_id for one in changed if one.tree is Tree.JASMINE])
-    ranges: list[tuple[Changed, date, date, Sequence[date]]] = []
-    for one in changed:
-        if one.tree is Tree.JASMINE:
-            days = [day for day in one.days if (yesterday - day).days < MOST_DAYS]
-            window = max(yesterday - timedelta(days=window_days - 1), first_days.get(one.participant_id, days[0]))
-            ranges.append((one, min(days[0], window), yesterday, days))
-        else:
-            ranges += [(one, group[0], group[-1], group) for group in _groups(one.days)]
+    due = changed_days(session, study, now)
+    first_days = _first_days_of_gps(session, study, [one.participant_id for one in due if one.tree is Tree.JASMINE])
+
+    def range_of(one: Due, days: Sequence[date], end: date) -> tuple[Due, date, date, Sequence[date]]:
+        window = max(end - timedelta(days=window_days - 1), first_days.get(one.participant_id, days[0]))
+        return one, min(days[0], window) if one.tree is Tree.JASMINE else days[0], end, days
+
+    ranges = []
+    for one in due:
+        ranges += [
+            range_of(one, half, half[-1]) for half in one.halves
+        ]  # first: jasmine then goes on from their states
+        if one.tree is not Tree.JASMINE:
+            ranges += [range_of(one, group, group[-1]) for group in _groups(one.days)]
+        elif days := [day for day in one.days if (yesterday - day).days < MOST_DAYS]:
+            ranges.append(range_of(one, days, yesterday))
     rows: list[dict[str, Any]] = [
         {
             "study_id": study.id,
@@ -166,4 +215,5 @@ def _groups(days: Sequence[date]) -> Iterable[Sequence[date]]:
             yield group
             group = []
         group.append(day)
-    yield group
+    if group:
+        yield group

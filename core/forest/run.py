@@ -98,7 +98,8 @@ def _run(
         raise NoData
     exports = write_exports(session, study, participant, folder) if tree is Tree.SYCAMORE else (None, None)
     state = state_before(session, sealed, participant.id, task.start_on, folder) if tree is Tree.JASMINE else None
-    has_later_data = has_data_after(session, participant, task.end_on, study.zone)
+    # A night's last day is over; if its newest hour grows later, the next night computes the day again.
+    has_later_data = task.is_nightly or has_data_after(session, participant, task.end_on, study.zone)
     session.rollback()
     if not watch.extend("running"):
         raise Cancelled

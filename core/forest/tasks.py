@@ -142,12 +142,6 @@ def claim_next(engine: sa.Engine, now: datetime, only: int | None = None) -> int
     Tasks of one participant and tree run one after the other (FOREST-22). Skips studies without Forest, hidden ones,
     and participants with a purge. `only` claims no other task.
     """
-    running = aliased(ForestTask)
-    busy = sa.exists().where(
-        running.participant_id == ForestTask.participant_id,
-        running.tree == ForestTask.tree,
-        running.state == TaskState.RUNNING.value,
-    )
     due = (
         sa.select(ForestTask)
         .join(Participant, Participant.id == ForestTask.participant_id)
@@ -156,7 +150,7 @@ def claim_next(engine: sa.Engine, now: datetime, only: int | None = None) -> int
             ForestTask.state == TaskState.QUEUED.value,
             Participant.purge_asked_at.is_(None),
             Study.hidden_at.is_(None),
-            ~busy,
+            ~_is_busy(),
         )
     )
     due = due.where(ForestTask.id == only) if only else due.where(ForestTask.not_before <= now, Study.has_forest)
@@ -179,9 +173,20 @@ def claim_next(engine: sa.Engine, now: datetime, only: int | None = None) -> int
             return number
 
 
+def _is_busy() -> sa.ColumnElement[bool]:
+    """Whether another task of the same participant and tree runs."""
+    running = aliased(ForestTask)
+    return sa.exists().where(
+        running.participant_id == ForestTask.participant_id,
+        running.tree == ForestTask.tree,
+        running.state == TaskState.RUNNING.value,
+    )
+
+
 def is_task_waiting(session: Session, now: datetime) -> bool:
     """Whether a task could be claimed, or was left by a process that died."""
-    due = sa.and_(ForestTask.state == TaskState.QUEUED.value, ForestTask.not_before <= now, Study.has_forest)
+    is_queued = (ForestTask.state == TaskState.QUEUED.value, ForestTask.not_before <= now, Study.has_forest)
+    due = sa.and_(*is_queued, ~_is_busy())
     lost = sa.and_(ForestTask.state == TaskState.RUNNING.value, ForestTask.claimed_until < now)
     query = sa.select(ForestTask.id).join(Study, Study.id == ForestTask.study_id).where(sa.or_(due, lost)).limit(1)
     return session.scalar(query) is not None

@@ -92,6 +92,7 @@ class ForestTask(Model):
         ),
         sa.Index(None, "participant_id", "tree"),
         sa.Index(None, "study_id", "id"),
+        sa.Index(None, "study_id", "created_at"),
     )
 
 

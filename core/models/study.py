@@ -77,6 +77,7 @@ class Study(Model):
     )
     has_forest: Mapped[bool] = mapped_column(server_default=sa.false())
     has_nightly_forest: Mapped[bool] = mapped_column(server_default=sa.false())
+    last_night_on: Mapped[date | None]
     imported_at: Mapped[At | None]
     created_at: Mapped[CreatedAt]
 

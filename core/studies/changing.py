@@ -5,13 +5,14 @@ trail, and leaves the commit to its caller. Each tells whether the events still 
 `rebuild-schedules` (CLAR-14).
 """
 
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.accounts.roles import move_ends_of_roles
 from core.audit import Actor, record
+from core.forest.nightly import newest_night
 from core.models import Study
 from core.models.audit_record import Action
 from core.models.study import SecondFactorFor
@@ -148,9 +149,14 @@ def set_forest(session: Session, study: Study, is_on: bool, *, actor: Actor) -> 
 
 
 def set_nightly_forest(session: Session, study: Study, is_on: bool, *, actor: Actor) -> None:
-    """Switches the nightly runs of Forest's trees on or off (CLAR-81). They need Forest itself switched on."""
+    """Switches the nightly runs of Forest's trees on or off (CLAR-81). They need Forest itself switched on.
+
+    The first night is the next that begins.
+    """
     _lock(session, study)
     record(session, actor, Action.STUDY_NIGHTLY_FOREST, study=study, before=study.has_nightly_forest, after=is_on)
+    if is_on and not study.has_nightly_forest:
+        study.last_night_on = newest_night(study.zone, datetime.now(UTC))  # the first one is the next
     study.has_nightly_forest = is_on
 
 

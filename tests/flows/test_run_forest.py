@@ -1,19 +1,20 @@
 """The flow of Forest's tasks, under a real Prefect server."""
 
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, available_timezones
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy.orm import Session
 
 from core.audit import COMMAND_LINE
 from core.config import get_settings
 from core.database import db
-from core.forest.nightly import HOUR_OF_NIGHT
-from core.models import ForestDay, ForestTask, Participant
+from core.models import ForestDay, ForestTask, Participant, Study
 from core.streams import DataStream
 from core.studies.changing import set_forest, set_nightly_forest
+from flows import queue_forest as nights
 from flows.infrastructure import get_store
 from flows.queue_forest import queue_forest
 from flows.run_forest import run_forest
@@ -70,12 +71,33 @@ def test_nights_are_queued_where_it_is_night(prefect: None, participant: Partici
     """CLAR-81: only studies that are switched on, at their hour."""
     assert queue_forest(return_state=True).name == "NothingToQueue"
     study = participant.study
-    now = datetime.now(UTC)
-    study.timezone_name = next(
-        name for name in sorted(available_timezones()) if now.astimezone(ZoneInfo(name)).hour == HOUR_OF_NIGHT
-    )
-    db.session.flush()
     set_nightly_forest(db.session(), study, True, actor=COMMAND_LINE)
     db.session.commit()
+    assert queue_forest(return_state=True).name == "NothingToQueue"  # the first night is the next
+    assert study.last_night_on is not None
+    study.last_night_on -= timedelta(days=1)
+    db.session.commit()
     assert queue_forest(return_state=True).message == "1 tasks of 1 studies."
-    assert queue_forest(return_state=True).message == "0 tasks of 1 studies."
+    assert queue_forest(return_state=True).name == "NothingToQueue"
+
+
+@pytest.mark.long
+def test_a_study_whose_night_fails_keeps_no_other_back(
+    prefect: None, factory: Factory, participant: Participant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CLAR-81: the others are queued, and the run fails."""
+    other = factory.study()
+    for study in (other, participant.study):
+        study.has_forest = study.has_nightly_forest = True
+    db.session.commit()
+    queue_night = nights.queue_night
+
+    def queue(session: Session, study: Study, *given: Any) -> int:
+        if study.id == other.id:
+            raise IndexError
+        return queue_night(session, study, *given)
+
+    monkeypatch.setattr(nights, "queue_night", queue)
+    state = queue_forest(return_state=True)
+    assert state.is_failed()
+    assert state.message == "The nights of 1 studies could not be queued; the others were: 1 tasks."

@@ -1,14 +1,16 @@
 """Which days a night computes (CLAR-81)."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
 
 from core.audit import SERVER
-from core.database import db
+from core.database import db, open_session
 from core.forest.night_report import Missing, day_by_tree, last_day, recent_nights
-from core.forest.nightly import NIGHTLY, changed_days, queue_changed_days, studies_in_the_night
+from core.forest.nightly import NIGHTLY, changed_days, queue_changed_days, queue_night, studies_in_the_night
 from core.forest.trees import Tree
 from core.models import Chunk, ForestDay, ForestTask, Participant, Study, TaskState
 from core.streams import SPECS, DataStream
@@ -133,7 +135,7 @@ def test_jasmines_window_does_not_begin_before_the_data(app: Flask, study: Study
 @pytest.mark.parametrize(
     ("state", "tries", "is_due"),
     [
-        (TaskState.ERROR, 1, False),  # the data: they must change first
+        (TaskState.ERROR, 1, False),  # the data of this one day: they must change first
         (TaskState.ERROR, 3, True),  # the machine, three times
         (TaskState.CANCELLED, 1, True),
     ],
@@ -201,12 +203,112 @@ def test_the_morning_says_who_has_no_measures_and_why(app: Flask, factory: Facto
     assert found["oak"].missing == {Missing.NO_DATA: sorted(set(names) - {"retired2"})}
 
 
+def test_what_came_of_a_day_before_it_was_over_is_the_next_nights(app: Flask, study: Study, person: Participant):
+    """CLAR-81: a call shortly after midnight, when the night was queued two hours later and nothing followed."""
+    add(person, DataStream.CALLS, "2024-06-19T16:00", NIGHT - timedelta(hours=14))
+    add(person, DataStream.CALLS, "2024-06-20T04:00", NIGHT - timedelta(hours=1, minutes=50))  # 00:00 in New York
+    assert queue(study, NIGHT) == 1
+    assert queued(Tree.WILLOW) == [(date(2024, 6, 19), date(2024, 6, 19), ["2024-06-19"])]
+    finish(Tree.WILLOW)
+    assert queue(study, NIGHT + timedelta(days=1)) == 1
+    assert queued(Tree.WILLOW) == [(date(2024, 6, 20), date(2024, 6, 20), ["2024-06-20"])]
+
+
+def test_days_that_failed_because_of_their_data_are_repeated_in_halves(app: Flask, study: Study, person: Participant):
+    """CLAR-81: so that one bad day keeps no other back, and none is lost; new days are tasks of their own."""
+    for day in range(1, 6):
+        add(person, DataStream.CALLS, f"2024-06-0{day}T12:00", NIGHT - timedelta(hours=3))
+    assert queue(study, NIGHT) == 1
+    finish(Tree.WILLOW, TaskState.ERROR)
+    add(person, DataStream.CALLS, "2024-06-03T13:00", NIGHT + timedelta(hours=3))
+    add(person, DataStream.CALLS, "2024-06-20T13:00", NIGHT + timedelta(hours=9))
+    assert queue(study, NIGHT + timedelta(days=1)) == 3
+    assert [days for _, _, days in queued(Tree.WILLOW)] == [
+        ["2024-06-01", "2024-06-02"],
+        ["2024-06-03", "2024-06-04", "2024-06-05"],
+        ["2024-06-20"],
+    ]
+    waiting = db.session.scalars(db.select(ForestTask).where(ForestTask.state == "queued").order_by(ForestTask.id))
+    for one in waiting.all()[1:]:
+        one.state, one.ended_at = "success", NIGHT
+    finish(Tree.WILLOW, TaskState.ERROR)
+    assert queue(study, NIGHT + timedelta(days=2)) == 2
+    assert [days for _, _, days in queued(Tree.WILLOW)] == [["2024-06-01"], ["2024-06-02"]]
+    finish(Tree.WILLOW, TaskState.ERROR)
+    assert queue(study, NIGHT + timedelta(days=3)) == 0
+
+
+def test_halves_of_jasmine_end_with_their_days(app: Flask, study: Study, person: Participant):
+    """FOREST-7: the second goes on from the state after the first."""
+    for day in (1, 2, 18, 19):
+        add(person, DataStream.GPS, f"2024-06-{day:02}T12:00", NIGHT - timedelta(hours=3))
+    assert queue(study, NIGHT) == 1
+    finish(Tree.JASMINE, TaskState.ERROR)
+    assert queue(study, NIGHT + timedelta(days=1)) == 2
+    assert queued(Tree.JASMINE) == [
+        (date(2024, 6, 1), date(2024, 6, 2), ["2024-06-01", "2024-06-02"]),
+        (date(2024, 6, 1), date(2024, 6, 19), ["2024-06-18", "2024-06-19"]),
+    ]
+
+
+def test_days_of_long_ago_keep_no_night_back(app: Flask, study: Study, person: Participant):
+    """A phone with a wrong clock, or an import: days further back than a task may be long are left out."""
+    add(person, DataStream.GPS, "2014-08-10T12:00", NIGHT - timedelta(hours=3))
+    late = datetime(2026, 6, 20, 6, 30, tzinfo=UTC)
+    assert queue(study, late) == 0
+    add(person, DataStream.CALLS, "2026-06-10T12:00", late - timedelta(hours=3))
+    assert queue(study, late) == 1
+
+
+@pytest.mark.parametrize(
+    ("noon", "down", "hours"),
+    [
+        ("2024-03-29T12:07", range(0), [2, 3, 2, 2]),  # on 31 March the hour of two is left out
+        ("2024-10-25T12:07", range(12, 17), [5, 2, 2, 2]),  # no server at first; on 27 October the hour comes twice
+    ],
+)
+def test_every_night_is_queued_once(app: Flask, study: Study, noon: str, down: range, hours: list[int]):
+    """CLAR-81: by an hourly look, also when clocks change or the server was down."""
+    session, zone = db.session(), ZoneInfo("Europe/Berlin")
+    begin = datetime.fromisoformat(noon).replace(tzinfo=zone)
+    study.timezone_name, study.last_night_on = zone.key, begin.date()
+    session.commit()
+    nights = []
+    for hour in range(96):
+        now = begin.astimezone(UTC) + timedelta(hours=hour)
+        if hour not in down and studies_in_the_night(session, now):
+            queue_night(session, study, now, window_days=30)
+            session.commit()
+            nights.append(now.astimezone(zone))
+    assert [(night.date() - begin.date()).days for night in nights] == [1, 2, 3, 4]
+    assert [night.hour for night in nights] == hours
+
+
+def test_two_processes_queue_a_night_once(app: Flask, study: Study, person: Participant):
+    """CLAR-81: a run by hand beside the hourly one."""
+    add(person, DataStream.CALLS, "2024-06-18T12:00", NIGHT - timedelta(hours=3))
+    study.last_night_on = None
+    number = study.id
+    db.session.commit()
+
+    def one(_: int) -> int:
+        with open_session() as session:
+            count = queue_night(session, session.get_one(Study, number), NIGHT, window_days=30)
+            session.commit()
+            return count
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(one, range(4))) == [0, 0, 0, 1]
+
+
 def test_a_purge_and_other_hours_and_switches_keep_nights_away(
     app: Flask, factory: Factory, study: Study, person: Participant
 ):
     session = db.session()
+    study.last_night_on = NIGHT.date() - timedelta(days=1)
+    session.commit()
     assert [each.id for each in studies_in_the_night(session, NIGHT)] == [study.id]
-    assert studies_in_the_night(session, NIGHT + timedelta(hours=1)) == []
+    assert studies_in_the_night(session, NIGHT - timedelta(hours=1)) == []
     add(person, DataStream.CALLS, "2024-06-18T12:00", NIGHT - timedelta(hours=3))
     assert len(changed_days(session, study, NIGHT)) == 1
     person.purge_asked_at = db.func.now()

@@ -332,6 +332,25 @@ def test_jasmine_goes_on_from_the_state_before_its_days(
     assert seen[-1] is None  # a state of an older library is not used
 
 
+def test_the_newest_hour_counts_at_night_and_when_later_data_came(
+    app: Flask, participant: Participant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FOREST-2: trees leave the newest hour out; a night's last day is over, and is computed again if it grows."""
+    seen = []
+
+    def tree(job: Job, timeout_s: float, **more: Any) -> Answer:
+        seen.append(job.has_later_data)
+        return Answer([])
+
+    monkeypatch.setattr(running, "run_tree", tree)
+    for end, is_nightly in ((END, False), (END, True), (END - timedelta(days=1), False)):
+        (task,) = make(participant, "willow", end=end)
+        task.is_nightly = is_nightly
+        db.session.commit()
+        assert run_next().state == "success"
+    assert seen == [False, True, True]
+
+
 def test_of_old_states_one_a_month_is_kept(
     app: Flask, participant: Participant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
