@@ -1,6 +1,6 @@
 """Work that a page or command asked for: runs of deployments, and the dispatcher that starts what was left."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ import flows.infrastructure
 from core.audit import SERVER
 from core.database import db
 from core.exports.standing import sole_builder
-from core.models import EventRebuild, Participant
+from core.models import EventRebuild, ForestTask, Participant
 from core.participants.batches import ask_for_batch
 from flows import process_uploads as dispatcher
 from flows.build_exports import build_exports
@@ -66,13 +66,23 @@ def test_the_dispatcher_starts_runs_for_what_was_asked_while_no_server_answered(
     db.session.add(EventRebuild(study_id=study.id))
     ask_for_batch(db.session(), study, 2, "two", actor=SERVER)
     ask(study, factory.researcher())
+    study.has_forest = True
+    participant = factory.participant(study)
+    about = {"study_id": study.id, "participant_id": participant.id, "tree": "oak"}
+    task, after = (ForestTask(**about, start_on=date(2024, 6, 1), end_on=date(2024, 6, 1)) for _ in range(2))
+    db.session.add_all([task, after])
     db.session.commit()
     process_uploads(watch_seconds=0)
     assert started == [
         ("rebuild-schedules/rebuild-schedules", {"only_asked": True}),
         ("create-participants/create-participants", None),
         ("build-exports/build-exports", None),
+        ("run-forest/run-forest", None),
     ]
+    task.state, task.claimed_until = "running", datetime.now(UTC) + timedelta(minutes=3)
+    db.session.commit()
+    process_uploads(watch_seconds=0)
+    assert "run-forest/run-forest" not in dict(started[4:])  # the other one waits for it
 
 
 def test_a_run_makes_the_batches_that_wait(prefect: None, factory: Factory):
