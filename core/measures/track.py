@@ -95,7 +95,9 @@ def track_of_day(session: Session, store: SealedStore, study: Study, participant
     """
     zone = study.zone
     first, after = midnight(day, zone), midnight(day + timedelta(days=1), zone)
-    query = DataQuery((DataStream.GPS,), None, first, after - timedelta(microseconds=1), None)
+    # Chunks begin at full hours of UTC, days of some zones between them: the first chunk may belong to two days.
+    hour = first.replace(minute=0, second=0)
+    query = DataQuery((DataStream.GPS,), None, hour, after - timedelta(microseconds=1), None)
     tables, unreadable = [], 0
     for contents in _contents(session, store, study, (participant.id, participant.patient_id), query):
         table = _positions(contents)
@@ -103,9 +105,14 @@ def track_of_day(session: Session, store: SealedStore, study: Study, participant
             unreadable += 1
         else:
             tables.append(table)
-    if not tables or (positions := pl.concat(tables)).is_empty():
+    within = pl.col("timestamp").is_between(_milliseconds(first), _milliseconds(after), closed="left")
+    if not tables or (positions := pl.concat(tables).filter(within)).is_empty():
         return Track((), is_from_night=False, unreadable=unreadable)
-    return _relative(positions, first, zone, unreadable)
+    return _relative(positions, zone, unreadable)
+
+
+def _milliseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
 
 
 def _contents(
@@ -136,7 +143,7 @@ def _positions(contents: bytes | None) -> pl.DataFrame | None:
     return numbers.filter(pl.col("latitude").is_between(-90, 90), pl.col("longitude").is_between(-180, 180))
 
 
-def _relative(positions: pl.DataFrame, midnight_at: datetime, zone: ZoneInfo, unreadable: int) -> Track:
+def _relative(positions: pl.DataFrame, zone: ZoneInfo, unreadable: int) -> Track:
     """The median position of each minute, as kilometres from the origin on a plane that touches the earth there."""
     near = positions["longitude"][0]
     unrolled = (pl.col("longitude") - near + 180) % 360 - 180  # a track may cross the date line
@@ -148,7 +155,7 @@ def _relative(positions: pl.DataFrame, midnight_at: datetime, zone: ZoneInfo, un
         .with_columns(pl.from_epoch(pl.col("minute") * 60, time_unit="s").dt.replace_time_zone("UTC").alias("at"))
     )
     wall = by_minute["at"].dt.convert_time_zone(zone.key)
-    at_night = by_minute.filter((wall.dt.hour() < NIGHT_ENDS) & (by_minute["at"] >= midnight_at))
+    at_night = by_minute.filter(wall.dt.hour() < NIGHT_ENDS)
     home = by_minute if at_night.is_empty() else at_night
     latitude, longitude = home["latitude"].median(), home["longitude"].median()
     north = (pl.col("latitude") - latitude) * KM_OF_DEGREE

@@ -21,10 +21,22 @@ def tracked_day(
 
     At home until 9:00, then 3 km to the east of it, from 12:00 on 4 km to the north of there.
     """
+    zone = participant.study.zone
+    starts = [datetime.combine(day, time(hour), zone).astimezone(UTC) for hour in hours]
+    tracked_hours(factory, participant, starts, longitude)
+
+
+def tracked_hours(
+    factory: Factory, participant: Participant, starts: Iterable[datetime], longitude: float = -71.1064
+) -> None:
+    """Chunks of the hours that start then (UTC): where the participant is follows from the start's hour by the clock.
+
+    Positions are those of `tracked_day`.
+    """
     study, store = participant.study, factory.store(participant.study)
     degree = 111.195
-    for hour in hours:
-        at = datetime.combine(day, time(hour), study.zone).astimezone(UTC)
+    for at in starts:
+        hour = at.astimezone(study.zone).hour
         east, north = (3.0 if hour >= 9 else 0.0), (4.0 if hour >= 12 else 0.0)
         lines = [HEADER, f"{int(at.timestamp() * 1000)},no time,,,,"]
         for step in range(120):

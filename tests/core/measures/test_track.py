@@ -10,7 +10,7 @@ from core.models import Chunk, Participant, Study
 from core.streams import SPECS, DataStream
 from core.streams.paths import registered_path
 from tests.support.factories import Factory
-from tests.support.tracked import tracked_day
+from tests.support.tracked import tracked_day, tracked_hours
 
 DAY = date(2026, 3, 4)
 
@@ -37,6 +37,17 @@ def test_places_are_kilometres_from_where_the_night_was(factory: Factory, study:
     last = track.places[-1]
     assert (last.east_km, last.north_km) == (pytest.approx(3, rel=0.02), pytest.approx(4, rel=0.02))
     assert len(track.runs()) == 1
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "Asia/Kathmandu", "America/New_York"])
+def test_a_track_has_the_positions_of_its_day_and_no_others(factory: Factory, zone: str):
+    """Also where midnight is at half past an hour of UTC, or a quarter to, and chunks belong to two days."""
+    study = factory.study("Hills", timezone_name=zone)
+    participant = factory.participant(study)
+    tracked_hours(factory, participant, [datetime(2026, 3, 3, 12, tzinfo=UTC) + timedelta(hours=n) for n in range(48)])
+    places = track_of_day(db.session(), factory.store(study), study, participant, DAY).places
+    clock = [place.at.astimezone(study.zone) for place in places]
+    assert (clock[0].date(), clock[-1].date(), len(clock)) == (DAY, DAY, 24 * 60)
 
 
 def test_a_pause_breaks_the_line_and_what_cannot_be_read_is_counted(
