@@ -45,9 +45,13 @@ class Place:
 
 @dataclass(frozen=True)
 class HourOfTrack:
-    """An hour of the study's clock: minutes with GPS, and the mean and the largest distance from the origin."""
+    """An hour of the study's clock: minutes with GPS, and the mean and the largest distance from the origin.
+
+    `clock`: how the hour is named, such as "01:00", or "01:00 EDT" where clocks show it twice.
+    """
 
     starts: datetime
+    clock: str
     minutes: int
     mean_km: float
     farthest_km: float
@@ -76,16 +80,24 @@ class Track:
         return runs
 
     def hours(self, zone: ZoneInfo) -> list[HourOfTrack]:
-        """The hours with GPS."""
+        """The hours with GPS. An hour that clocks show twice, as in autumn, is two."""
 
-        def hour(place: Place) -> datetime:
-            return place.at.astimezone(zone).replace(minute=0, second=0)
+        def hour(place: Place) -> tuple[datetime, str]:
+            wall = place.at.astimezone(zone)
+            starts = wall.replace(minute=0, second=0)
+            # Times that differ in their fold alone count as equal: only the name tells them apart.
+            return starts, f"{starts:%H:%M} {wall.tzname()}" if _comes_twice(wall) else f"{starts:%H:%M}"
 
         found = []
-        for starts, group in groupby(self.places, hour):
+        for (starts, clock), group in groupby(self.places, hour):
             far = [place.km for place in group]
-            found.append(HourOfTrack(starts, len(far), sum(far) / len(far), max(far)))
+            found.append(HourOfTrack(starts, clock, len(far), sum(far) / len(far), max(far)))
         return found
+
+
+def _comes_twice(wall: datetime) -> bool:
+    """Whether clocks show this time of their zone again after they were put back."""
+    return wall.replace(fold=0).utcoffset() != wall.replace(fold=1).utcoffset()
 
 
 def track_of_day(session: Session, store: SealedStore, study: Study, participant: Participant, day: date) -> Track:

@@ -50,6 +50,18 @@ def test_a_track_has_the_positions_of_its_day_and_no_others(factory: Factory, zo
     assert (clock[0].date(), clock[-1].date(), len(clock)) == (DAY, DAY, 24 * 60)
 
 
+def test_an_hour_that_clocks_show_twice_is_two(factory: Factory, study: Study, participant: Participant):
+    """CLAR-82: on 1 November 2026 in New York, 25 hours; the next day has the usual names."""
+    tracked_hours(factory, participant, [datetime(2026, 11, 1, 4, tzinfo=UTC) + timedelta(hours=n) for n in range(26)])
+    store = factory.store(study)
+    long, after = (
+        track_of_day(db.session(), store, study, participant, date(2026, 11, day)).hours(study.zone) for day in (1, 2)
+    )
+    assert [hour.clock for hour in long[:4]] == ["00:00", "01:00 EDT", "01:00 EST", "02:00"]
+    assert [hour.minutes for hour in long] == [60] * 25
+    assert [hour.clock for hour in after] == ["00:00"]
+
+
 def test_a_pause_breaks_the_line_and_what_cannot_be_read_is_counted(
     factory: Factory, study: Study, participant: Participant
 ):
