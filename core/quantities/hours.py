@@ -2,6 +2,9 @@
 
 An hour counts for the day on which its chunk begins in the study's zone, as its bytes do, so that a cell has hours
 where it has bytes. A day has up to 25 hours.
+
+Hours are counted from the chunks themselves, up to 24 a day of each stream and participant, and so
+of a limited number of days alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,9 +24,18 @@ from core.quantities.expected import expected_hours
 from core.quantities.tables import Row, StreamTotal
 from core.streams import SPECS, DataStream
 
+MOST_DAYS = 31
+
+
+class TooManyDays(ValueError):
+    """Hours were asked for of more than 31 days; the message is for the page."""
+
 
 def add_stream_hours(session: Session, study: Study, stream: DataStream, days: Days, rows: Sequence[Row]) -> list[Row]:
-    """The rows of a stream's table with hours and expected hours. Two queries, about these participants alone."""
+    """The rows of a stream's table with hours and expected hours. Two queries, about these participants alone.
+
+    Raises TooManyDays.
+    """
     ids = [row.participant_id for row in rows if row.participant_id is not None]
     found = _by_participant(session, study, days, ids, [stream])
     expected = expected_hours(session, study)
@@ -40,7 +52,7 @@ def add_stream_hours(session: Session, study: Study, stream: DataStream, days: D
 def add_participant_hours(
     session: Session, study: Study, participant: Participant, days: Days, rows: Sequence[Row]
 ) -> list[Row]:
-    """The rows of a participant's table with hours and expected hours. Two queries."""
+    """The rows of a participant's table with hours and expected hours. Two queries. Raises TooManyDays."""
     found = _by_participant(session, study, days, [participant.id], list(BYTES_OF))
     expected = expected_hours(session, study)
     return [
@@ -55,7 +67,10 @@ def add_participant_hours(
 
 
 def add_study_hours(session: Session, study: Study, days: Days, totals: Sequence[StreamTotal]) -> list[StreamTotal]:
-    """The rows of the study's table with the mean hours of the participants who sent any of the stream. Two queries."""
+    """The rows of the study's table with the mean hours of the participants who sent any of the stream. Two queries.
+
+    Raises TooManyDays.
+    """
     each = (
         _hours(study, days, list(BYTES_OF))
         .join(Participant, Participant.id == Chunk.participant_id)
@@ -96,7 +111,12 @@ def _by_participant(
 
 
 def _hours(study: Study, days: Days, streams: Sequence[DataStream]) -> sa.Select[Any]:
-    """Hours by participant, stream and day. Naming the streams allows an index range scan in each."""
+    """Hours by participant, stream and day. Naming the streams allows an index range scan in each.
+
+    Raises TooManyDays.
+    """
+    if days.count > MOST_DAYS:
+        raise TooManyDays(f"Hours with data can be shown for at most {MOST_DAYS} days. Choose fewer days, or bytes.")
     day = sa.cast(sa.func.timezone(study.zone.key, Chunk.time_bin), sa.Date).label("day")
     hours = sa.func.count(sa.distinct(sa.func.date_trunc("hour", Chunk.time_bin))).label("hours")
     return (

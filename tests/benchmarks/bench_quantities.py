@@ -97,14 +97,14 @@ def fill_hours(study: Study) -> None:
 
 
 def hours(study: Study) -> None:
-    """With hours: a stream of a page's 100 participants in 30 days, a participant, the study's week."""
+    """With hours, in 30 days: a stream of a page's 100 participants, a participant, the study."""
     session = db.session()
     first = LAST - timedelta(days=DAYS - 1)
-    month, week = shown_days(first, LAST, first, LAST), shown_days(first, LAST, None, None)
+    month = shown_days(first, LAST, first, LAST)
     person = session.scalars(sa.select(Participant).limit(1)).one()
     page = stream_table(session, study, DataStream.GPS, month, StreamQuery()).rows
     everybody = stream_table(session, study, DataStream.GPS, month, StreamQuery(page=None)).rows
-    streams, totals = participant_table(session, person, month), study_table(session, study, week)
+    streams, totals = participant_table(session, person, month), study_table(session, study, month)
     assert {hour for row in add_stream_hours(session, study, DataStream.GPS, month, page) for hour in row.hours} == {
         23,
         24,
@@ -114,7 +114,7 @@ def hours(study: Study) -> None:
         stream_page_ms=best_ms(lambda: add_stream_hours(session, study, DataStream.GPS, month, page)),
         stream_all_ms=best_ms(lambda: add_stream_hours(session, study, DataStream.GPS, month, everybody)),
         participant_ms=best_ms(lambda: add_participant_hours(session, study, person, month, streams)),
-        study_week_ms=best_ms(lambda: add_study_hours(session, study, week, totals)),
+        study_ms=best_ms(lambda: add_study_hours(session, study, month, totals)),
     )
 
 

@@ -21,7 +21,7 @@ from core.models.participant import participant_in_study
 from core.participants.table_file import harmless
 from core.quantities.days import Days
 from core.quantities.defaults import defaults_of, save_defaults
-from core.quantities.hours import add_participant_hours, add_stream_hours, add_study_hours
+from core.quantities.hours import TooManyDays, add_participant_hours, add_stream_hours, add_study_hours
 from core.quantities.marking import Marking, Operator, share_level
 from core.quantities.tables import (
     PAGE_ROWS,
@@ -29,6 +29,7 @@ from core.quantities.tables import (
     Sort,
     StreamQuery,
     StreamTable,
+    StreamTotal,
     days_with_data,
     participant_count,
     participant_table,
@@ -64,12 +65,16 @@ PATIENT = f"{STUDY}/patient/<patient_id>"
 def study(study_number: int) -> ResponseReturnValue:
     """The study's streams by days, with how many participants have any."""
     days = _days(days_with_data(db.session(), g.study))
-    totals = study_table(db.session(), g.study, days) if days else []
-    if days and _needs_hours():
-        totals = add_study_hours(db.session(), g.study, days, totals)
+    totals: list[StreamTotal] = []
+    days_problem = ""
+    try:
+        totals = _totals(days) if days else []
+    except TooManyDays as many:
+        days_problem = str(many)
     return _render(
         "study.html",
         days=days,
+        days_problem=days_problem,
         marking=Marking(has_colour=True),
         rows=[total.row for total in totals],
         totals=totals,
@@ -92,7 +97,7 @@ def save(study_number: int, stream: str) -> ResponseReturnValue:
     try:
         marking = saved_marking(request.form)
     except BadMarking as bad:
-        return _stream_page(of, problem=str(bad)), 400
+        return _stream_page(of, problem=str(bad))[0], 400
     save_defaults(db.session(), g.study, of, marking, actor=actor_of(g.researcher))
     db.session.commit()
     flash(f"These colours and flags are shown from now on for {STREAMS[of]}.", "good")
@@ -106,11 +111,16 @@ def participant_page(study_number: int, patient_id: str) -> ResponseReturnValue:
     """Streams by days for one participant."""
     person = _participant(patient_id)
     days = _days(days_with_data(db.session(), g.study, participant=person))
-    rows = _rows_of(person, days)
+    rows: list[Row] = []
+    days_problem = ""
+    try:
+        rows = _rows_of(person, days, _needs_hours())
+    except TooManyDays as many:
+        days_problem = str(many)
     before, behind = _neighbours(person)
     return _render(
-        "participant.html", days=days, marking=Marking(has_colour=True), rows=rows, person=person,
-        before=before, behind=behind,
+        "participant.html", days=days, days_problem=days_problem, marking=Marking(has_colour=True), rows=rows,
+        person=person, before=before, behind=behind,
     )  # fmt: skip
 
 
@@ -123,7 +133,8 @@ def stream_file(study_number: int, stream: str) -> ResponseReturnValue:
     rows: list[Row] = []
     if days:
         asked = asked_rows(request.args)
-        rows = _stream_rows(of, days, StreamQuery(asked.search, asked.sort, asked.is_descending, page=None)).rows
+        query = StreamQuery(asked.search, asked.sort, asked.is_descending, page=None)
+        rows = _stream_rows(of, days, query, _is_in_hours()).rows
     return _file("Patient ID", days, rows, of.value, [of], None)
 
 
@@ -133,11 +144,17 @@ def participant_file(study_number: int, patient_id: str) -> ResponseReturnValue:
     """Streams by days for one participant, in bytes or in hours with data."""
     person = _participant(patient_id)
     days = _days(days_with_data(db.session(), g.study, participant=person))
-    rows = _rows_of(person, days)
+    rows = _rows_of(person, days, _is_in_hours())
     return _file("Data stream", days, rows, person.patient_id, list(BYTES_OF), [person.patient_id])
 
 
-def _stream_page(of: DataStream, problem: str = "") -> str:
+@quantities.errorhandler(TooManyDays)
+def no_file(many: TooManyDays) -> ResponseReturnValue:
+    """The answer in place of a file that cannot be."""
+    return Response(f"{many}\n", 422, content_type="text/plain; charset=utf-8")
+
+
+def _stream_page(of: DataStream, problem: str = "") -> tuple[str, int]:
     has_data = days_with_data(db.session(), g.study, stream=of)
     days = _days(has_data)
     defaults = defaults_of(db.session(), g.study, of)
@@ -149,10 +166,15 @@ def _stream_page(of: DataStream, problem: str = "") -> str:
     except BadMarking as bad:
         problem = str(bad)
     query = asked_rows(request.args)
-    table = _stream_rows(of, days, query) if days else None
+    table, days_problem = None, ""
+    try:
+        table = _stream_rows(of, days, query, _needs_hours()) if days else None
+    except TooManyDays as many:
+        days_problem = str(many)
     return _render(
         "stream.html",
         days=days,
+        days_problem=days_problem,
         marking=marking,
         rows=table.rows if table else [],
         stream=of,
@@ -166,13 +188,17 @@ def _stream_page(of: DataStream, problem: str = "") -> str:
     )
 
 
-def _render(template: str, *, days: Days | None, marking: Marking, rows: Iterable[Row], **values: Any) -> str:
+def _render(
+    template: str, *, days: Days | None, days_problem: str, marking: Marking, rows: Iterable[Row], **values: Any
+) -> tuple[str, int]:
+    """The page and its status: 422 with a problem of the chosen days, which is told beside them."""
     unit, colours = asked_unit(request.values), asked_colours(request.values)
     link = Link(days, marking, unit, colours, values.get("query")) if days else None
     cells = [cell for row in rows for cell in row.cells if cell is not None]
-    return render_template(
+    page = render_template(
         f"portal/quantities/{template}",
         days=days,
+        days_problem=days_problem,
         marking=marking,
         rows=rows,
         unit=unit,
@@ -187,23 +213,33 @@ def _render(template: str, *, days: Days | None, marking: Marking, rows: Iterabl
         sorts=Sort,
         **values,
     )
+    return page, 422 if days_problem else 200
+
+
+def _is_in_hours() -> bool:
+    return asked_unit(request.values) is Unit.HOURS
 
 
 def _needs_hours() -> bool:
     """Whether the page shows hours with data, in cells or as colours."""
-    return asked_unit(request.values) is Unit.HOURS or asked_colours(request.values) is Colours.EXPECTED
+    return _is_in_hours() or asked_colours(request.values) is Colours.EXPECTED
 
 
-def _stream_rows(of: DataStream, days: Days, query: StreamQuery) -> StreamTable:
+def _totals(days: Days) -> list[StreamTotal]:
+    totals = study_table(db.session(), g.study, days)
+    return add_study_hours(db.session(), g.study, days, totals) if _needs_hours() else totals
+
+
+def _stream_rows(of: DataStream, days: Days, query: StreamQuery, needs_hours: bool) -> StreamTable:
     table = stream_table(db.session(), g.study, of, days, query)
-    if not _needs_hours():
+    if not needs_hours:
         return table
     return replace(table, rows=add_stream_hours(db.session(), g.study, of, days, table.rows))
 
 
-def _rows_of(person: Participant, days: Days | None) -> list[Row]:
+def _rows_of(person: Participant, days: Days | None, needs_hours: bool) -> list[Row]:
     rows = participant_table(db.session(), person, days) if days else []
-    return add_participant_hours(db.session(), g.study, person, days, rows) if days and _needs_hours() else rows
+    return add_participant_hours(db.session(), g.study, person, days, rows) if days and needs_hours else rows
 
 
 def _days(has_data: tuple[date, date] | None) -> Days | None:
@@ -244,7 +280,7 @@ def _file(
     text = io.StringIO()
     writer = csv.writer(text)
     shown = days.all if days else []
-    is_hours = asked_unit(request.values) is Unit.HOURS
+    is_hours = _is_in_hours()
     writer.writerow([head, *(day.isoformat() for day in shown), "Sum (hours)" if is_hours else "Sum (bytes)"])
     for row in rows:
         cells = ["" if cell is None else cell for cell in (row.hours if is_hours else row.cells)]

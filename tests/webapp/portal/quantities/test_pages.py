@@ -190,6 +190,26 @@ def test_hours_with_data_and_the_share_of_the_expected_ones(visitor: Visitor, st
     assert rows[:2] == [["Patient ID", "2024-03-20", "Sum (hours)"], [people[0].patient_id, "12", "12"]]
 
 
+def test_hours_are_shown_for_a_month_at_most(visitor: Visitor, study: Study, people: list[Participant]):
+    """PORTAL-226: counted from the chunks. The form says so and keeps the choice; tables and files of bytes go on."""
+    add(people[0], LAST, gps=1)
+    add(people[0], LAST - timedelta(days=365), gps=1)
+    month, longer = (f"start={LAST - timedelta(days=n)}&end={LAST}" for n in (30, 31))
+    of_stream, of_person = f"/dashboard/{study.id}/data_stream/gps", f"/dashboard/{study.id}/patient/"
+    of_person += people[0].patient_id
+    for path in (f"/dashboard/{study.id}", of_stream, of_person):
+        assert visitor.get(f"{path}?{month}&unit=hours").status_code == 200
+        assert visitor.get(f"{path}?{longer}").status_code == 200
+        for choice in ("unit=hours", "unit=hours&colours=amount", "colours=expected"):
+            answer = visitor.get(f"{path}?{longer}&{choice}")
+            assert answer.status_code == 422 and "at most 31 days" in answer.text
+            assert 'value="2024-02-18"' in answer.text and "<table" not in answer.text
+    for path in (f"{of_stream}/table.csv", f"{of_person}/table.csv"):
+        answer = visitor.get(f"{path}?{longer}&unit=hours")
+        assert (answer.status_code, answer.mimetype) == (422, "text/plain") and "at most 31 days" in answer.text
+        assert visitor.get(f"{path}?{longer}&colours=expected").mimetype == "text/csv"
+
+
 def test_a_limited_person_sees_their_site_alone(app: Flask, factory: Factory):
     """PERM-95."""
     world = TwoSites(factory)
