@@ -103,12 +103,16 @@ def _joined(
 
 
 def _cut(trajectory: Any, begin: float, end: float) -> Any:
-    """The part from one moment to another; flights across them are cut in proportion."""
+    """The part from one moment to another; flights across them are cut in proportion. Some take no time: they stay."""
+    import numpy as np
+
     part = trajectory[(trajectory[:, T0] < end) & (trajectory[:, T1] > begin)].copy()
     starts, places, lengths = part[:, [T0]].copy(), part[:, [X0, Y0]].copy(), part[:, [T1]] - part[:, [T0]]
     ways = part[:, [X1, Y1]] - places
-    for columns, moments in (([X0, Y0, T0], part[:, [T0]].clip(begin)), ([X1, Y1, T1], part[:, [T1]].clip(None, end))):
-        part[:, columns[:2]] = places + ways * (moments - starts) / lengths
+    ends = (([X0, Y0, T0], part[:, [T0]].clip(begin), 0.0), ([X1, Y1, T1], part[:, [T1]].clip(None, end), 1.0))
+    for columns, moments, whole in ends:
+        share = np.divide(moments - starts, lengths, out=np.full_like(lengths, whole), where=lengths > 0)
+        part[:, columns[:2]] = places + ways * share
         part[:, columns[2:]] = moments
     return part
 
