@@ -15,7 +15,10 @@ from core.models.stored_object import SealKind
 from core.storage import ObjectMissing, ObjectStore, SealedStore
 
 KEPT_DAYS = 100
-"""Of states older than this before the newest, one a month is kept: late uploads begin from one of them (CLAR-81)."""
+"""Of states older than this before the newest, one a month is kept: late uploads begin from one of them (CLAR-81).
+
+States of other versions of the library than the newest one's are not kept, since none is loaded.
+"""
 
 
 def forest_store(store: ObjectStore, study: Study, settings: Settings) -> SealedStore:
@@ -64,11 +67,12 @@ def save_state(session: Session, store: SealedStore, task: ForestTask, path: str
     session.execute(sa.insert(StoredObject).values(row))
     kept = sa.select(ForestState).where(ForestState.participant_id == task.participant_id)
     states = session.scalars(kept.order_by(ForestState.up_to)).all()
-    old = _not_needed([state for state in states if state.up_to != task.end_on])
+    version = library_version() or ""
+    old = _not_needed([state for state in states if state.up_to != task.end_on], version)
     gone = [state.path for state in states if state.up_to == task.end_on or state in old]
     values = {
         "path": path,
-        "library_version": library_version() or "",
+        "library_version": version,
         "task_id": task.id,
         "saved_at": sa.func.now(),
     }
@@ -82,10 +86,11 @@ def save_state(session: Session, store: SealedStore, task: ForestTask, path: str
     return gone
 
 
-def _not_needed(states: Sequence[ForestState]) -> list[ForestState]:
-    """Of states in order of their day: the old ones that are not their month's first."""
+def _not_needed(states: Sequence[ForestState], version: str) -> list[ForestState]:
+    """Of states in order of their day: those of other versions, and the old ones that are not their month's first."""
     months: set[tuple[int, int]] = set()
-    old = []
+    old = [state for state in states if state.library_version != version]
+    states = [state for state in states if state.library_version == version]
     for state in states:
         month = (state.up_to.year, state.up_to.month)
         if month in months and (states[-1].up_to - state.up_to).days > KEPT_DAYS:

@@ -354,7 +354,7 @@ def test_the_newest_hour_counts_at_night_and_when_later_data_came(
 def test_of_old_states_one_a_month_is_kept(
     app: Flask, participant: Participant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """CLAR-81: late uploads of any month have a state from before their day to begin with."""
+    """CLAR-81: late uploads of any month have a state from before their day to begin with, of this library."""
 
     def tree(job: Job, timeout_s: float, **more: Any) -> Answer:
         job.saved_state.write_bytes(b"state")
@@ -364,15 +364,17 @@ def test_of_old_states_one_a_month_is_kept(
     monkeypatch.setattr(running, "lay_out", lambda *given: LaidOut(1, 1, []))
     first = date(2024, 1, 1)
     days = [first + timedelta(days=number) for number in range((START - first).days)]
-    about = {"participant_id": participant.id, "library_version": library_version() or ""}
     folder = f"{study_of(participant).object_id}/fv2abcde/forest"
-    db.session.add_all(ForestState(**about, up_to=day, path=f"{folder}/state_{day}.npz") for day in days)
+    for day in days:
+        version = "0.9" if day < date(2024, 2, 10) else library_version() or ""
+        about = {"participant_id": participant.id, "library_version": version}
+        db.session.add(ForestState(**about, up_to=day, path=f"{folder}/state_{day}.npz"))
     make(participant, "jasmine", end=START)
     outcome = run_next()
     assert outcome.state == "success", outcome.reason
     kept = db.session.scalars(sa.select(ForestState.up_to).order_by(ForestState.up_to)).all()
     since = START - timedelta(days=101)
-    assert kept == [date(2024, month, 1) for month in (1, 2, 3)] + [day for day in days if day >= since] + [START]
+    assert kept == [date(2024, 2, 10), date(2024, 3, 1)] + [day for day in days if day >= since] + [START]
 
 
 def test_a_state_without_our_seal_is_not_loaded(
