@@ -82,6 +82,11 @@ class SealedText(sa.types.TypeDecorator[str]):
 
 
 URL = "postgresql+psycopg2://"
+MORE_WHEN_NEEDED = 4
+"""Connections that an engine opens above its pool's size, and closes after use."""
+CONNECTIONS_OF_TREE = 2
+"""A Forest task has one for its session and, now and then, one that extends its claim."""
+TREES_UNSET = 8
 
 
 # SQLAlchemy names a pool's logger after its class, and logs each disposal.
@@ -140,7 +145,7 @@ def engine_options(settings: Settings, pool_size: int) -> dict[str, Any]:
         "creator": connect,
         "poolclass": TriedAfterPause,
         "pool_size": pool_size,
-        "max_overflow": 4,
+        "max_overflow": MORE_WHEN_NEEDED,
         "pool_timeout": 8,
         "executemany_mode": "values_plus_batch",
         "hide_parameters": True,  # values of a statement that fails may be secrets, and errors are logged
@@ -164,7 +169,15 @@ def _embedded(var_dir: Path) -> str:
 def get_engine() -> sa.Engine:
     """The process's engine outside Flask."""
     settings = get_settings()
-    return sa.create_engine(URL, **engine_options(settings, settings.web_threads))
+    return sa.create_engine(URL, **engine_options(settings, pool_size(settings)))
+
+
+def pool_size(settings: Settings) -> int:
+    """How many connections the engine outside Flask keeps once they were used; enough for FOREST_TASKS trees at once.
+
+    Without that setting for ten, with those that it opens when needed.
+    """
+    return max(settings.web_threads, CONNECTIONS_OF_TREE * (settings.forest_tasks or TREES_UNSET))
 
 
 @contextmanager

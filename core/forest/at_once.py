@@ -1,4 +1,4 @@
-"""How many trees run at the same time: by the machine's processors and memory, and what trees were seen to take."""
+"""How many trees run at the same time: by processors, memory and what trees took of it, and database connections."""
 
 import os
 from pathlib import Path
@@ -6,28 +6,44 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.models import ForestTask
+from core.config import get_settings
+from core.database import CONNECTIONS_OF_TREE, MORE_WHEN_NEEDED, pool_size
+from core.forest.trees import Tree
+from core.models import ForestTask, TaskState
 
 SEEN_TASKS = 1_000
-UNSEEN_PEAK_BYTES = 3_500 << 20
-"""Oak's for a day of 10 Hz, by far the highest: taken until a task of it was measured."""
+UNSEEN_PEAK_BYTES = 1_500 << 20
+"""Above oak's 0.54 GB for a day of 10 Hz half of the time and 1.4 GB at most: taken until a task of it succeeded."""
 SHARE = 0.75  # of the machine's memory; the rest is for the other processes
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 def trees_at_once(session: Session) -> int:
-    """As many as there are processors and room in memory, at least one; each is taken to need the highest peak seen."""
+    """As many as there are processors, room in memory and database connections, at least one.
+
+    Each is taken to need the highest peak seen, also of trees that failed or were killed.
+    """
     newest = (
-        sa.select(ForestTask.tree, ForestTask.peak_memory_bytes)
+        sa.select(ForestTask.tree, ForestTask.peak_memory_bytes, ForestTask.state)
         .where(ForestTask.peak_memory_bytes.is_not(None))
         .order_by(ForestTask.id.desc())
         .limit(SEEN_TASKS)
         .subquery()
     )
-    peaks = session.execute(sa.select(newest.c.tree, sa.func.max(newest.c.peak_memory_bytes)).group_by(newest.c.tree))
-    by_tree = {tree: int(peak) for tree, peak in peaks}
-    highest = max([*by_tree.values(), *([] if "oak" in by_tree else [UNSEEN_PEAK_BYTES])])
-    return max(1, min(len(os.sched_getaffinity(0)), int(SHARE * memory_bytes()) // highest))
+    is_oak_seen = sa.and_(newest.c.tree == Tree.OAK.value, newest.c.state == TaskState.SUCCESS.value)
+    peak, has_oak = session.execute(
+        sa.select(sa.func.max(newest.c.peak_memory_bytes), sa.func.bool_or(is_oak_seen)).select_from(newest)
+    ).one()
+    highest = max(peak or 0, 0 if has_oak else UNSEEN_PEAK_BYTES)
+    connections = pool_size(get_settings()) + MORE_WHEN_NEEDED
+    return max(
+        1,
+        min(
+            len(os.sched_getaffinity(0)),
+            int(SHARE * memory_bytes()) // highest,
+            connections // CONNECTIONS_OF_TREE,
+        ),
+    )
 
 
 def memory_bytes() -> int:

@@ -116,12 +116,21 @@ class TreeFailed(Exception):
     """A run that gave no rows; the message is the plain reason. `trace` is the library's stack trace, if any.
 
     `is_of_the_machine`: the same run may succeed elsewhere or later (a full disk, a killed process).
+    `peak_memory_bytes`: the highest memory of the tree's process, as far as it was seen.
     """
 
-    def __init__(self, reason: str, trace: str | None = None, *, is_of_the_machine: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        trace: str | None = None,
+        *,
+        is_of_the_machine: bool = False,
+        peak_memory_bytes: int | None = None,
+    ) -> None:
         super().__init__(reason)
         self.trace = trace
         self.is_of_the_machine = is_of_the_machine
+        self.peak_memory_bytes = peak_memory_bytes
 
 
 class NoData(TreeFailed):

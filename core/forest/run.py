@@ -16,6 +16,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from core.config import Settings
@@ -68,7 +69,7 @@ def run_task(engine: sa.Engine, store: ObjectStore, settings: Settings, task_id:
         except (StoreUnavailable, OSError) as error:
             reason = str(error) if isinstance(error, StoreUnavailable) else f"The disk failed: {error.strerror}."
             _end(session, task, TreeFailed(reason, traceback.format_exc(), is_of_the_machine=True))
-        except (OperationalError, InterfaceError):
+        except (OperationalError, InterfaceError, PoolTimeout):
             session.rollback()
             raise  # the claim ends by itself, and the task is taken up again
         except SealBroken as error:
@@ -168,6 +169,8 @@ def _end(session: Session, task: ForestTask, error: TreeFailed) -> None:
         task.state, task.ended_at, task.claimed_until, task.progress = TaskState.ERROR.value, _now(), None, None
         task.reason = str(error)
     task.trace = error.trace
+    if error.peak_memory_bytes is not None:  # also of a tree that ran out of memory: fewer run at once from then on
+        task.peak_memory_bytes = error.peak_memory_bytes
     session.commit()
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from core.config import REPOSITORY
 from core.forest.job import Answer, Job, NoData, TreeFailed
-from core.forest.worker import FAILED
+from core.forest.worker import FAILED, highest_memory
 
 POLL_S = 0.2
 
@@ -45,12 +45,14 @@ def run_tree(
         start_new_session=True,
     )
     try:
-        _wait(process, timeout_s, is_cancelled)
+        peak = _wait(process, timeout_s, is_cancelled)
     finally:
         _kill_group(process)
     if process.returncode == 0 and job.answer_file.exists():
         return Answer.read(job.answer_file)
-    raise _why(job, process.returncode)
+    failed = _why(job, process.returncode)
+    failed.peak_memory_bytes = peak or None
+    raise failed
 
 
 def _environment(temporary: str) -> dict[str, str]:
@@ -60,13 +62,15 @@ def _environment(temporary: str) -> dict[str, str]:
     return {"PATH": os.defpath, "HOME": temporary, "TMPDIR": temporary, "LC_ALL": "C.UTF-8", **threads, **memory}
 
 
-def _wait(process: "subprocess.Popen[bytes]", timeout_s: float, is_cancelled: Callable[[], bool]) -> None:
-    end = time.monotonic() + timeout_s
+def _wait(process: "subprocess.Popen[bytes]", timeout_s: float, is_cancelled: Callable[[], bool]) -> int:
+    """Waits for the end. Returns the process's highest memory in bytes as seen meanwhile, 0 if it was quicker."""
+    end, peak = time.monotonic() + timeout_s, 0
     while True:
         try:
             process.wait(POLL_S)
-            return
+            return peak
         except subprocess.TimeoutExpired:
+            peak = highest_memory(process.pid) or peak
             if is_cancelled():
                 raise Cancelled from None
             if time.monotonic() > end:

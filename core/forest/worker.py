@@ -90,8 +90,16 @@ def _seed(patient_id: str, tree: Tree, day: date) -> None:
 
 def _peak_memory_bytes() -> int:
     """The highest of this process and of its children. The kernel's figure of a process counts who started it, too."""
-    own = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return 1024 * max(int(own.split()[1]), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+    return max(highest_memory("self"), 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+
+
+def highest_memory(process: int | str) -> int:
+    """The highest memory in bytes of a process, or of this one (`self`); 0 if it has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
 
 
 def _failed(

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -254,14 +255,41 @@ def test_the_machine_s_failures_are_tried_again_and_the_tree_s_are_not(
         assert run_next(datetime.now(UTC) + RETRY_AFTER[0]).state == "queued"
 
     def broken(*given: Any, **more: Any) -> None:
-        raise TreeFailed("willow failed: ValueError: x", "Traceback")
+        raise TreeFailed("willow failed: ValueError: x", "Traceback", peak_memory_bytes=3 << 30)
 
     with monkeypatch.context() as patch:
         patch.setattr(running, "run_tree", broken)
         outcome = run_next(datetime.now(UTC) + RETRY_AFTER[1] + RETRY_AFTER[0])
     assert (outcome.state, outcome.reason) == ("error", "willow failed: ValueError: x")
-    assert db.session.get_one(ForestTask, task.id).trace == "Traceback"
+    task = db.session.get_one(ForestTask, task.id)
+    assert (task.trace, task.peak_memory_bytes) == ("Traceback", 3 << 30)
     assert list((settings().var_dir / "forest").iterdir()) == []
+
+
+def test_a_pool_without_a_free_connection_is_no_failure_of_the_data(
+    app: Flask, participant: Participant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FOREST-23: the claim ends by itself, and the task is taken up again."""
+    (task,) = make(participant, "willow")
+    pool = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.1}
+    engine = sa.create_engine(db.engine.url, creator=db.engine.pool._creator, **pool)  # type: ignore[attr-defined]
+
+    def tree(job: Job, timeout_s: float, *, is_cancelled: Callable[[], bool]) -> Answer:
+        with engine.connect():
+            is_cancelled()  # needs another
+        return Answer([])
+
+    monkeypatch.setattr(running, "run_tree", tree)
+    monkeypatch.setattr(running, "LOOK_EVERY_S", 0)
+    number = claim_next(engine, datetime.now(UTC))
+    assert number == task.id
+    with pytest.raises(sa.exc.TimeoutError):
+        run_task(engine, object_store(), settings(), number)
+    engine.dispose()
+    db.session.refresh(task)
+    assert (task.state, task.reason) == ("running", None)
+    assert take_up_lost(db.session(), datetime.now(UTC) + timedelta(minutes=4)) == 1
+    assert task.state == "queued"
 
 
 def test_a_task_that_was_cancelled_while_it_ran_writes_nothing(

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -209,6 +210,20 @@ def test_a_cancelled_tree_is_killed(job: Callable[..., Job]) -> None:
     with pytest.raises(Cancelled):
         run_tree(hung, 60, is_cancelled=(hung.folder / "ids").exists, program=[str(SCRIPTS / "hangs.py")])
     assert datetime.now(UTC) - asked < timedelta(seconds=30)
+
+
+def test_the_memory_of_a_tree_that_was_killed_is_known(job: Callable[..., Job]) -> None:
+    """CLAR-80: as when the machine's memory runs out."""
+    hung = job(Tree.OAK)
+
+    def kill() -> bool:
+        if (hung.folder / "ids").exists():
+            os.kill(int((hung.folder / "ids").read_text().split()[0]), signal.SIGKILL)
+        return False
+
+    with pytest.raises(TreeFailed, match="was killed") as error:
+        run_tree(hung, 60, is_cancelled=kill, program=[str(SCRIPTS / "hangs.py")])
+    assert error.value.is_of_the_machine and (error.value.peak_memory_bytes or 0) > 5 << 20
 
 
 def wait_until_gone(process_id: int) -> None:

@@ -14,8 +14,8 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from core.config import REPOSITORY, get_settings
-from core.database import db
+from core.config import REPOSITORY, Settings, get_settings
+from core.database import db, pool_size
 from core.forest import at_once
 from core.forest.at_once import trees_at_once
 from core.forest.run import remove_orphans
@@ -123,17 +123,30 @@ def test_as_many_trees_run_as_processors_and_memory_allow(
     participant: Participant,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By the highest peak of what was measured; oak's, which is the highest, is assumed until then."""
+    """CLAR-80: by the highest peak measured; oak's is assumed until one succeeded. Each needs two connections."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(16)))
-    monkeypatch.setattr(at_once, "memory_bytes", lambda: 28 << 30)
+    monkeypatch.setattr(at_once, "memory_bytes", lambda: 12 << 30)
     session = db.session()
-    assert trees_at_once(session) == 6  # 21 GiB hold six times 3,500 MiB
+    assert trees_at_once(session) == 6  # 9 GiB hold six times 1,500 MiB
     willow, oak = make(participant, "willow", "oak")
-    willow.peak_memory_bytes = 100 << 20
+    willow.peak_memory_bytes = oak.peak_memory_bytes = 100 << 20
     assert trees_at_once(session) == 6
-    oak.peak_memory_bytes = 2 << 30
-    assert trees_at_once(session) == 10
+    willow.state = oak.state = "error"
+    oak.peak_memory_bytes = 3 << 30
+    assert trees_at_once(session) == 3
+    oak.state = "success"
+    oak.peak_memory_bytes = 1 << 30
+    assert trees_at_once(session) == 9
     oak.peak_memory_bytes = 60 << 30
     assert trees_at_once(session) == 1
-    oak.peak_memory_bytes = 1 << 30
-    assert trees_at_once(session) == 16
+    oak.peak_memory_bytes = 100 << 20
+    assert trees_at_once(session) == 10  # as many as the pool has connections for
+    monkeypatch.setenv("WEB_THREADS", "24")
+    get_settings.cache_clear()
+    assert trees_at_once(session) == 14
+
+
+def test_settings_may_ask_for_more_trees_than_connections_are_kept_for(settings: Settings) -> None:
+    """FOREST_TASKS trees have two connections each."""
+    assert pool_size(settings) == 16
+    assert pool_size(settings.model_copy(update={"forest_tasks": 30})) == 60
