@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from core.models import Study
 from core.participants.expected_streams import SCHEDULED, settings_during, settings_history
 from core.streams import SPECS, DataStream, Platform
+from core.studies.duty_cycle import duty_cycle, names_of_cycle
 
 HOURS_OF_DAY = 24
 SECONDS_OF_HOUR = 3600
@@ -27,13 +28,13 @@ def hours_by_settings(settings: Mapping[str, Any], stream: DataStream) -> float 
         return None
     if not settings[sensor]:
         return 0.0
-    on, cycle = _cycle(settings, sensor)
-    return HOURS_OF_DAY * min(1.0, (SECONDS_OF_HOUR + on) / max(cycle, on, 1.0))
+    cycle = duty_cycle(settings, sensor)
+    return HOURS_OF_DAY * min(1.0, (SECONDS_OF_HOUR + cycle.on_seconds) / max(cycle.cycle_seconds, 1))
 
 
 def expected_hours(session: Session, study: Study) -> ExpectedHours:
     """A function that tells the expected hours. One query. On a day with a change of settings the fewest count."""
-    names = {name for sensor in SCHEDULED.values() for name in (sensor, *_names_of_cycle(sensor))}
+    names = {name for sensor in SCHEDULED.values() for name in (sensor, *names_of_cycle(sensor))}
     history = settings_history(session, study.id, sorted(names))
 
     @cache
@@ -48,18 +49,3 @@ def expected_hours(session: Session, study: Study) -> ExpectedHours:
         return min((one for one in hours if one is not None), default=None)
 
     return expected
-
-
-def _names_of_cycle(sensor: str) -> tuple[str, ...]:
-    if sensor == "wifi":
-        return ("wifi_log_frequency_seconds",)
-    second = "total" if sensor == "bluetooth" else "off"
-    return f"{sensor}_on_duration_seconds", f"{sensor}_{second}_duration_seconds"
-
-
-def _cycle(settings: Mapping[str, Any], sensor: str) -> tuple[float, float]:
-    """For how many seconds the sensor is on, and after how many it begins again."""
-    first, *rest = (float(settings[name]) for name in _names_of_cycle(sensor))
-    if not rest:
-        return 0.0, first
-    return first, rest[0] if sensor == "bluetooth" else first + rest[0]

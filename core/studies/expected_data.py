@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.streams import Platform
+from core.studies.duty_cycle import duty_cycle
 
 SECONDS_OF_DAY = 86_400
 ANDROID, IOS = Platform.ANDROID, Platform.IOS
@@ -122,10 +123,7 @@ def duty_share(settings: Mapping[str, Any], sensor: str) -> float:
     """The share of the time for which a sensor is on, 0 to 1; 0 if it is switched off."""
     if not settings[sensor]:
         return 0.0
-    on = float(settings[f"{sensor}_on_duration_seconds"])
-    if sensor == "bluetooth":
-        return min(1.0, on / max(1.0, float(settings["bluetooth_total_duration_seconds"])))
-    return on / max(1.0, on + float(settings[f"{sensor}_off_duration_seconds"]))
+    return duty_cycle(settings, sensor).share
 
 
 def expected_data(settings: Mapping[str, Any], platform: Platform) -> ExpectedData:

@@ -1,10 +1,11 @@
 """When sensors are on, as stretches of a strip of 24 hours or of one hour (SURVEY-43)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.streams import Platform
+from core.studies.duty_cycle import DutyCycle, duty_cycle
 from core.studies.expected_data import SECONDS_OF_DAY, SENSORS_WITH_CYCLES
 
 ANDROID, IOS = Platform.ANDROID, Platform.IOS
@@ -47,29 +48,28 @@ def strips(settings: Mapping[str, Any]) -> list[Strip]:
     drawn = []
     for sensor, platforms in SENSORS_WITH_CYCLES.items():
         if settings[sensor]:
-            on = settings[f"{sensor}_on_duration_seconds"]
-            drawn.append(_cycles(sensor, platforms, on, on + settings[f"{sensor}_off_duration_seconds"]))
+            drawn.append(_cycles(sensor, platforms, duty_cycle(settings, sensor)))
     if settings["bluetooth"]:
-        total, offset = settings["bluetooth_total_duration_seconds"], settings["bluetooth_global_offset_seconds"]
-        drawn.append(_cycles("bluetooth", (ANDROID,), settings["bluetooth_on_duration_seconds"], total, offset))
+        offset = settings["bluetooth_global_offset_seconds"]
+        drawn.append(_cycles("bluetooth", (ANDROID,), duty_cycle(settings, "bluetooth"), offset))
     if settings["wifi"]:
-        every = settings["wifi_log_frequency_seconds"]
-        drawn.append(_cycles("wifi", (ANDROID,), min(WIFI_SCAN_SECONDS, every), every))
+        scans = replace(duty_cycle(settings, "wifi"), on_seconds=WIFI_SCAN_SECONDS)
+        drawn.append(_cycles("wifi", (ANDROID,), scans))
     for sensor, platforms in ON_EVENTS.items():
         if settings[sensor]:
             drawn.append(Strip(sensor, platforms, ((0, SECONDS_OF_DAY),), 1, is_on_events=True))
     return drawn
 
 
-def _cycles(sensor: str, platforms: tuple[Platform, ...], on: int, cycle: int, offset: int = 0) -> Strip:
-    cycle = max(1, cycle)
-    on = min(on, cycle)
+def _cycles(sensor: str, platforms: tuple[Platform, ...], of: DutyCycle, offset: int = 0) -> Strip:
+    cycle = max(1, of.cycle_seconds)
+    on = min(of.on_seconds, cycle)
     all_day = _stretches(on, cycle, offset, SECONDS_OF_DAY)
     return Strip(
         sensor,
         platforms,
         stretches=all_day or ((0, SECONDS_OF_DAY),),
-        share=on / cycle,
+        share=of.share,
         first_hour=_stretches(on, cycle, offset, SECONDS_OF_HOUR) if on < cycle < SECONDS_OF_HOUR else (),
         on_seconds=on,
         cycle_seconds=cycle,
