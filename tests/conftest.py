@@ -21,6 +21,7 @@ from core.database import db
 from core.embedded import running
 from tests.support.compiled_once import keep_addresses, keep_templates
 from tests.support.factories import Factory
+from tests.support.left_folders import PREFIX, remove_left_folders
 from webapp import create_app
 
 pytest_plugins = ["tests.browser.fixtures"]
@@ -48,10 +49,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _quick_folder(other: Path) -> Iterator[Path]:
     """A folder in memory where the machine has room for it: a database's 300 files are copied for every test."""
     memory = Path("/dev/shm")  # noqa: S108  a folder of our own in it
+    remove_left_folders(memory)
     if not memory.is_dir() or shutil.disk_usage(memory).free < NEEDED_MEMORY:
         yield other
         return
-    with tempfile.TemporaryDirectory(prefix="beiwe-tests-", dir=memory) as folder:
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=memory) as folder:
         yield Path(folder)
 
 
