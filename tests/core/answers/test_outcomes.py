@@ -61,7 +61,7 @@ def event() -> CountedEvent:
 
 def test_answered_late_missed_and_open(app: Flask, participant: Participant, survey: Survey):
     """NOTIF-24, CLAR-51: in time, after the expiry and before the next event, not at all, not yet."""
-    asks(participant, survey, *(NOW - n * DAY * 3 for n in (4, 3, 2, 1)), NOW - HOUR, NOW + HOUR)
+    asks(participant, survey, *(NOW - n * DAY * 3 for n in (4, 3, 2, 1)), NOW - HOUR, NOW + 3 * HOUR)
     paths = [
         submits(participant, survey, NOW - 12 * DAY + HOUR, DONE),
         submits(participant, survey, NOW - 12 * DAY + 2 * HOUR, DONE),
