@@ -159,6 +159,26 @@ def test_no_data_is_a_plain_reason(job: Callable[..., Job], tmp_path: Path) -> N
     )
 
 
+def test_data_of_one_day_of_ten_are_that_days(job: Callable[..., Job]) -> None:
+    """FOREST-2, FOREST-40."""
+    answer = run_tree(job(Tree.WILLOW, start=date(2024, 6, 4), end=date(2024, 6, 13), is_corrected=True), LIMIT_S)
+    filled = [
+        row["date"] for row in answer.rows if any(value is not None for name, value in row.items() if name != "date")
+    ]
+    assert filled == ["2024-06-13"]
+
+
+def test_a_missing_library_is_told_as_the_machine_s_fault(job: Callable[..., Job]) -> None:
+    """Another worker, or a repaired one, may have it: the task is tried again."""
+    without = (
+        "import sys; sys.modules['forest'] = None; from pathlib import Path; from core.forest.worker import main;"
+        " sys.exit(main(Path(sys.argv[1])))"
+    )
+    with pytest.raises(TreeFailed, match=r"^The library forest[.\w]* cannot be imported\.$") as failed:
+        run_tree(job(Tree.WILLOW), LIMIT_S, program=("-c", without))
+    assert failed.value.is_of_the_machine
+
+
 def test_an_unknown_column_is_an_error_that_names_it(job: Callable[..., Job]) -> None:
     """FOREST-40."""
     with pytest.raises(TreeFailed, match="not known here: shoes"):
