@@ -134,7 +134,7 @@ def run_with_kills(factory: Factory, service: Service, seed: int) -> Killed:
         _let_two_minutes_pass()
     last = start_sender(service)
     try:
-        wait_until(is_all_done)
+        wait_until(lambda: is_all_done() and not left_files())  # a kill may have come after the last message
     finally:
         last.send_signal(signal.SIGTERM)
         last.wait(20)
