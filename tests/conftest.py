@@ -47,7 +47,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @contextmanager
 def _quick_folder(other: Path) -> Iterator[Path]:
-    """A folder in memory where the machine has room for it: a database's 300 files are copied for every test."""
+    """A folder in memory where the machine has enough of it: a database's 300 files are copied for every test."""
     memory = Path("/dev/shm")  # noqa: S108  a folder of our own in it
     remove_left_folders(memory)
     if not memory.is_dir() or shutil.disk_usage(memory).free < NEEDED_MEMORY:

@@ -19,7 +19,7 @@ _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory
 
 
 def trees_at_once(session: Session) -> int:
-    """As many as there are processors, room in memory and database connections, at least one.
+    """As many as processors, memory and database connections allow, at least one.
 
     Each is taken to need the highest peak seen, also of trees that failed or were killed.
     """
@@ -35,15 +35,9 @@ def trees_at_once(session: Session) -> int:
         sa.select(sa.func.max(newest.c.peak_memory_bytes), sa.func.bool_or(is_oak_seen)).select_from(newest)
     ).one()
     highest = max(peak or 0, 0 if has_oak else UNSEEN_PEAK_BYTES)
-    connections = pool_size(get_settings()) + MORE_WHEN_NEEDED
-    return max(
-        1,
-        min(
-            len(os.sched_getaffinity(0)),
-            int(SHARE * memory_bytes()) // highest,
-            connections // CONNECTIONS_OF_TREE,
-        ),
-    )
+    by_memory = int(SHARE * memory_bytes()) // highest
+    by_connections = (pool_size(get_settings()) + MORE_WHEN_NEEDED) // CONNECTIONS_OF_TREE
+    return max(1, min(len(os.sched_getaffinity(0)), by_memory, by_connections))
 
 
 def memory_bytes() -> int:

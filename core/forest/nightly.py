@@ -172,9 +172,8 @@ def queue_changed_days(session: Session, study: Study, now: datetime, window_day
 
     ranges = []
     for one in due:
-        ranges += [
-            range_of(one, half, half[-1]) for half in one.halves
-        ]  # first: jasmine then goes on from their states
+        # Halves come first: jasmine then goes on from the states after them.
+        ranges += [range_of(one, half, half[-1]) for half in one.halves]
         if one.tree is not Tree.JASMINE:
             ranges += [range_of(one, group, group[-1]) for group in _groups(one.days)]
         elif days := [day for day in one.days if (yesterday - day).days < MOST_DAYS]:

@@ -46,7 +46,7 @@ class Study(Model):
     `quiet_until` on the participant's clock, and no survey again from `resends_rest_from` to `resends_rest_until`; a
     pair is null where pushes never rest (CLAR-54). `language_field_id` is the custom field that tells a participant's
     language (`StudyLanguage`). With `has_forest` the study has the pages of Forest; with `has_nightly_forest` its trees
-    also run each night.
+    also run each night, last queued for the night of `last_night_on` in its zone.
     """
 
     __tablename__ = "studies"
