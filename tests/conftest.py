@@ -19,6 +19,7 @@ import core.database
 from core.config import Settings, get_settings
 from core.database import db
 from core.embedded import running
+from tests.support import this_hour
 from tests.support.compiled_once import keep_addresses, keep_templates
 from tests.support.factories import Factory
 from tests.support.left_folders import PREFIX, remove_left_folders
@@ -88,6 +89,11 @@ def settings(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     if core.database.get_engine.cache_info().currsize:
         core.database.get_engine().dispose()
     _forget_settings()
+
+
+@pytest.fixture(autouse=True)
+def hour_of_this_test() -> None:
+    this_hour.begin()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,8 +15,9 @@ from core.streams import Platform
 from flows.compute_scores import compute_scores
 from flows.read_answers import read_answers
 from tests.flows.test_maintenance_flows import artifact
-from tests.support.answering import CONTENT, NOW, file_of, process, submits
+from tests.support.answering import CONTENT, file_of, process, submits
 from tests.support.factories import Factory
+from tests.support.this_hour import this_hour
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def test_answers_are_read_and_scores_computed_once(factory: Factory):
     """CLAR-57, CLAR-58."""
     participant = factory.participant()
     survey = factory.survey(participant.study, content=json.dumps(CONTENT))
-    submits(participant, survey, NOW, file_of({"mood": 1}, Platform.ANDROID))
+    submits(participant, survey, this_hour(), file_of({"mood": 1}, Platform.ANDROID))
     process()
     for table in (AnswerTally, SubmittedAnswer, Submission):
         db.session.execute(sa.delete(table))

@@ -1,7 +1,7 @@
 """Participants who answer surveys: files as the apps write them, uploaded and processed by the real code."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,9 +16,9 @@ from core.streams import Platform
 from core.surveys.rules.answer_files import answers_file
 from core.surveys.rules.answering import Answer, way_through
 from tests.support.factories import Factory
+from tests.support.this_hour import this_hour
 from webapp.stores import object_store, settings
 
-NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 ODD = "{{ 7*7 }} <b>fett</b> 😀 שלום"
 MOOD = {
     "question_id": "mood",
@@ -98,7 +98,7 @@ def opens(participant: Participant, survey: Survey, at: datetime) -> None:
 def asks(participant: Participant, survey: Survey, *moments: datetime) -> None:
     """Events of the survey, which were made a week before they count."""
     for at in moments:
-        made = {"created_at": min(at, NOW) - timedelta(days=7)}
+        made = {"created_at": min(at, this_hour()) - timedelta(days=7)}
         db.session.add(ScheduledEvent(survey_id=survey.id, participant_id=participant.id, scheduled_at=at, **made))
     db.session.commit()
 

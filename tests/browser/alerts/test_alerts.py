@@ -14,8 +14,9 @@ from core.streams import Platform
 from core.studies.languages import save_language
 from tests.browser.navigator import Portal
 from tests.browser.surveys.test_surveys import looks_right
-from tests.support.answering import CONTENT, NOW, file_of, process, submits
+from tests.support.answering import CONTENT, file_of, process, submits
 from tests.support.factories import Factory
+from tests.support.this_hour import this_hour
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 SIZES = ((375, "light"), (375, "dark"), (1280, "dark"), (1280, "light"))
@@ -43,6 +44,7 @@ def test_from_the_rule_to_the_acknowledgement_by_keyboard(
     portal: Portal, factory: Factory, study: Study, survey: Survey
 ):
     """CLAR-58."""
+    now = this_hour()
     page, person = portal.page, factory.participant(study, platform=Platform.IOS)
     portal.signs_in("mlopez")
     portal.opens(f"/view_study/{study.id}/alerts/rules/new?survey={survey.id}&question=mood")
@@ -54,9 +56,9 @@ def test_from_the_rule_to_the_acknowledgement_by_keyboard(
     expect(page.get_by_text("The rule was saved.")).to_be_visible()
     looks_right_everywhere(portal)
     # Made a moment before what the test uploads.
-    db.session.execute(db.update(AlertRule).values(effective_from=NOW - timedelta(days=1)))
+    db.session.execute(db.update(AlertRule).values(effective_from=now - timedelta(days=1)))
     db.session.commit()
-    submits(person, survey, NOW - timedelta(hours=1), file_of({"mood": 0, "energy": 2}, Platform.IOS))
+    submits(person, survey, now - timedelta(hours=1), file_of({"mood": 0, "energy": 2}, Platform.IOS))
     process()
     portal.opens(f"/view_study/{study.id}/alerts")
     looks_right_everywhere(portal)

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -18,9 +18,9 @@ from core.database import db
 from core.models import AccountLink, ApiKey, AuditRecord, DataAccessRecord, PortalSession, Researcher, StudyRole
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
+from tests.support.this_hour import this_hour
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
-NOW = datetime.now(UTC)
 
 
 def at_once(app: Flask, *changes: Callable[[], None]) -> int:
@@ -87,9 +87,10 @@ def test_an_actor_who_lost_the_role_meanwhile_is_refused(app: Flask, factory: Fa
 
 def test_somebody_invited_has_a_role_and_no_usable_password(app: Flask, factory: Factory):
     """PORTAL-191: the name in the spelling that was typed, unique ignoring case."""
+    now = this_hour()
     study = factory.study()
     me = factory.researcher("leader", study=study, role=Role.STUDY_ADMIN)
-    invited, token = acting.invite(db.session(), me, "New.Person-1", NOW, study=study, role=Role.STUDY_VIEWER)
+    invited, token = acting.invite(db.session(), me, "New.Person-1", now, study=study, role=Role.STUDY_VIEWER)
     db.session.commit()
     assert not invited.has_password
     for guess in ("", "A" * 43, token):
@@ -97,10 +98,10 @@ def test_somebody_invited_has_a_role_and_no_usable_password(app: Flask, factory:
     assert db.session.scalars(db.select(StudyRole.role).filter_by(researcher_id=invited.id)).all() == ["study_viewer"]
     assert Visitor(app).sign_in("New.Person-1", "anything").location == "/"
     with pytest.raises(NameTaken):
-        acting.invite(db.session(), me, "new.person-1", NOW, study=study)
+        acting.invite(db.session(), me, "new.person-1", now, study=study)
     for wrong in ("four", "has space", "ünsal", "x" * 33, "", "a/b/c/d"):
         with pytest.raises(ValueError):
-            acting.invite(db.session(), me, wrong, NOW, study=study)
+            acting.invite(db.session(), me, wrong, now, study=study)
     db.session.rollback()
     actions = set(db.session.scalars(db.select(AuditRecord.action).filter_by(actor_name="leader")))
     assert {"researcher.invite", "researcher.link", "study.grant"} <= actions
@@ -109,71 +110,75 @@ def test_somebody_invited_has_a_role_and_no_usable_password(app: Flask, factory:
 
 def test_a_study_administrator_invites_to_own_studies_alone(app: Flask, factory: Factory):
     """PERM-60."""
+    now = this_hour()
     ours, others = factory.study(), factory.study()
     me = factory.researcher(study=ours, role=Role.STUDY_ADMIN)
     for study in (None, others):
         with pytest.raises(ActRefused):
-            acting.invite(db.session(), me, "somebody", NOW, study=study)
+            acting.invite(db.session(), me, "somebody", now, study=study)
     boss = factory.researcher(is_site_admin=True)
-    acting.invite(db.session(), boss, "somebody", NOW, study=None)
+    acting.invite(db.session(), boss, "somebody", now, study=None)
 
 
 def test_a_link_works_once_for_72_hours_and_is_stored_as_a_hash(app: Flask, factory: Factory):
     """PORTAL-191."""
+    now = this_hour()
     boss = factory.researcher(is_site_admin=True)
-    invited, token = acting.invite(db.session(), boss, "somebody", NOW, study=None)
+    invited, token = acting.invite(db.session(), boss, "somebody", now, study=None)
     db.session.commit()
     link = link_of(db.session(), token)
     assert link is not None and token.encode() not in link.token_hash
     minute = timedelta(minutes=1)
     assert timedelta(hours=72) == VALID
-    assert state_of_link(link, NOW + VALID - minute) is LinkState.OPEN
-    assert state_of_link(link, NOW + VALID) is LinkState.EXPIRED
-    use_link(db.session(), link, "Correct horse 1!", NOW + minute)
+    assert state_of_link(link, now + VALID - minute) is LinkState.OPEN
+    assert state_of_link(link, now + VALID) is LinkState.EXPIRED
+    use_link(db.session(), link, "Correct horse 1!", now + minute)
     db.session.commit()
     assert invited.has_password and not invited.must_change_password
-    assert state_of_link(link, NOW + minute) is LinkState.USED
+    assert state_of_link(link, now + minute) is LinkState.USED
     with pytest.raises(ValueError):
-        use_link(db.session(), link, "Another horse 2!", NOW + minute)
+        use_link(db.session(), link, "Another horse 2!", now + minute)
 
 
 def test_what_withdraws_a_link(app: Flask, factory: Factory):
     """PORTAL-191: by hand, a newer link, a new password, deactivating."""
+    now = this_hour()
     boss, target = factory.researcher(is_site_admin=True), factory.researcher()
     session = db.session()
 
     def again() -> AccountLink:
-        link = link_of(session, acting.new_link(session, boss, target, NOW))
-        assert link is not None and state_of_link(link, NOW) is LinkState.OPEN
+        link = link_of(session, acting.new_link(session, boss, target, now))
+        assert link is not None and state_of_link(link, now) is LinkState.OPEN
         return link
 
     first = again()
     second = again()
-    assert state_of_link(first, NOW) is LinkState.WITHDRAWN
-    assert acting.end_links(session, boss, target, NOW)
-    assert not acting.end_links(session, boss, target, NOW)
+    assert state_of_link(first, now) is LinkState.WITHDRAWN
+    assert acting.end_links(session, boss, target, now)
+    assert not acting.end_links(session, boss, target, now)
     third = again()
-    acting.reset_password(session, boss, target, NOW)
+    acting.reset_password(session, boss, target, now)
     fourth = again()
     acting.set_active(session, boss, target, False)
     session.commit()
     acting.set_active(session, boss, target, True)
     session.commit()
     for link in (second, third, fourth):
-        assert state_of_link(link, NOW) is LinkState.WITHDRAWN
+        assert state_of_link(link, now) is LinkState.WITHDRAWN
 
 
 def test_a_new_password_ends_sessions_and_lifts_the_lock(app: Flask, factory: Factory):
     """PORTAL-29, PORTAL-193."""
+    now = this_hour()
     study = factory.study()
     me, target = factory.researcher(study=study, role=Role.STUDY_ADMIN), factory.researcher(study=study)
     visitor, source = Visitor(app, target), address_source("192.0.2.1")
     for _ in range(10):
-        note_failure(db.session(), target.username, source, NOW)
-    assert is_locked(db.session(), target.username, source, NOW)
-    password = acting.reset_password(db.session(), me, target, NOW)
+        note_failure(db.session(), target.username, source, now)
+    assert is_locked(db.session(), target.username, source, now)
+    password = acting.reset_password(db.session(), me, target, now)
     db.session.commit()
-    assert not is_locked(db.session(), target.username, source, NOW)
+    assert not is_locked(db.session(), target.username, source, now)
     assert not visitor.is_signed_in and target.must_change_password
     assert Visitor(app).sign_in(target.username, password).location == "/choose_study"
 

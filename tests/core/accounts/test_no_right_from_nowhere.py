@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import pytest
 from flask import Flask
@@ -15,9 +15,9 @@ from core.accounts.people import people
 from core.database import db
 from core.models import Researcher, Study, StudyRole
 from tests.support.factories import Factory
+from tests.support.this_hour import this_hour
 
 STEPS = 300
-NOW = datetime.now(UTC)
 DAYS = (None, date.today() + timedelta(days=30))
 
 Rights = dict[tuple[int, int], str]
@@ -31,6 +31,7 @@ def rights() -> Rights:
 
 def one_step(chance: random.Random, me: Researcher, target: Researcher, studies: list[Study]) -> Callable[[], object]:
     """One random thing that the person tries."""
+    now = this_hour()
     session, role = db.session(), chance.choice(STORED_ROLES)
     own = [study for study in studies if study.id in people(session, [me])[me.id].administered]
     study = chance.choice(own if own and chance.random() < 0.8 else studies)
@@ -40,12 +41,12 @@ def one_step(chance: random.Random, me: Researcher, target: Researcher, studies:
         lambda: acting.remove_role(session, me, target, study),
         lambda: acting.elevate(session, me, target, study),
         lambda: acting.demote(session, me, target, study),
-        lambda: acting.reset_password(session, me, target, NOW),
-        lambda: acting.new_link(session, me, target, NOW),
+        lambda: acting.reset_password(session, me, target, now),
+        lambda: acting.new_link(session, me, target, now),
         lambda: acting.set_active(session, me, target, chance.random() < 0.5),
         lambda: acting.make_site_admin(session, me, target, chance.random() < 0.5),
         lambda: acting.delete_researcher(session, me, target),
-        lambda: acting.invite(session, me, name, NOW, study=chance.choice([None, study]), role=role),
+        lambda: acting.invite(session, me, name, now, study=chance.choice([None, study]), role=role),
     ]
     return chance.choice([*tries[:4], *tries, *tries[-1:] * 3])
 
@@ -101,5 +102,5 @@ def test_a_password_is_reset_for_nobody_who_leads_a_study(app: Flask, factory: F
     factory.role(leader, ours, Role.STUDY_RESEARCHER)
     for change in (acting.reset_password, acting.new_link):
         with pytest.raises(ActRefused):
-            change(db.session(), me, leader, NOW)
+            change(db.session(), me, leader, this_hour())
         db.session.rollback()

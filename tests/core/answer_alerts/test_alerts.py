@@ -45,9 +45,10 @@ from core.models import (
 )
 from core.outgoing.delivering import deliver_waiting
 from core.streams import Platform
-from tests.support.answering import CONTENT, NOW, file_of, process, submission, submits
+from tests.support.answering import CONTENT, file_of, process, submission, submits
 from tests.support.factories import Factory
 from tests.support.fakes.sinks import MailSink, WebhookSink, running_mail_sink, running_webhook_sink
+from tests.support.this_hour import this_hour
 
 HOUR = timedelta(hours=1)
 BAD: dict[str, Any] = {"mood": 0, "why": (), "energy": 2, "hours": "7", "rest": "I am not well"}
@@ -93,7 +94,7 @@ class Watched:
     def answers(self, given: dict[str, Any], person: Participant | None = None) -> str:
         """A submission, uploaded now and processed."""
         self.sent += 1
-        at = NOW - HOUR + timedelta(minutes=self.sent)
+        at = this_hour() - HOUR + timedelta(minutes=self.sent)
         path = submits(person or self.person, self.survey, at, file_of(given, Platform.IOS))
         process()
         return path
@@ -250,7 +251,7 @@ def test_where_nobody_can_be_told_the_alert_says_so(watched: Watched):
 def test_a_file_that_cannot_be_read_matches_unsurely(watched: Watched):
     """In doubt somebody looks."""
     watched.rule()
-    submits(watched.person, watched.survey, NOW - HOUR, b"\x00\x01 no answers")
+    submits(watched.person, watched.survey, this_hour() - HOUR, b"\x00\x01 no answers")
     process()
     assert [alert.is_unsure for alert in alerts()] == [True] and watched.open() == 1
 
@@ -258,7 +259,7 @@ def test_a_file_that_cannot_be_read_matches_unsurely(watched: Watched):
 def test_a_question_that_was_edited_matches_unsurely_and_the_rule_says_so(watched: Watched):
     rule = watched.rule()
     edited = [CONTENT[0] | {"answers": [{"text": "very bad"}, *CONTENT[0]["answers"][1:]]}, *CONTENT[1:]]
-    submits(watched.person, watched.survey, NOW - HOUR, file_of(BAD, Platform.IOS, edited))
+    submits(watched.person, watched.survey, this_hour() - HOUR, file_of(BAD, Platform.IOS, edited))
     process()
     assert [alert.is_unsure for alert in alerts()] == [True]
     assert edited_since(rule, watchable(edited)[0]) and not edited_since(rule, watchable(CONTENT)[0])
@@ -286,7 +287,7 @@ def test_a_removed_rule_raises_nothing_and_its_alerts_stay(watched: Watched):
 def test_an_upload_that_waits_while_a_rule_is_changed_is_told_of(watched: Watched):
     """CLAR-58: it was uploaded after the rule was made, whatever was changed since."""
     watched.rule()
-    submits(watched.person, watched.survey, NOW - HOUR, file_of(BAD, Platform.IOS))
+    submits(watched.person, watched.survey, this_hour() - HOUR, file_of(BAD, Platform.IOS))
     rule = db.session.scalars(db.select(AlertRule)).one()
     form = RuleForm(Comparison.ANY_OF, options=["bad", "so; so"], recipients=[watched.nurse.id])
     asked, now = watchable(CONTENT)[0], datetime.now(UTC)

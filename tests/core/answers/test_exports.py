@@ -27,9 +27,10 @@ from core.limits import limit_session
 from core.models import CustomField, FieldValue, Participant, Survey
 from core.streams import Platform
 from core.surveys.saving import add_version
-from tests.support.answering import CONTENT, ENERGY, MOOD, NOW, ODD, asks, file_of, process, queue, submits
+from tests.support.answering import CONTENT, ENERGY, MOOD, ODD, asks, file_of, process, queue, submits
 from tests.support.commands import command, run_command
 from tests.support.factories import Factory
+from tests.support.this_hour import this_hour
 
 HOUR = timedelta(hours=1)
 FORMULA = "=HYPERLINK(0)"
@@ -43,23 +44,24 @@ def participant(factory: Factory) -> Participant:
 @pytest.fixture
 def survey(factory: Factory, participant: Participant) -> Survey:
     """Four submissions: all answered, most skipped or unseen, one of an edited survey, one of a test participant."""
+    now = this_hour()
     survey = factory.survey(participant.study, content=json.dumps(CONTENT), name=f"Sleep {ODD}")
     score = {"combination": "sum", "items": [{"question_id": "mood"}, {"question_id": "energy"}]}
     save_score(db.session(), survey, None, name="Total", variable="total", definition=score, actor=SERVER)
-    asks(participant, survey, NOW - 4 * HOUR)
+    asks(participant, survey, now - 4 * HOUR)
     whole = {"mood": 1, "why": (0, 2), "energy": 7, "hours": "many", "rest": FORMULA}
-    submits(participant, survey, NOW - 3 * HOUR, file_of(whole, Platform.IOS))
-    sent_twice = submits(participant, survey, NOW - 2 * HOUR, file_of({"mood": 2}, Platform.IOS))
+    submits(participant, survey, now - 3 * HOUR, file_of(whole, Platform.IOS))
+    sent_twice = submits(participant, survey, now - 2 * HOUR, file_of({"mood": 2}, Platform.IOS))
     name = sent_twice.rsplit("/")[-1]
     contents = file_of({"mood": 2}, Platform.IOS)
     queue(participant, f"surveyAnswers/{survey.object_id}/{name}-duplicate-abcdefghij", contents)
     edited = [MOOD | {"answers": MOOD["answers"][::-1]}, ENERGY]
     survey.content = json.dumps(edited)
-    add_version(db.session(), survey, NOW - HOUR)
+    add_version(db.session(), survey, now - HOUR)
     db.session.commit()
-    submits(participant, survey, NOW - HOUR / 2, file_of({"mood": 0, "energy": 0}, Platform.IOS, edited))
+    submits(participant, survey, now - HOUR / 2, file_of({"mood": 0, "energy": 0}, Platform.IOS, edited))
     team = factory.participant(participant.study, is_test=True)
-    submits(team, survey, NOW, file_of({"mood": 0}, Platform.ANDROID))
+    submits(team, survey, now, file_of({"mood": 0}, Platform.ANDROID))
     process()
     return survey
 
@@ -88,7 +90,7 @@ def test_a_wide_csv_has_a_row_for_each_submission(app: Flask, participant: Parti
         "answered",
         "1",
     )
-    assert first["submitted_at"] == (NOW - 3 * HOUR).isoformat().replace("+00:00", "Z")
+    assert first["submitted_at"] == (this_hour() - 3 * HOUR).isoformat().replace("+00:00", "Z")
     assert [first[name] for name in ("q1", "q1_v2", "q2_0", "q2_1", "q2_2", "q3", "q4")] == [
         "1", "", "1", "0", "1", "7", "",
     ]  # fmt: skip
@@ -128,7 +130,7 @@ def test_an_xlsx_opens_again_without_formulas(app: Flask, survey: Survey, tmp_pa
     header, *rows = book["Answers"].iter_rows()
     cells = dict(zip([cell.value for cell in header], rows[0], strict=True))
     assert cells["q5"].value == FORMULA and cells["q5"].data_type == "s"
-    assert cells["q3"].value == 7 and cells["submitted_at"].value == (NOW - 3 * HOUR).replace(tzinfo=None)
+    assert cells["q3"].value == 7 and cells["submitted_at"].value == (this_hour() - 3 * HOUR).replace(tzinfo=None)
     assert ODD in [row[5].value for row in book["Codebook"].iter_rows()]
 
 
@@ -137,7 +139,7 @@ def test_a_parquet_file_has_one_schema(app: Flask, survey: Survey, tmp_path: Pat
     done = exported(survey, tmp_path, Form.PARQUET, layout)
     frame = pl.read_parquet(done.path)
     assert frame.height == done.rows and frame.width == done.columns
-    assert frame["submitted_at"].to_list()[0] == NOW - 3 * HOUR
+    assert frame["submitted_at"].to_list()[0] == this_hour() - 3 * HOUR
     if layout is Layout.WIDE:
         assert frame["q3"].to_list() == [7, None, 0] and frame["q5"].to_list() == [FORMULA, None, None]
         assert frame.schema["q1"] == pl.Float64
@@ -159,7 +161,7 @@ def test_an_spss_file_opens_with_labels_and_missing_values(app: Flask, survey: S
     assert ODD in about.file_label or "Sleep" in about.file_label
     plain, _ = pyreadstat.read_sav(path, output_format="polars")
     assert plain["q3"].to_list() == [7, None, 0]
-    assert frame["submitted_at"].to_list()[0] == (NOW - 3 * HOUR).replace(tzinfo=None)
+    assert frame["submitted_at"].to_list()[0] == (this_hour() - 3 * HOUR).replace(tzinfo=None)
 
 
 def test_a_stata_file_opens_with_labels_and_missing_values(app: Flask, survey: Survey, tmp_path: Path):
@@ -181,7 +183,7 @@ def test_labels_of_any_length_and_script_are_cut_between_characters(
 ):
     content = [MOOD | {"question_text": "שאלה😀" * 200, "answers": [{"text": "é" * 500}, {"text": ODD}]}]
     survey = factory.survey(participant.study, content=json.dumps(content))
-    submits(participant, survey, NOW, file_of({"mood": 0}, Platform.IOS, content))
+    submits(participant, survey, this_hour(), file_of({"mood": 0}, Platform.IOS, content))
     process()
     path = exported(survey, tmp_path, form).path
     read = pyreadstat.read_sav if form is Form.SAV else pyreadstat.read_dta
@@ -213,10 +215,11 @@ def test_too_many_rows_for_a_sheet_are_refused_and_leave_nothing(
 
 
 def test_pages_of_submissions_are_complete(app: Flask, survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    now = this_hour()
     whole = exported(survey, tmp_path, Form.CSV).path.read_text()
     monkeypatch.setattr("core.answers.exporting.rows.SUBMISSIONS_AT_ONCE", 1)
     assert exported(survey, tmp_path, Form.CSV).path.read_text() == whole
-    some = exported(survey, tmp_path, Form.CSV, since=NOW - 2 * HOUR, until=NOW - HOUR)
+    some = exported(survey, tmp_path, Form.CSV, since=now - 2 * HOUR, until=now - HOUR)
     assert some.rows == 1
 
 

@@ -12,8 +12,8 @@ from core.answers.submitted import submissions_of
 from core.database import db
 from core.models import Participant, Survey
 from tests.support.answered import survey_with_answers
-from tests.support.answering import NOW
 from tests.support.factories import Factory
+from tests.support.this_hour import this_hour
 
 
 @pytest.fixture
@@ -33,17 +33,18 @@ def test_rates_of_all_surveys_are_those_of_each(app: Flask, people: list[Partici
     assert rates_of_surveys(session, study_id) == {survey.id: response_rates(session, survey.id).total}
     of_one = response_rates(session, survey.id, participant_id=people[2].id, with_test=True).total
     assert rates_of_surveys(session, study_id, participant_id=people[2].id) == {survey.id: of_one}
-    assert rates_of_surveys(session, study_id, since=(NOW + timedelta(days=1)).date()) == {}
+    assert rates_of_surveys(session, study_id, since=(this_hour() + timedelta(days=1)).date()) == {}
 
 
 def test_submissions_are_counted_with_those_that_cannot_be_read(app: Flask, people: list[Participant], survey: Survey):
+    now = this_hour()
     session = db.session()
     everybody = submission_figures(session, survey.id, with_test=True)
     figures = submission_figures(session, survey.id)
-    assert figures.with_problem == 1 and figures.newest_at == NOW - timedelta(hours=2)
+    assert figures.with_problem == 1 and figures.newest_at == now - timedelta(hours=2)
     of_test = submissions_by_survey(session, people[2].id)
     assert everybody.submissions - figures.submissions == of_test[survey.id]
-    lately = submission_figures(session, survey.id, since=NOW - timedelta(hours=3), until=NOW)
+    lately = submission_figures(session, survey.id, since=now - timedelta(hours=3), until=now)
     assert lately.submissions == 1
 
 

@@ -19,8 +19,9 @@ from core.limits import limit_session
 from core.models import CustomField, FieldValue, Participant, Survey
 from core.streams import Platform
 from core.surveys.saving import add_version
-from tests.support.answering import CONTENT, MOOD, NOW, ODD, asks, file_of, opens, process, submits
+from tests.support.answering import CONTENT, MOOD, ODD, asks, file_of, opens, process, submits
 from tests.support.factories import Factory
+from tests.support.this_hour import this_hour
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
@@ -35,15 +36,16 @@ def people(factory: Factory) -> list[Participant]:
 @pytest.fixture
 def survey(factory: Factory, people: list[Participant]) -> Survey:
     """Asked each day for four days; everybody answers the first two, the second participant late."""
+    now = this_hour()
     survey = factory.survey(people[0].study, content=json.dumps(CONTENT))
     for place, person in enumerate(people):
-        asks(person, survey, *(NOW - n * DAY for n in (4, 3, 2)), NOW - HOUR)
+        asks(person, survey, *(now - n * DAY for n in (4, 3, 2)), now - HOUR)
         for n in (4, 3):
             given = {"mood": place, "why": (0, 2), "energy": n, "hours": "8", "rest": "text"}
-            at = NOW - n * DAY + (place + 1) * HOUR
+            at = now - n * DAY + (place + 1) * HOUR
             submits(person, survey, at, file_of(given, Platform.ANDROID))
-        opens(person, survey, NOW - 2 * DAY + HOUR)
-    submits(people[0], survey, NOW - 4 * DAY + 3 * HOUR, file_of({}, Platform.ANDROID))
+        opens(person, survey, now - 2 * DAY + HOUR)
+    submits(people[0], survey, now - 4 * DAY + 3 * HOUR, file_of({}, Platform.ANDROID))
     process()
     return survey
 
@@ -54,11 +56,12 @@ def spread(found: list[Spread], question_id: str) -> Spread:
 
 def test_rates_by_day_week_and_participant(app: Flask, people: list[Participant], survey: Survey):
     """NOTIF-24, CLAR-62: without the study team's phones; what is still open is not in the rate."""
+    now = this_hour()
     rates = response_rates(db.session(), survey.id)
     assert rates.total == Counts(answered=4, missed=2, open=2, opened=6)
     assert rates.total.rate == pytest.approx(4 / 6)
     assert [row.counts.answered for row in rates.days] == [2, 2, 0, 0]
-    assert [row.day for row in rates.days] == [(NOW - n * DAY).date() for n in (4, 3, 2)] + [(NOW - HOUR).date()]
+    assert [row.day for row in rates.days] == [(now - n * DAY).date() for n in (4, 3, 2)] + [(now - HOUR).date()]
     assert sum((week.counts for week in rates.weeks), Counts()) == rates.total
     assert [(row.patient_id, row.counts.answered, row.extra) for row in rates.participants] == [
         (people[0].patient_id, 2, 1),
@@ -68,14 +71,15 @@ def test_rates_by_day_week_and_participant(app: Flask, people: list[Participant]
     assert rates.times == {60: 2, 120: 2} and rates.median_minutes == 90 and (rates.extra, rates.unasked) == (1, 0)
     assert response_rates(db.session(), survey.id, with_test=True).total.answered == 6
     assert response_rates(db.session(), survey.id, participant_id=people[1].id).total.answered == 2
-    last = (NOW - 3 * DAY).date()
+    last = (now - 3 * DAY).date()
     assert response_rates(db.session(), survey.id, first=last, last=last).total == Counts(answered=2, opened=2)
     assert Counts().rate is None
 
 
-@pytest.mark.parametrize("of_time", [{}, {"since": NOW - 100 * DAY, "until": NOW}])
-def test_distributions_count_each_answer(app: Flask, survey: Survey, of_time: dict):
+@pytest.mark.parametrize("has_times", [False, True])
+def test_distributions_count_each_answer(app: Flask, survey: Survey, has_times: bool):
     """From tallies, and from the answers of a time: the same."""
+    of_time = {"since": this_hour() - 100 * DAY, "until": this_hour()} if has_times else {}
     found = distribution(db.session(), survey.id, **of_time)
     mood = spread(found, "mood")
     assert mood.options == [("bad", 2), ("so; so", 2), ("good, mostly", 0)]
@@ -92,7 +96,7 @@ def test_distributions_of_one_participant_and_of_a_part_of_the_time(
 ):
     session = db.session()
     assert spread(distribution(session, survey.id, participant_id=people[1].id), "mood").options[1][1] == 2
-    some = distribution(session, survey.id, since=NOW - 3 * DAY, participant_id=people[0].id)
+    some = distribution(session, survey.id, since=this_hour() - 3 * DAY, participant_id=people[0].id)
     assert spread(some, "mood").options[0][1] == 1
     assert spread(distribution(session, survey.id, with_test=True), "mood").options[2][1] == 2
 
@@ -101,13 +105,14 @@ def test_an_edited_question_is_not_mixed_with_the_earlier_one(
     app: Flask, factory: Factory, people: list[Participant], survey: Survey
 ):
     """CLAR-56: another order of options is another wording; a question that moved is the same."""
+    now = this_hour()
     turned = MOOD | {"answers": MOOD["answers"][::-1]}
     edited = [*CONTENT[1:4], turned, CONTENT[4]]
     edited[0] = {key: value for key, value in edited[0].items() if key != "display_if"}
     survey.content = json.dumps(edited)
-    add_version(db.session(), survey, NOW)
+    add_version(db.session(), survey, now)
     db.session.commit()
-    submits(people[0], survey, NOW + HOUR, file_of({"mood": 0, "energy": 1}, Platform.ANDROID, edited))
+    submits(people[0], survey, now + HOUR, file_of({"mood": 0, "energy": 1}, Platform.ANDROID, edited))
     process()
     found = distribution(db.session(), survey.id)
     moods = [each for each in found if each.question_id == "mood"]
@@ -130,10 +135,11 @@ def test_a_codebook_is_there_before_anybody_answers(app: Flask, factory: Factory
 def test_one_participant_over_time_with_the_file_behind_each_answer(
     app: Flask, people: list[Participant], survey: Survey
 ):
+    now = this_hour()
     session = db.session()
     found = submissions_of(session, survey.id, participant_id=people[0].id)
     assert [each.standing for each in found] == ["answered", "extra", "answered"]
-    assert [each.asked_at for each in found] == [NOW - 3 * DAY, None, NOW - 4 * DAY]
+    assert [each.asked_at for each in found] == [now - 3 * DAY, None, now - 4 * DAY]
     newest = found[0]
     assert newest.path.startswith(f"{people[0].study.object_id}/{people[0].patient_id}/surveyAnswers/")
     assert [each.chosen for each in newest.answers[:2]] == [("bad",), ("work", ODD)]

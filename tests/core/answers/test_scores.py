@@ -26,9 +26,10 @@ from core.database import db
 from core.models import AuditRecord, Participant, ScoreValue, ScoreVersion, Survey
 from core.streams import Platform
 from core.surveys.saving import add_version
-from tests.support.answering import MOOD, NOW, file_of, process, submits
+from tests.support.answering import MOOD, file_of, process, submits
 from tests.support.commands import command
 from tests.support.factories import Factory
+from tests.support.this_hour import this_hour
 
 HOUR = timedelta(hours=1)
 OPTIONS = [{"text": text} for text in ("never", "some days", "more than half", "nearly every day")]
@@ -139,7 +140,7 @@ def save(survey: Survey, of: dict[str, Any], score_id: int | None = None, variab
 
 
 def answers(participant: Participant, survey: Survey, n: int, **given: int) -> None:
-    submits(participant, survey, NOW - n * HOUR, file_of(given, Platform.ANDROID, CONTENT))
+    submits(participant, survey, this_hour() - n * HOUR, file_of(given, Platform.ANDROID, CONTENT))
     process()
 
 
@@ -170,7 +171,7 @@ def test_scores_come_with_answers_and_after_a_change_for_all(app: Flask, partici
     assert db.session.scalars(kept).all() == [3, 3]
     recompute_score(db.session(), survey, score, actor=SERVER)
     assert [run.changed for run in compute_open_runs(db.session())] == [0]
-    remove_score(db.session(), survey, score, NOW, actor=SERVER)
+    remove_score(db.session(), survey, score, this_hour(), actor=SERVER)
     db.session.commit()
     assert shown(survey) == [None, None, None] and scores_of_survey(db.session(), survey.id) == []
     actions = db.session.scalars(sa.select(AuditRecord.action).order_by(AuditRecord.id)).all()
@@ -181,7 +182,7 @@ def test_a_recalculation_is_continued_where_it_was_stopped(
     app: Flask, participant: Participant, survey: Survey, monkeypatch: pytest.MonkeyPatch
 ):
     for n in range(5):
-        submits(participant, survey, NOW - n * HOUR, file_of({"i1": 1}, Platform.ANDROID, CONTENT))
+        submits(participant, survey, this_hour() - n * HOUR, file_of({"i1": 1}, Platform.ANDROID, CONTENT))
     process()
     save(survey, definition("i1"))
     monkeypatch.setattr(scoring, "SUBMISSIONS_AT_ONCE", 2)
@@ -197,7 +198,7 @@ def test_which_versions_of_the_survey_a_score_fits(app: Flask, survey: Survey):
     coded = {"question_id": "i1", "values": [0, 1, 2, 3]}
     score = save(survey, definition(coded, "i2"))
     survey.content = json.dumps([CONTENT[0] | {"answers": OPTIONS[:3]}, MOOD])
-    add_version(db.session(), survey, NOW)
+    add_version(db.session(), survey, this_hour())
     db.session.commit()
     (found,) = scores_of_survey(db.session(), survey.id)
     assert (found.id, found.fits, found.version, found.waiting_runs) == (score, (1,), 1, 1)
@@ -218,7 +219,7 @@ def test_a_score_of_another_survey_and_a_taken_variable_are_refused(app: Flask, 
     other = factory.survey(factory.study())
     for refused in (
         lambda: save(other, definition("i1"), score),
-        lambda: remove_score(db.session(), other, score, NOW, actor=SERVER),
+        lambda: remove_score(db.session(), other, score, this_hour(), actor=SERVER),
         lambda: recompute_score(db.session(), other, score, actor=SERVER),
     ):
         with pytest.raises(ScoreRefused):

@@ -1,6 +1,5 @@
 """A change of many participants leaves a row for each of them, with its actor (PORTAL-290, CLAR-20)."""
 
-from datetime import UTC, datetime
 from io import BytesIO
 
 import pytest
@@ -16,10 +15,10 @@ from core.participants.editing import edit_many, undo_edit
 from core.participants.selecting import record_retirement, reset_devices, retire_participants, undo
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
+from tests.support.this_hour import this_hour
 from webapp.stores import object_store, settings
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
-NOW = datetime.now(UTC)
 
 
 @pytest.fixture
@@ -66,12 +65,13 @@ def test_five_hundred_fields_edited_at_once_are_five_hundred_rows(
     app: Flask, study: Study, ada: Researcher, field: CustomField
 ):
     """PORTAL-290: each says who and of whom, none says the value. One statement writes them."""
+    now = this_hour()
     numbers = people(study, 500)
     statements: list[str] = []
     listen = sa.event.listens_for(db.engine, "before_cursor_execute")
     listen(lambda _1, _2, statement, *_: statements.append(statement))
     edits = {number: {f"field:{field.id}": "Boston"} for number in numbers}
-    edit, _ = edit_many(db.session(), study, edits, "Set Site", NOW, actor=actor_of(ada))
+    edit, _ = edit_many(db.session(), study, edits, "Set Site", now, actor=actor_of(ada))
     db.session.commit()
     rows = parts("participant.fields")
     assert len({row.patient_id for row in rows}) == len(rows) == 500
@@ -80,7 +80,7 @@ def test_five_hundred_fields_edited_at_once_are_five_hundred_rows(
     assert all(row.detail == {"changed": [f"field:{field.id}"]} for row in rows)
     assert sum("INSERT INTO audit_records" in statement for statement in statements) == 2
     assert isinstance(edit, BulkEdit)
-    undo_edit(db.session(), study, edit, NOW, actor=actor_of(ada))
+    undo_edit(db.session(), study, edit, now, actor=actor_of(ada))
     db.session.commit()
     assert len(parts("participant.fields")) == 1000
     assert whole("participant.undo_bulk_edit").detail["count"] == 500
@@ -88,12 +88,13 @@ def test_five_hundred_fields_edited_at_once_are_five_hundred_rows(
 
 def test_retiring_resetting_and_undoing_name_each_participant(app: Flask, study: Study, ada: Researcher):
     """PORTAL-290, PORTAL-135."""
+    now = this_hour()
     numbers, actor = people(study, 3), actor_of(ada)
     reset_devices(db.session(), study, numbers, actor=actor)
-    retired, _ = retire_participants(db.session(), study, numbers, NOW, actor=actor)
-    edit = record_retirement(db.session(), study, retired, NOW, actor=actor)
+    retired, _ = retire_participants(db.session(), study, numbers, now, actor=actor)
+    edit = record_retirement(db.session(), study, retired, now, actor=actor)
     db.session.commit()
-    undo(db.session(), study, edit, NOW, actor=actor)
+    undo(db.session(), study, edit, now, actor=actor)
     db.session.commit()
     for action, of_all in (
         ("participant.reset_device", "participant.bulk_reset_device"),

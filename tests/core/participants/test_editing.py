@@ -20,9 +20,7 @@ from core.participants.editing import (
 )
 from core.surveys.schedules import Relative
 from tests.support.factories import Factory
-
-NOW = datetime.now(UTC)
-TODAY = NOW.date()
+from tests.support.this_hour import this_hour
 
 
 @pytest.fixture
@@ -43,22 +41,24 @@ def has(participant: Participant) -> dict[str, str]:
 
 def test_fields_and_dates_are_set_and_cleared(study: Study, factory: Factory):
     """PORTAL-133: an empty date clears, and events follow."""
+    now = this_hour()
     participant, site = factory.participant(study), field(study)
     baseline = factory.intervention(study)
     factory.schedule(factory.survey(study), Relative(baseline.id, 1, time(12)))
     start = f"intervention:{baseline.id}"
-    edit_participant(db.session(), participant, {site: " Boston ", start: TODAY}, NOW, actor=COMMAND_LINE)
-    assert has(participant) == {site: "Boston", start: TODAY.isoformat()}
+    edit_participant(db.session(), participant, {site: " Boston ", start: now.date()}, now, actor=COMMAND_LINE)
+    assert has(participant) == {site: "Boston", start: now.date().isoformat()}
     assert len(list(db.session.scalars(sa.select(ScheduledEvent)))) == 1
-    edit_participant(db.session(), participant, {site: "", start: None}, NOW, actor=COMMAND_LINE)
+    edit_participant(db.session(), participant, {site: "", start: None}, now, actor=COMMAND_LINE)
     assert has(participant) == {} and not list(db.session.scalars(sa.select(ScheduledEvent)))
 
 
 def test_the_audit_trail_holds_names_of_what_changed_and_no_values(study: Study, factory: Factory):
     """CLAR-20."""
+    now = this_hour()
     participant, site = factory.participant(study), field(study)
-    edit_participant(db.session(), participant, {site: "Boston"}, NOW, actor=COMMAND_LINE)
-    edit_participant(db.session(), participant, {site: "Boston"}, NOW, actor=COMMAND_LINE)
+    edit_participant(db.session(), participant, {site: "Boston"}, now, actor=COMMAND_LINE)
+    edit_participant(db.session(), participant, {site: "Boston"}, now, actor=COMMAND_LINE)
     (row,) = db.session.scalars(sa.select(AuditRecord).where(AuditRecord.action == "participant.fields"))
     assert row.detail == {"changed": [site]} and "Boston" not in str(row.detail)
 
@@ -68,45 +68,47 @@ def test_fields_and_interventions_of_other_studies_are_refused(study: Study, fac
     participant, site, other = factory.participant(study), field(study), factory.study()
     for foreign in (field(other), f"intervention:{factory.intervention(other).id}"):
         with pytest.raises(EditRefused):
-            edit_participant(db.session(), participant, {site: "x", foreign: None}, NOW, actor=COMMAND_LINE)
+            edit_participant(db.session(), participant, {site: "x", foreign: None}, this_hour(), actor=COMMAND_LINE)
         assert has(participant) == {}
 
 
 def test_many_are_edited_at_once_and_the_edit_is_undone(study: Study, factory: Factory):
     """CLAR-25: who was changed again since keeps the newer value."""
+    now = this_hour()
     people = [factory.participant(study) for _ in range(4)]
     site = field(study)
-    edit_participant(db.session(), people[0], {site: "Paris"}, NOW, actor=COMMAND_LINE)
+    edit_participant(db.session(), people[0], {site: "Paris"}, now, actor=COMMAND_LINE)
     edits = {person.id: {site: "Boston"} for person in people}
-    edit, _ = edit_many(db.session(), study, edits, "Site set to Boston", NOW, actor=COMMAND_LINE)
+    edit, _ = edit_many(db.session(), study, edits, "Site set to Boston", now, actor=COMMAND_LINE)
     assert edit and [has(person)[site] for person in people] == ["Boston"] * 4
-    edit_participant(db.session(), people[3], {site: "Rome"}, NOW, actor=COMMAND_LINE)
-    undone = undo_edit(db.session(), study, edit, NOW, actor=COMMAND_LINE)
+    edit_participant(db.session(), people[3], {site: "Rome"}, now, actor=COMMAND_LINE)
+    undone = undo_edit(db.session(), study, edit, now, actor=COMMAND_LINE)
     assert (undone.restored, undone.changed_since) == (3, 1)
     assert [has(person).get(site) for person in people] == ["Paris", None, None, "Rome"]
     with pytest.raises(EditRefused, match="already"):
-        undo_edit(db.session(), study, edit, NOW, actor=COMMAND_LINE)
+        undo_edit(db.session(), study, edit, now, actor=COMMAND_LINE)
 
 
 def test_an_edit_can_be_undone_for_a_day(study: Study, factory: Factory):
     """CLAR-25."""
     site, person = field(study), factory.participant(study)
-    edit, _ = edit_many(db.session(), study, {person.id: {site: "x"}}, "x", NOW, actor=COMMAND_LINE)
+    edit, _ = edit_many(db.session(), study, {person.id: {site: "x"}}, "x", this_hour(), actor=COMMAND_LINE)
     assert edit
     db.session.flush()
     late = datetime.now(UTC) + timedelta(hours=24, minutes=1)
     with pytest.raises(EditRefused, match="24 hours"):
         undo_edit(db.session(), study, edit, late, actor=COMMAND_LINE)
-    assert delete_old_edits(db.session(), NOW) == 0
+    assert delete_old_edits(db.session(), this_hour()) == 0
     assert delete_old_edits(db.session(), late) == 1
     assert not list(db.session.scalars(sa.select(BulkEditRow)))
 
 
 def test_a_locked_participant_refuses_the_whole_edit(study: Study, factory: Factory):
     """PERM-74."""
-    site, one, other = field(study), factory.participant(study), factory.participant(study, purge_asked_at=NOW)
+    now = this_hour()
+    site, one, other = field(study), factory.participant(study), factory.participant(study, purge_asked_at=now)
     with pytest.raises(EditRefused, match=other.patient_id):
-        edit_many(db.session(), study, {p.id: {site: "x"} for p in (one, other)}, "x", NOW, actor=COMMAND_LINE)
+        edit_many(db.session(), study, {p.id: {site: "x"} for p in (one, other)}, "x", now, actor=COMMAND_LINE)
     assert has(one) == {}
 
 

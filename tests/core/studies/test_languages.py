@@ -1,7 +1,5 @@
 """Languages of a study, and what pushes say in them (CLAR-62)."""
 
-from datetime import UTC, datetime
-
 import pytest
 from sqlalchemy.orm import Session
 
@@ -20,8 +18,7 @@ from core.studies.languages import (
     spread_of_languages,
 )
 from tests.support.factories import Factory
-
-NOW = datetime.now(UTC)
+from tests.support.this_hour import this_hour
 
 
 @pytest.fixture
@@ -106,12 +103,13 @@ def test_what_cannot_be_a_language_is_refused_at_its_field(
 
 
 def test_the_base_language_goes_last(factory: Factory, study: Study):
+    now = this_hour()
     base, other = language(study, "en", "English"), language(study, "de", "Deutsch")
     speaks(factory, study, "de")
     with pytest.raises(LanguageRefused):
-        remove_language(db.session(), study, base, NOW, actor=SERVER)
-    remove_language(db.session(), study, other, NOW, actor=SERVER)
-    remove_language(db.session(), study, base, NOW, actor=SERVER)
+        remove_language(db.session(), study, base, now, actor=SERVER)
+    remove_language(db.session(), study, other, now, actor=SERVER)
+    remove_language(db.session(), study, base, now, actor=SERVER)
     assert languages_of(db.session(), study) == []
 
 

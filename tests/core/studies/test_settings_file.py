@@ -1,7 +1,6 @@
 """Settings files of all ages: exported, previewed, imported, refused (SURVEY-50 to SURVEY-56)."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,9 +17,9 @@ from core.studies.settings_file.reading import FileUnreadable, read_study_file
 from core.studies.settings_file.writing import study_file
 from tests.support.factories import Factory
 from tests.support.paths import VECTORS
+from tests.support.this_hour import this_hour
 
 FOLDER = VECTORS / "surveys"
-NOW = datetime.now(UTC)
 
 
 def data(name: str) -> bytes:
@@ -33,7 +32,7 @@ def plan_of(study: Study, contents: bytes, ticks: Ticks = Ticks()) -> ImportPlan
 
 def bring_in(study: Study, contents: bytes, ticks: Ticks = Ticks()) -> dict[str, Any]:  # noqa: B008  immutable
     """Imports, and exports again."""
-    import_file(db.session(), study, plan_of(study, contents, ticks), NOW, actor=COMMAND_LINE)
+    import_file(db.session(), study, plan_of(study, contents, ticks), this_hour(), actor=COMMAND_LINE)
     db.session.commit()
     return json.loads(json.dumps(study_file(db.session(), study)))
 
@@ -121,7 +120,7 @@ def test_a_wrong_file_is_refused_whole_with_each_place(study: Study, name: str, 
     plan = plan_of(study, data(name))
     assert set(places) <= {told.place for told in plan.errors}, plan.errors
     with pytest.raises(ImportRefused):
-        import_file(db.session(), study, plan, NOW, actor=COMMAND_LINE)
+        import_file(db.session(), study, plan, this_hour(), actor=COMMAND_LINE)
     db.session.rollback()
     assert study_file(db.session(), study) == before
     assert db.session.scalars(sa.select(Survey)).all() == []
@@ -264,7 +263,7 @@ def test_random_times_arms_and_expiry_survive_exactly_and_are_absent_when_unused
     plain = {"content", "settings", "survey_type", "name", "timings", "absolute_timings", "relative_timings"}
     assert all(set(survey) == plain for survey in surveys[1:]) and surveys[1:]
     copied = factory.study()
-    copy_study(db.session(), study, copied, settings=False, surveys=True, now=NOW, actor=COMMAND_LINE)
+    copy_study(db.session(), study, copied, settings=False, surveys=True, now=this_hour(), actor=COMMAND_LINE)
     assert study_file(db.session(), copied)["surveys"] == exported["surveys"]
     assert plan_of(factory.study(), with_more(MORE), Ticks(surveys=False)).fields == []
 
@@ -319,7 +318,7 @@ def test_languages_translations_and_scores_survive_exactly_and_follow_copies(stu
     exported = bring_in(study, contents)
     assert {key: exported[key] for key in SPOKEN} == SPOKEN
     copied = factory.study()
-    copy_study(db.session(), study, copied, settings=False, surveys=True, now=NOW, actor=COMMAND_LINE)
+    copy_study(db.session(), study, copied, settings=False, surveys=True, now=this_hour(), actor=COMMAND_LINE)
     assert {key: study_file(db.session(), copied)[key] for key in SPOKEN} == SPOKEN
     assert plan_of(study, contents).languages == [] and plan_of(study, contents).fields == []
     twice = bring_in(study, contents)
@@ -412,4 +411,4 @@ def test_what_is_wrong_in_the_new_keys_is_named_with_its_place(study: Study, mor
     plan = plan_of(study, with_more(more))
     assert place in {told.place for told in plan.errors}
     with pytest.raises(ImportRefused):
-        import_file(db.session(), study, plan, NOW, actor=COMMAND_LINE)
+        import_file(db.session(), study, plan, this_hour(), actor=COMMAND_LINE)

@@ -25,8 +25,8 @@ from core.surveys.copying import copy_survey
 from core.surveys.drafts import draft_of
 from core.surveys.rules.checking import Level
 from core.surveys.rules.survey import check_survey
-from tests.support.answering import NOW
 from tests.support.factories import Factory
+from tests.support.this_hour import this_hour
 
 ALL = pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES.keys())
 
@@ -68,7 +68,7 @@ def test_each_scale_says_where_it_is_from_and_on_what_terms(scale: Scale):
 def test_a_scale_becomes_a_draft_that_can_be_published_with_its_scores(app: Flask, factory: Factory, scale: Scale):
     """No error of checking, no ambiguity of answers that sycamore could not tell apart but what commas bring."""
     study = factory.study()
-    survey = add_from_scale(db.session(), study, scale, NOW, actor=SERVER)
+    survey = add_from_scale(db.session(), study, scale, this_hour(), actor=SERVER)
     db.session.commit()
     content = json.loads(draft_of(db.session(), survey).content)
     assert survey.published_at is None and survey.name == scale.name
@@ -80,32 +80,33 @@ def test_a_scale_becomes_a_draft_that_can_be_published_with_its_scores(app: Flas
 def test_the_same_scale_twice_has_questions_of_its_own(app: Flask, factory: Factory):
     """CLAR-50."""
     study = factory.study()
-    first, second = (add_from_scale(db.session(), study, SCALES["phq-9"], NOW, actor=SERVER) for _ in range(2))
+    first, second = (add_from_scale(db.session(), study, SCALES["phq-9"], this_hour(), actor=SERVER) for _ in range(2))
     db.session.commit()
     ids = [{q["question_id"] for q in json.loads(draft_of(db.session(), s).content)} for s in (first, second)]
     assert not ids[0] & ids[1]
 
 
 def kept(factory: Factory) -> Survey:
-    survey = add_from_scale(db.session(), factory.study("Source"), SCALES["ces-d"], NOW, actor=SERVER)
+    survey = add_from_scale(db.session(), factory.study("Source"), SCALES["ces-d"], this_hour(), actor=SERVER)
     db.session.commit()
     return survey
 
 
 def test_a_kept_survey_comes_back_with_its_scores_in_the_same_and_in_another_study(app: Flask, factory: Factory):
     """CLAR-50, CLAR-57: ids that are taken are new, and the score follows."""
+    now = this_hour()
     source = kept(factory)
-    template = keep_as_template(db.session(), source, " Our  scale ", "For the clinic.", NOW, actor=SERVER)
+    template = keep_as_template(db.session(), source, " Our  scale ", "For the clinic.", now, actor=SERVER)
     db.session.commit()
     original = scores_of_survey(db.session(), source.id)[0].definition
     for study in (db.session.get_one(type(factory.study()), source.study_id), factory.study("Target")):
-        survey = add_from_template(db.session(), study, template, NOW, actor=SERVER)
+        survey = add_from_template(db.session(), study, template, now, actor=SERVER)
         db.session.commit()
         content = json.loads(draft_of(db.session(), survey).content)
         (score,) = scores_of_survey(db.session(), survey.id)
         assert survey.name == "Our scale" and misfits(score.definition, wordings_in(content)) == []
         assert (score.definition.question_ids == original.question_ids) is (study.name == "Target")
-    remove_template(db.session(), template, NOW, actor=SERVER)
+    remove_template(db.session(), template, now, actor=SERVER)
     assert kept_templates(db.session()) == []
 
 
@@ -119,14 +120,14 @@ def test_what_cannot_be_kept_is_refused(app: Flask, factory: Factory):
         (empty, "x", ""),
     ):
         with pytest.raises(TemplateRefused):
-            keep_as_template(db.session(), survey, name, about, NOW, actor=SERVER)
+            keep_as_template(db.session(), survey, name, about, this_hour(), actor=SERVER)
 
 
 def test_scores_follow_a_copied_survey(app: Flask, factory: Factory):
     """CLAR-50: also where questions get new ids."""
     source = kept(factory)
     study = db.session.get_one(type(factory.study()), source.study_id)
-    copied = copy_survey(db.session(), source, study, NOW, actor=SERVER).survey
+    copied = copy_survey(db.session(), source, study, this_hour(), actor=SERVER).survey
     db.session.commit()
     content = json.loads(draft_of(db.session(), copied).content)
     (score,) = scores_of_survey(db.session(), copied.id)

@@ -61,11 +61,12 @@ from core.webhooks.raising import note_answers, note_processed_data
 from core.webhooks.results import OFF_AFTER, note_results
 from core.webhooks.silence import watch_silence
 from core.webhooks.telling import tell_of_events
-from tests.support.answering import CONTENT, NOW, file_of, process, queue, submission, submits
+from tests.support.answering import CONTENT, file_of, process, queue, submission, submits
 from tests.support.factories import Factory
 from tests.support.fakes.sinks import MailSink, WebhookSink, running_mail_sink, running_webhook_sink
 from tests.support.gunicorn import gunicorn
 from tests.support.ports import wait_until
+from tests.support.this_hour import this_hour
 from webapp.watching import refuse
 
 HOUR = timedelta(hours=1)
@@ -114,7 +115,7 @@ class Told:
 
     def answers(self, survey: Survey | None = None) -> str:
         self.sent += 1
-        at = NOW - HOUR + timedelta(minutes=self.sent)
+        at = this_hour() - HOUR + timedelta(minutes=self.sent)
         path = submits(self.person, survey or self.survey, at, file_of(GIVEN, Platform.IOS))
         process()
         return path
@@ -194,7 +195,7 @@ def test_an_upload_is_told_once_signed_and_without_what_was_answered(told: Told)
 
 def test_processing_that_is_killed_and_run_again_tells_once(told: Told, monkeypatch: pytest.MonkeyPatch):
     """CLAR-75: the event is of the batch's transaction. What is sent again as a duplicate is not told."""
-    path = submits(told.person, told.survey, NOW - HOUR, file_of(GIVEN, Platform.IOS))
+    path = submits(told.person, told.survey, this_hour() - HOUR, file_of(GIVEN, Platform.IOS))
     with monkeypatch.context() as patch:
 
         def killed(*_: Any) -> None:
@@ -222,7 +223,7 @@ def test_a_study_without_webhooks_costs_no_statement_and_a_thousand_cost_few(tol
         statements.append(arguments[2])
 
     other = told.factory.participant(told.factory.study())
-    several = [(DataStream.GPS, NOW - HOUR), (DataStream.GPS, NOW), (DataStream.WIFI, NOW)]
+    several = [(DataStream.GPS, this_hour() - HOUR), (DataStream.GPS, this_hour()), (DataStream.WIFI, this_hour())]
     assert (other.study.is_told_of_data, told.person.study.is_told_of_data) == (False, True)
     numbers = db.session.scalars(
         sa.text(
@@ -472,7 +473,7 @@ def test_the_examples_of_the_document_verify_a_message_that_was_delivered(told: 
 def test_what_cannot_be_saved_is_refused_at_its_field(told: Told, changes: dict[str, Any], at: str):
     form = {"name": "A", "address": "https://x.example/", "events": ALL} | changes
     with pytest.raises(WebhookRefused) as refused:
-        save_webhook(db.session(), told.study, WebhookForm(**form), NOW, actor=SERVER)
+        save_webhook(db.session(), told.study, WebhookForm(**form), this_hour(), actor=SERVER)
     assert refused.value.field == at
 
 
@@ -511,8 +512,8 @@ def test_old_messages_of_the_log_go_also_those_that_were_given_up(told: Told, mo
     monkeypatch.setattr(pruning, "check_clock", lambda _: None)
     told.tests()
     switch_off(db.session(), told.study, told.webhook, datetime.now(UTC), actor=SERVER)
-    db.session.execute(sa.update(OutgoingMessage).values(created_at=NOW - timedelta(days=400)))
-    assert [count for _, count in prune_outgoing(db.session(), 365, NOW)] == [1]
+    db.session.execute(sa.update(OutgoingMessage).values(created_at=this_hour() - timedelta(days=400)))
+    assert [count for _, count in prune_outgoing(db.session(), 365, this_hour())] == [1]
 
 
 def test_the_web_server_tells_and_delivers_by_itself(told: Told):

@@ -15,10 +15,11 @@ from core.database import db
 from core.models import AlertRule, AnswerAlert, OutgoingMessage, Participant, Researcher, Study, Survey
 from core.streams import Platform
 from core.surveys.saving import SurveyChanges, save_survey
-from tests.support.answering import CONTENT, NOW, file_of, process, submits
+from tests.support.answering import CONTENT, file_of, process, submits
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
 from tests.support.sites import TwoSites
+from tests.support.this_hour import this_hour
 from webapp.stores import settings
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
@@ -41,7 +42,7 @@ def survey(factory: Factory, study: Study) -> Survey:
 
 
 def answer(person: Participant, survey: Survey, minutes: int = 0) -> None:
-    submits(person, survey, NOW - timedelta(minutes=60 - minutes), file_of(BAD, Platform.IOS))
+    submits(person, survey, this_hour() - timedelta(minutes=60 - minutes), file_of(BAD, Platform.IOS))
     process()
 
 
@@ -52,7 +53,7 @@ def make_rule(visitor: Visitor, survey: Survey, **fields: str) -> None:
     form = {"survey": str(survey.id), "question": "mood", "options": "bad", "recipients": nurse[1]} | fields
     assert visitor.post(page, **form).status_code == 302
     # Made a moment before what the test uploads.
-    db.session.execute(db.update(AlertRule).values(effective_from=NOW - timedelta(days=1)))
+    db.session.execute(db.update(AlertRule).values(effective_from=this_hour() - timedelta(days=1)))
     db.session.commit()
 
 
@@ -96,7 +97,7 @@ def test_a_rule_is_changed_removed_and_marked_when_its_question_was_edited(
     key = db.session.scalars(db.select(AlertRule)).one().webhook_key
     assert key and key in visitor.get(f"{at}/{number}").text
     edited = [CONTENT[0] | {"answers": [{"text": "awful"}, *CONTENT[0]["answers"]]}, *CONTENT[1:]]
-    save_survey(db.session(), survey, SurveyChanges(content=edited), NOW, actor=SERVER)
+    save_survey(db.session(), survey, SurveyChanges(content=edited), this_hour(), actor=SERVER)
     db.session.commit()
     assert "Edited since" in visitor.get(at).text
     assert "was edited since this rule was saved" in visitor.get(f"{at}/{number}").text

@@ -18,11 +18,12 @@ from core.database import db
 from core.models import DataAccessRecord, Participant, Study, Submission, Survey, SurveyType
 from core.surveys.saving import SurveyChanges, delete_survey, save_survey
 from tests.support.answered import survey_with_answers
-from tests.support.answering import CONTENT, MOOD, NOW, process, records
+from tests.support.answering import CONTENT, MOOD, process, records
 from tests.support.exporting import fetched_export
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
 from tests.support.sites import TwoSites
+from tests.support.this_hour import this_hour
 from webapp.portal.answers import submissions, views
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
@@ -110,7 +111,7 @@ def test_questions_are_counted_and_earlier_wordings_stand_apart(visitor: Visitor
     page = visitor.get(at(survey, "/questions")).text
     assert "so; so" in page and "&lt;b&gt;fett&lt;/b&gt;" in page and ">typed<" in page and TYPED not in page
     edited = [{**MOOD, "answers": [*MOOD["answers"], {"text": "splendid"}]}, *CONTENT[1:]]
-    save_survey(db.session(), survey, SurveyChanges(content=json.dumps(edited)), NOW, actor=SERVER)
+    save_survey(db.session(), survey, SurveyChanges(content=json.dumps(edited)), this_hour(), actor=SERVER)
     db.session.commit()
     page = visitor.get(at(survey, "/questions")).text
     assert "Nobody has answered this wording." in page and "Earlier wording" in page
@@ -166,7 +167,7 @@ def test_a_recording_is_played_in_parts_by_those_who_may(app: Flask, factory: Fa
     """PERM-94: a viewer reads answers and plays nothing; the browser may keep it for a while, and nobody else."""
     survey = factory.survey(study, SurveyType.AUDIO)
     person = factory.participant(study)
-    records(person, survey, NOW - timedelta(hours=1))
+    records(person, survey, this_hour() - timedelta(hours=1))
     process()
     number = db.session.scalar(sa.select(Submission.id))
     page = visitor.get(at(survey, f"/submissions/{number}")).text
@@ -209,7 +210,7 @@ def test_the_list_of_surveys_shows_the_rate_and_deleted_ones_keep_their_answers(
 ):
     surveys = visitor.get(f"/view_study/{study.id}/surveys").text
     assert re.search(r"\d+ %<span", surveys) and at(survey) in surveys
-    delete_survey(db.session(), survey, NOW, actor=SERVER)
+    delete_survey(db.session(), survey, this_hour(), actor=SERVER)
     db.session.commit()
     page = visitor.get(at(survey))
     assert page.status_code == 200 and "Deleted" in page.text and f"/edit_survey/{study.id}" not in page.text
@@ -221,7 +222,7 @@ def test_exports_are_sent_and_logged(visitor: Visitor, survey: Survey, form: str
     """CLAR-55, CLAR-74, DATA-26: prepared in the background; the log says who asked, and what was sent."""
     answer = visitor.post(at(survey, "/export"), form=form, layout="wide")
     assert answer.status_code == 302 and answer.location == f"/data_access_web_form/{survey.study_id}/exports"
-    assert f"Evening check wide {NOW:%Y-%m-%d}.{form}" in visitor.get(answer.location).text
+    assert f"Evening check wide {this_hour():%Y-%m-%d}.{form}" in visitor.get(answer.location).text
     file = fetched_export(visitor)
     assert accesses() == [("export", 0, None), ("export_file", len(file), None)]
 
@@ -235,7 +236,7 @@ def test_an_export_holds_what_was_chosen(visitor: Visitor, survey: Survey, peopl
     assert "q5" not in plain[0] and people[2].patient_id not in {row["patient_id"] for row in plain}
     assert people[2].patient_id in {row["patient_id"] for row in rows(tests="shown")}
     assert any(TYPED in (row["q5"] or "") for row in rows(texts="1"))
-    day = (NOW - timedelta(days=2)).date()
+    day = (this_hour() - timedelta(days=2)).date()
     assert {row["submitted_at"][:10] for row in rows(first=f"{day}", last=f"{day}")} == {f"{day}"}
     assert len(rows(layout="long")) > len(plain)
     for wrong in ({"form": "exe"}, {"layout": "deep"}, {"first": "soon"}):

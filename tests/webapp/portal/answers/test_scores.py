@@ -17,10 +17,11 @@ from core.database import db
 from core.models import Score, ScoreRun, ScoreValue, ScoreVersion, Study, Survey
 from core.streams import Platform
 from core.surveys.saving import SurveyChanges, save_survey
-from tests.support.answering import CONTENT, NOW, file_of, forget_rows, process, submits
+from tests.support.answering import CONTENT, file_of, forget_rows, process, submits
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
 from tests.support.sites import TwoSites
+from tests.support.this_hour import this_hour
 from webapp.portal.answers import scores
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
@@ -33,7 +34,7 @@ def survey(factory: Factory) -> Survey:
     survey = factory.survey(study, name="Evening", content=json.dumps(CONTENT))
     person = factory.participant(study, platform=Platform.IOS)
     for hours, given in ((5, {"mood": 2, "energy": 7}), (4, {"mood": 0, "why": (1,)})):
-        submits(person, survey, NOW - timedelta(hours=hours), file_of(given, Platform.IOS))
+        submits(person, survey, this_hour() - timedelta(hours=hours), file_of(given, Platform.IOS))
     process()
     return survey
 
@@ -125,7 +126,7 @@ def test_what_cannot_be_is_said_where_it_was_typed(visitor: Visitor, survey: Sur
 def test_a_question_that_is_not_asked_any_more_stays_an_item(visitor: Visitor, survey: Survey):
     sends(visitor, at(survey, "/new"))
     number = db.session.scalar(sa.select(Score.id))
-    save_survey(db.session(), survey, SurveyChanges(content=json.dumps(CONTENT[:2])), NOW, actor=SERVER)
+    save_survey(db.session(), survey, SurveyChanges(content=json.dumps(CONTENT[:2])), this_hour(), actor=SERVER)
     db.session.commit()
     assert "Not from the newest version of the survey" in visitor.get(at(survey)).text
     page = visitor.get(at(survey, f"/{number}")).text
@@ -168,7 +169,7 @@ def test_scores_of_somebody_limited_to_a_site_are_of_everybody(app: Flask, facto
     """PERM-95: who may change the study's surveys defines scores; other sites' submissions are scored, too."""
     world = TwoSites(factory)
     world.fill_the_others()
-    save_survey(db.session(), world.survey, SurveyChanges(content=json.dumps(CONTENT[:1])), NOW, actor=SERVER)
+    save_survey(db.session(), world.survey, SurveyChanges(content=json.dumps(CONTENT[:1])), this_hour(), actor=SERVER)
     db.session.commit()
     person = world.limited(Role.STUDY_RESEARCHER, may_change_study=True)
     assert sends(Visitor(app, person), at(world.survey, "/new"), item="mood").status_code == 302

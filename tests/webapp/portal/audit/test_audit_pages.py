@@ -20,10 +20,10 @@ from core.studies.interventions import create_intervention
 from core.studies.settings_changes import save_app_settings
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
+from tests.support.this_hour import this_hour
 from webapp.portal.frame.audit_words import WORDS, actions_by_subject
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
-NOW = datetime.now(UTC)
 
 
 @pytest.fixture
@@ -58,10 +58,11 @@ def lines(answer_text: str) -> list[dict[str, str]]:
 
 def test_rows_are_told_in_words_with_values_before_and_after(visitor: Visitor, study: Study, ada: Researcher):
     """PORTAL-290: in the study's zone, UTC on hover."""
+    now = this_hour()
     actor, session = actor_of(ada), db.session()
-    set_timezone(session, study, "Asia/Tokyo", NOW, actor=actor)
+    set_timezone(session, study, "Asia/Tokyo", now, actor=actor)
     set_security(session, study, 12, 90, actor=actor)
-    save_app_settings(session, study, {"gps": False, "about_page_text": "Confidential"}, NOW, actor=actor)
+    save_app_settings(session, study, {"gps": False, "about_page_text": "Confidential"}, now, actor=actor)
     create_intervention(session, study, "<b>Visit</b>", actor=actor)
     session.commit()
     page = visitor.get(f"/view_study/{study.id}/audit").text
@@ -82,7 +83,7 @@ def test_a_change_of_many_is_one_row_that_leads_to_each_participant(
     db.session.flush()
     people = [factory.participant(study, patient_id) for patient_id in ("aaaa1111", "bbbb2222")]
     edits = {person.id: {f"field:{field.id}": "Boston"} for person in people}
-    edit_many(db.session(), study, edits, "Set Site", NOW, actor=actor_of(ada))
+    edit_many(db.session(), study, edits, "Set Site", this_hour(), actor=actor_of(ada))
     db.session.commit()
     page = visitor.get(f"/view_study/{study.id}/audit").text
     assert "edited many participants 2 participants" in text_of(page) and "aaaa1111" not in page
@@ -143,7 +144,7 @@ def test_rows_of_other_studies_are_never_shown(visitor: Visitor, factory: Factor
 
 def test_the_site_sees_all_studies_also_hidden_ones(site: Visitor, factory: Factory, study: Study, ada: Researcher):
     """PORTAL-290, PERM-50: a hidden study is named without a link."""
-    hide_study(db.session(), study, NOW, actor=actor_of(ada))
+    hide_study(db.session(), study, this_hour(), actor=actor_of(ada))
     factory.study("Other")
     page = site.get("/audit").text
     assert "ada hid the study" in text_of(page) and f"/view_study/{study.id}" not in page
@@ -250,7 +251,7 @@ def test_links_lead_only_to_what_exists(visitor: Visitor, factory: Factory, stud
     here, gone = (factory.participant(study, patient_id) for patient_id in ("here1111", "gone1111"))
     for participant in (here, gone):
         record(db.session(), actor_of(ada), Action.PARTICIPANT_NOTE, study=study, participant=participant)
-    gone.purged_at = gone.purge_asked_at = NOW
+    gone.purged_at = gone.purge_asked_at = this_hour()
     db.session.commit()
     page = visitor.get(f"/view_study/{study.id}/audit").text
     assert f'href="/view_study/{study.id}/participant/here1111"' in page

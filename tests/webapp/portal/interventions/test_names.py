@@ -1,6 +1,6 @@
 """Interventions and custom fields (PORTAL-170 to PORTAL-173)."""
 
-from datetime import UTC, date, datetime, time
+from datetime import date, time
 
 import pytest
 import sqlalchemy as sa
@@ -14,9 +14,9 @@ from core.surveys.events import rebuild_events
 from core.surveys.schedules import Relative
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
+from tests.support.this_hour import this_hour
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
-NOW = datetime.now(UTC)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_an_intervention_in_use_is_deleted_only_with_its_schedules(study: Study,
     start, participant = factory.intervention(study), factory.participant(study)
     factory.schedule(factory.survey(study, name="Mood"), Relative(start.id, 1, time(12)))
     factory.intervention_date(participant, start, date.today())
-    rebuild_events(db.session(), study, NOW)
+    rebuild_events(db.session(), study, this_hour())
     db.session.commit()
     path, form = f"/delete_intervention/{study.id}", {"intervention": str(start.id)}
     assert "Type Baseline to delete it" in visitor.post(path, **form).text
@@ -86,7 +86,7 @@ def test_fields_go_with_their_values(study: Study, visitor: Visitor, factory: Fa
     visitor.post(f"/study_fields/{study.id}", new_field="Site")
     db.session.rollback()
     field = db.session.scalars(sa.select(CustomField)).one()
-    edit_participant(db.session(), factory.participant(study), {f"field:{field.id}": "x"}, NOW, actor=SERVER)
+    edit_participant(db.session(), factory.participant(study), {f"field:{field.id}": "x"}, this_hour(), actor=SERVER)
     db.session.commit()
     visitor.post(f"/edit_custom_field/{study.id}", field_id=str(field.id), edit_custom_field="Clinic")
     assert names(CustomField) == ["Clinic"]

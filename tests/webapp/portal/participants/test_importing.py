@@ -2,7 +2,6 @@
 
 import io
 import re
-from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
@@ -19,7 +18,6 @@ from tests.support.portal_visitor import Visitor
 from webapp.stores import object_store
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
-NOW = datetime.now(UTC)
 
 
 class Import:

@@ -19,15 +19,16 @@ from core.participants.table_file import harmless, without_harmless_mark
 from core.streams import Platform
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
+from tests.support.this_hour import this_hour
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
-NOW = datetime.now(UTC)
 
 
 class World:
     """A study with two sites, an intervention and four participants, one of them a test phone."""
 
     def __init__(self, app: Flask, factory: Factory) -> None:
+        now = this_hour()
         self.study: Study = factory.study("Sleep & mood")
         self.site = CustomField(study_id=self.study.id, name="Site")
         db.session.add(self.site)
@@ -40,8 +41,8 @@ class World:
             "tester99": factory.participant(self.study, "tester99", is_test=True),
         }
         for name, value in (("boston11", "Boston"), ("boston22", "boston"), ("paris333", "=Paris")):
-            edit_participant(db.session(), self.people[name], {self.field: value}, NOW, actor=SERVER)
-        edit_participant(db.session(), self.people["paris333"], {self.date: date(2026, 3, 1)}, NOW, actor=SERVER)
+            edit_participant(db.session(), self.people[name], {self.field: value}, now, actor=SERVER)
+        edit_participant(db.session(), self.people["paris333"], {self.date: date(2026, 3, 1)}, now, actor=SERVER)
         db.session.commit()
         self.visitor = Visitor(app, factory.researcher(study=self.study))
         self.path = f"/view_study/{self.study.id}/participants"
@@ -55,7 +56,7 @@ class World:
         return f"intervention:{self.start.id}"
 
     def ids(self, **query: object) -> list[str]:
-        listed = list_participants(db.session(), self.study.id, ListQuery(**query), NOW)  # type: ignore[arg-type]
+        listed = list_participants(db.session(), self.study.id, ListQuery(**query), this_hour())  # type: ignore[arg-type]
         return [row.patient_id for row in listed.rows]
 
     def values(self, who: str) -> dict[str, str]:
@@ -76,7 +77,7 @@ def test_test_participants_are_left_out_and_counted(world: World):
 
 
 def test_filters_by_platform_and_field_and_the_paused_ones(world: World):
-    pause_participant(db.session(), world.people["boston22"], None, NOW, actor=SERVER)
+    pause_participant(db.session(), world.people["boston22"], None, this_hour(), actor=SERVER)
     assert world.ids(platform="IOS") == ["boston11"]
     assert sorted(world.ids(field_id=world.site.id, value="BOSTON")) == ["boston11", "boston22"]
     assert world.ids(field_id=world.site.id) == []

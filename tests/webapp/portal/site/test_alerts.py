@@ -1,6 +1,6 @@
 """The page Alerts: troubles, who is told, what was sent and whether it arrived (CLAR-62)."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -14,9 +14,9 @@ from core.outgoing.queueing import queue_mail
 from tests.support.factories import Factory
 from tests.support.fakes.sinks import running_mail_sink
 from tests.support.portal_visitor import Visitor
+from tests.support.this_hour import this_hour
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
-NOW = datetime.now(UTC)
 
 
 @pytest.fixture
@@ -34,8 +34,9 @@ def test_a_site_without_troubles_says_so_and_how_to_try(visitor: Visitor):
 
 def test_troubles_are_listed_and_shown_on_every_page_while_they_last(visitor: Visitor):
     """CLAR-62: a banner for those concerned."""
-    db.session.add(SystemEvent(kind="sender silent", text="No push was sent.", began_at=NOW - timedelta(hours=2)))
-    over = SystemEvent(kind="tokens lost", subject="fcm", text="Firebase lost 12.", began_at=NOW, ended_at=NOW)
+    now = this_hour()
+    db.session.add(SystemEvent(kind="sender silent", text="No push was sent.", began_at=now - timedelta(hours=2)))
+    over = SystemEvent(kind="tokens lost", subject="fcm", text="Firebase lost 12.", began_at=now, ended_at=now)
     db.session.add(over)
     db.session.commit()
     page = visitor.get("/alerts").text
@@ -54,7 +55,7 @@ def test_a_test_alert_is_written_and_its_way_is_shown(visitor: Visitor):
 
 
 def test_a_message_that_was_given_up_can_be_tried_again(visitor: Visitor):
-    queue_mail(db.session(), "nobody@x.example", "One", "Text", about="a matter", now=NOW)
+    queue_mail(db.session(), "nobody@x.example", "One", "Text", about="a matter", now=this_hour())
     db.session.commit()
     with running_mail_sink() as sink:
         deliver_waiting(db.engine, load_settings(mail_url=SecretStr(sink.url)))

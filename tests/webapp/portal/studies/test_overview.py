@@ -17,27 +17,28 @@ from core.studies.overview import uploads_by_day
 from tests.core.processing.test_batch import HEADER, process, queue
 from tests.support.factories import Factory
 from tests.support.portal_visitor import Visitor
+from tests.support.this_hour import this_hour
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
-NOW = datetime.now(UTC)
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
 def study(app: Flask, factory: Factory) -> Study:
     """Somebody of each kind."""
+    now = this_hour()
     study = factory.study("Mood & movement")
     first = factory.participant(study, created_at=LONG_AGO)
-    first.activity.first_registered_at = first.activity.last_upload_at = NOW
+    first.activity.first_registered_at = first.activity.last_upload_at = now
     factory.participant(study, platform=None)
-    factory.participant(study, retired_at=NOW)
-    factory.participant(study, purge_asked_at=NOW, retired_at=NOW)
+    factory.participant(study, retired_at=now)
+    factory.participant(study, purge_asked_at=now, retired_at=now)
     factory.participant(study, is_test=True)
     for reason in (WithdrawalReason.BURDEN, WithdrawalReason.BURDEN, None):
         left = factory.participant(study, created_at=LONG_AGO)
-        end_participation(db.session(), left, NOW.date() - timedelta(days=1), reason, NOW, actor=SERVER)
+        end_participation(db.session(), left, now.date() - timedelta(days=1), reason, now, actor=SERVER)
     for back in (0, 0, 3):
-        received = NOW - timedelta(days=back, minutes=1)
+        received = now - timedelta(days=back, minutes=1)
         record = {"path": f"x/{back}", "stream": SPECS[DataStream.SURVEY_ANSWERS].number, "size_bytes": 1000}
         db.session.add(UploadRecord(participant_id=first.id, received_at=received, **record))
     problem = {"received_name": "x", "object_path": "x", "reason": "the key line is not base64", "size_bytes": 1}
@@ -67,8 +68,9 @@ def test_the_page_says_how_the_study_is_doing(study: Study, app: Flask, factory:
 
 
 def test_uploads_are_counted_by_the_studys_days(study: Study):
-    days = uploads_by_day(db.session(), study, NOW)
-    assert len(days) == 14 and days[-1].day == NOW.astimezone(study.zone).date()
+    now = this_hour()
+    days = uploads_by_day(db.session(), study, now)
+    assert len(days) == 14 and days[-1].day == now.astimezone(study.zone).date()
     assert sum(day.files for day in days) == 3 and sum(day.size_bytes for day in days) == 3000
 
 

@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -22,9 +22,9 @@ from core.studies.settings_file.writing import study_file
 from tests.support.factories import RESEARCHER_PASSWORD, Factory
 from tests.support.paths import VECTORS
 from tests.support.portal_visitor import Visitor
+from tests.support.this_hour import this_hour
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
-NOW = datetime.now(UTC)
 CURRENT = (VECTORS / "surveys" / "export_current.json").read_bytes()
 
 
@@ -63,7 +63,7 @@ def test_starred_studies_come_first_for_this_person_alone(app: Flask, factory: F
 def test_the_list_says_how_each_study_is_doing(factory: Factory, site: Visitor):
     """PORTAL-71."""
     participant = factory.participant(factory.study("Sleep"))
-    db.session.execute(sa.update(ParticipantActivity).values(last_upload_at=NOW))
+    db.session.execute(sa.update(ParticipantActivity).values(last_upload_at=this_hour()))
     factory.participant(participant.study, is_test=True)
     db.session.commit()
     page = site.get("/manage_studies?search=sle").text
@@ -280,7 +280,7 @@ def test_only_those_are_counted_whom_new_rules_interrupt(factory: Factory):
     both = factory.researcher(study=study, password="Ab1!efgh")
     db.session.add(StudyRole(study_id=strict.id, researcher_id=both.id, role=Role.STUDY_RESEARCHER.value))
     db.session.commit()
-    soon = NOW + timedelta(days=40)
+    soon = this_hour() + timedelta(days=40)
     assert interrupted_by(db.session(), study, 8, None, soon) == (0, 0)
     assert interrupted_by(db.session(), study, 12, 30, soon) == (1, 1)
     assert interrupted_by(db.session(), study, 8, 60, soon) == (0, 0)
@@ -288,16 +288,17 @@ def test_only_those_are_counted_whom_new_rules_interrupt(factory: Factory):
 
 def test_an_old_password_is_due_by_the_strictest_study(app: Flask, factory: Factory):
     """PORTAL-41, PORTAL-43: nobody without a relation to such a study."""
+    now = this_hour()
     study, other = factory.study(), factory.study()
     researcher, boss = factory.researcher(study=study), factory.researcher(is_site_admin=True)
     set_security(db.session(), study, 8, 60, actor=SERVER)
     set_security(db.session(), other, 8, 30, actor=SERVER)
-    db.session.execute(sa.update(Researcher).values(password_changed_at=NOW - timedelta(days=50)))
+    db.session.execute(sa.update(Researcher).values(password_changed_at=now - timedelta(days=50)))
     db.session.commit()
     for who, later, is_due in ((researcher, 10, False), (researcher, 11, True), (boss, 99, False)):
         rule = account_rule(db.session(), who)
-        assert bool(why_change_is_due(who, rule, NOW + timedelta(days=later))) == is_due
-    hide_study(db.session(), study, NOW, actor=SERVER)
+        assert bool(why_change_is_due(who, rule, now + timedelta(days=later))) == is_due
+    hide_study(db.session(), study, now, actor=SERVER)
     assert account_rule(db.session(), researcher).most_age_days is None
 
 
@@ -307,7 +308,7 @@ def test_every_page_warns_a_week_before_a_password_expires(app: Flask, factory: 
     study = factory.study()
     set_security(db.session(), study, 8, 60, actor=SERVER)
     visitor = Visitor(app, factory.researcher(study=study))
-    db.session.execute(sa.update(Researcher).values(password_changed_at=NOW - timedelta(days=age, minutes=1)))
+    db.session.execute(sa.update(Researcher).values(password_changed_at=this_hour() - timedelta(days=age, minutes=1)))
     db.session.commit()
     page = visitor.get(f"/view_study/{study.id}").text
     assert f"Your password expires {said}." in page if said else "Your password expires" not in page
@@ -340,7 +341,7 @@ def test_a_study_that_changed_since_the_look_is_looked_at_again(factory: Factory
     digest = re.search(r'name="confirmed" value="([0-9a-f]{64})"', upload(site, path, CURRENT, **ticks).text)
     assert digest
     other = {"gps_on_duration_seconds": 77}
-    save_app_settings(db.session(), again(study), other, NOW, actor=SERVER)
+    save_app_settings(db.session(), again(study), other, this_hour(), actor=SERVER)
     db.session.commit()
     asked = upload(site, path, CURRENT, confirmed=digest[1], **ticks)
     assert asked.status_code == 200 and "77" in asked.text
