@@ -18,7 +18,7 @@ from core.streams.paths import registered_path
 
 PAGE_ROWS = 5_000
 FIRST_PAGE_ROWS = 250  # the answer starts after this page
-SMALL_BYTES = 1 << 20
+SMALL_BYTES = 4 << 20
 UNKNOWN_SURVEY = "unknown_survey_id"
 BY_SURVEY = (DataStream.SURVEY_TIMINGS, DataStream.SURVEY_ANSWERS, DataStream.AUDIO_RECORDINGS)
 
