@@ -139,9 +139,9 @@ def fetched(
 
 
 def gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes with small pieces joined: a file of 300 bytes makes three pieces, and each one sent costs a packet.
+    """The same bytes with small pieces joined: a file of 300 bytes makes three, and each one sent costs a packet.
 
-    Nothing waits longer than half a second for pieces that come after it, or for the first.
+    The first is passed on at once; no other waits longer than half a second for those after it.
     """
     waiting: list[bytes] = []
     size, last_sent = 0, 0.0
