@@ -195,6 +195,21 @@ def test_a_run_that_is_killed_goes_on(
     assert not list((data / ".beiwe-sync" / "parts").iterdir())
 
 
+def test_ctrl_c_ends_it_at_once_while_the_server_is_silent(
+    study: Study, people: list[Participant], key: dict[str, str], address: str, tmp_path: Path
+):
+    """CLAR-73: not only when the server's 90 seconds are over; the next run goes on from there."""
+    data = tmp_path / "data"
+    with broken_line(int(address.rpartition(":")[2]), silent_after=700_000) as line:
+        stopped = command(f"http://127.0.0.1:{line.port}", "--study", study.object_id, "--out", data, key=key)
+        assert line.is_silent.wait(30)
+        stopped.send_signal(signal.SIGINT)
+        _, err = stopped.communicate(timeout=30)
+    assert (stopped.returncode, "go on from here" in err) == (130, True), err
+    assert run(address, key, data, query(study)).is_complete
+    assert contents(data) == as_zip(address, key, study)
+
+
 def wait_for_growth(running: "subprocess.Popen[str]", parts: Path) -> None:
     """Until the client has begun to write a part, or has ended."""
     end = time.monotonic() + 30

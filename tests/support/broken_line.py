@@ -1,4 +1,4 @@
-"""A line to a server that breaks: a TCP proxy on loopback that cuts connections, or changes a byte of an answer."""
+"""A line to a server that breaks: a TCP proxy on loopback that cuts connections, falls silent, or changes a byte."""
 
 import socket
 import threading
@@ -13,16 +13,19 @@ PIECE_BYTES = 1 << 14
 class BrokenLine:
     """The proxy's port, and what it does to answers.
 
-    `cut_after` bytes of answers each connection is closed; None: never. `change_at`: this byte of the next answer that
-    is so long is another one, once.
+    `cut_after` bytes of answers each connection is closed, `silent_after` bytes it only stays open; None: never.
+    `change_at`: this byte of the next answer that is so long is another one, once.
     """
 
     target: int
     cut_after: int | None = None
+    silent_after: int | None = None
     change_at: int | None = None
     cuts: int = 0
     port: int = field(init=False, default=0)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    is_silent: threading.Event = field(default_factory=threading.Event)
+    has_ended: threading.Event = field(default_factory=threading.Event)
 
     def _answers(self, server: socket.socket, client: socket.socket) -> None:
         sent = 0
@@ -33,6 +36,11 @@ class BrokenLine:
                     if self.change_at is not None and sent <= self.change_at < sent + len(piece):
                         changed[self.change_at - sent] ^= 1
                         self.change_at = None
+                if self.silent_after is not None and sent + len(piece) > self.silent_after:
+                    client.sendall(changed[: self.silent_after - sent])
+                    self.is_silent.set()
+                    self.has_ended.wait()
+                    return
                 if self.cut_after is not None and sent + len(piece) > self.cut_after:
                     client.sendall(changed[: self.cut_after - sent])
                     client.shutdown(socket.SHUT_RDWR)  # closing alone tells the peer nothing while another thread reads
@@ -59,6 +67,7 @@ def broken_line(target: int, **options: int) -> Iterator[BrokenLine]:
         line.port = listener.getsockname()[1]
         threading.Thread(target=line._serve, args=(listener,), daemon=True).start()
         yield line
+        line.has_ended.set()
         listener.shutdown(socket.SHUT_RDWR)
 
 

@@ -31,8 +31,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         sys.exit(_run(_parser().parse_args(arguments)))
     except KeyboardInterrupt:
-        print("\nStopped. Run the same command again to go on from here.", file=sys.stderr)
-        sys.exit(INTERRUPTED_STATUS)
+        print("\nStopped. Run the same command again to go on from here.", file=sys.stderr, flush=True)
+        os._exit(INTERRUPTED_STATUS)  # Python would wait for threads that wait for the server
     except (Refused, Unreachable, FolderInUse, OSError, UsageError) as error:
         print(f"beiwe-sync: {error}", file=sys.stderr)
         sys.exit(USAGE_STATUS)

@@ -116,31 +116,40 @@ def _round(
                 outcome.problems.pop(file.name, None)
                 folder.remember(file)
 
-    with ThreadPoolExecutor(server.connections) as pool:
-        try:
-            for file in server.files(query):
-                outcome.listed += 1
-                outcome.listed_bytes += file.size or 0
-                names.add(file.name)
-                try:
-                    is_there = folder.has(file, is_checked=is_checked)
-                except UnsafeName as unsafe:
-                    outcome.problems[file.name] = str(unsafe)
-                    continue
-                if is_there:
-                    outcome.unchanged += 1
-                    continue
-                report(file.size or 0, 0)
-                running[pool.submit(_fetch, server, folder, file, report, stop)] = file
-                if len(running) >= MOST_AHEAD:
-                    settle(wait(running, return_when=FIRST_COMPLETED).done)
-            while running:
-                settle(wait(running, return_when=FIRST_COMPLETED).done)
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    pool = ThreadPoolExecutor(server.connections)
+    waits = True
+    try:
+        for file in server.files(query):
+            outcome.listed += 1
+            outcome.listed_bytes += file.size or 0
+            names.add(file.name)
+            try:
+                is_there = folder.has(file, is_checked=is_checked)
+            except UnsafeName as unsafe:
+                outcome.problems[file.name] = str(unsafe)
+                continue
+            if is_there:
+                outcome.unchanged += 1
+                continue
+            report(file.size or 0, 0)
+            running[pool.submit(_fetch, server, folder, file, report, stop)] = file
+            while len(running) >= MOST_AHEAD:
+                settle(_done(running))
+        while running:
+            settle(_done(running))
+    except BaseException as error:
+        stop.set()
+        # A thread may wait for the server for a minute; a part of a file can be gone on with from any byte.
+        waits = not isinstance(error, KeyboardInterrupt)
+        raise
+    finally:
+        pool.shutdown(wait=waits, cancel_futures=True)
     return changed
+
+
+def _done(running: Iterable[Future[int]]) -> Iterable[Future[int]]:
+    """Those that have ended, perhaps none: on Windows Ctrl-C cannot end a wait without a time limit."""
+    return wait(running, timeout=1, return_when=FIRST_COMPLETED).done
 
 
 def _fetch(server: Server, folder: Folder, file: RemoteFile, report: Report, stop: Event) -> int:
