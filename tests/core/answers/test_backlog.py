@@ -18,7 +18,6 @@ from core.storage.sealed import SUFFIX
 from core.streams import SPECS, DataStream, Platform
 from tests.support.answering import (
     CONTENT,
-    NOW,
     asks,
     file_of,
     forget_rows,
@@ -30,6 +29,7 @@ from tests.support.answering import (
 )
 from tests.support.commands import command
 from tests.support.factories import Factory
+from tests.support.this_hour import this_hour
 from webapp.stores import object_store, settings
 
 HOUR = timedelta(hours=1)
@@ -44,10 +44,11 @@ def participant(factory: Factory) -> Participant:
 @pytest.fixture
 def survey(factory: Factory, participant: Participant) -> Survey:
     """Answered, recorded and processed, with rows of none of it, as before an upgrade."""
+    now = this_hour()
     survey = factory.survey(participant.study, content=json.dumps(CONTENT))
     for n in range(5):
-        submits(participant, survey, NOW - n * HOUR, DONE)
-    records(participant, survey, NOW)
+        submits(participant, survey, now - n * HOUR, DONE)
+    records(participant, survey, now)
     process()
     forget()
     return survey
@@ -69,13 +70,14 @@ def read() -> list[ReadParticipant | None]:
 
 def test_what_is_stored_is_read_once_and_is_not_new(app: Flask, participant: Participant, survey: Survey):
     """CLAR-58: rows say so; a second run changes nothing."""
-    asks(participant, survey, NOW - 4 * HOUR)
+    now = this_hour()
+    asks(participant, survey, now - 4 * HOUR)
     (done,) = command("answers", "read")
     forget_rows()
     assert (done["submissions"], done["problems"]) == (6, 0)
     rows = db.session.scalars(sa.select(Submission)).all()
     assert len(rows) == 6 and not any(row.is_new for row in rows) and sum(row.answered for row in rows) == 10
-    assert all(row.os_type == "ANDROID" and row.received_at > NOW - HOUR for row in rows if not row.is_recording)
+    assert all(row.os_type == "ANDROID" and row.received_at > now - HOUR for row in rows if not row.is_recording)
     assert db.session.scalars(sa.select(CountedEvent.outcome)).all() == ["answered"]
     tallies = db.session.scalar(sa.select(sa.func.sum(AnswerTally.count)))
     assert read() == []
@@ -83,7 +85,7 @@ def test_what_is_stored_is_read_once_and_is_not_new(app: Flask, participant: Par
 
 
 def test_new_uploads_are_new(app: Flask, participant: Participant, survey: Survey):
-    path = submits(participant, survey, NOW + HOUR, DONE)
+    path = submits(participant, survey, this_hour() + HOUR, DONE)
     process()
     assert submission(path).is_new
     read()
@@ -114,7 +116,7 @@ def test_reading_that_is_stopped_goes_on(
 
 
 def test_a_file_that_was_missing_is_read_when_it_is_back(app: Flask, participant: Participant, survey: Survey):
-    path = submits(participant, survey, NOW + HOUR, DONE)
+    path = submits(participant, survey, this_hour() + HOUR, DONE)
     store = factory_store(participant)
     sealed = b"".join(store.read(path + SUFFIX)[0])
     store.delete(path + SUFFIX)
@@ -133,6 +135,7 @@ def factory_store(participant: Participant) -> Any:
 
 def test_files_of_an_import_have_no_row_of_an_upload(app: Flask, factory: Factory, participant: Participant):
     """Objects under their old keys, with rows in the registry alone, of unknown size."""
+    now = this_hour()
     survey = factory.survey(participant.study, content=json.dumps(CONTENT))
     path = f"{participant.study.object_id}/{participant.patient_id}/surveyAnswers/{survey.object_id}/1700000000000.csv"
     factory.store(participant.study).create(path, DONE)
@@ -141,7 +144,7 @@ def test_files_of_an_import_have_no_row_of_an_upload(app: Flask, factory: Factor
             participant_id=participant.id,
             study_id=participant.study_id,
             stream=SPECS[DataStream.SURVEY_ANSWERS].number,
-            time_bin=NOW - 100 * HOUR,
+            time_bin=now - 100 * HOUR,
             path=path,
         )
     )
@@ -149,7 +152,7 @@ def test_files_of_an_import_have_no_row_of_an_upload(app: Flask, factory: Factor
     (done,) = read()
     assert done is not None and done.submissions == 1
     row = submission(path)
-    assert (row.submitted_at, row.os_type, row.answered, row.is_new) == (NOW - 100 * HOUR, None, 2, False)
+    assert (row.submitted_at, row.os_type, row.answered, row.is_new) == (now - 100 * HOUR, None, 2, False)
 
 
 def test_a_participant_whose_uploads_are_processed_is_left_for_another_run(

@@ -33,7 +33,6 @@ from core.surveys.translations import in_language, save_translation
 from tests.support.answering import (
     CONTENT,
     MOOD,
-    NOW,
     ODD,
     as_older_android,
     file_of,
@@ -45,6 +44,7 @@ from tests.support.answering import (
 )
 from tests.support.factories import Factory
 from tests.support.paths import VECTORS
+from tests.support.this_hour import this_hour
 
 GIVEN: dict[str, Any] = {"mood": 1, "why": (1, 2), "energy": 7, "hours": "7.5", "rest": f"well, {ODD}"}
 HOUR = timedelta(hours=1)
@@ -52,7 +52,9 @@ HOUR = timedelta(hours=1)
 
 def a_survey(factory: Factory, participant: Participant, content: list[Any] = CONTENT, **columns: Any) -> Survey:
     survey = factory.survey(participant.study, content=json.dumps(content), **columns)
-    db.session.execute(sa.text("UPDATE survey_versions SET started_at = :at"), {"at": NOW - timedelta(days=100)})
+    db.session.execute(
+        sa.text("UPDATE survey_versions SET started_at = :at"), {"at": this_hour() - timedelta(days=100)}
+    )
     db.session.commit()
     return survey
 
@@ -70,16 +72,17 @@ def answers_of(path: str) -> dict[str, tuple[str, float | None, list[int] | None
 @pytest.mark.parametrize("form", ["ios", "android", "older android"])
 def test_files_of_both_apps_become_the_same_rows(app: Flask, factory: Factory, form: str):
     """CLAR-56: `;` and `,` in options, emoji and right-to-left text, typed numbers and texts."""
+    now = this_hour()
     platform = Platform.IOS if form == "ios" else Platform.ANDROID
     participant = factory.participant(platform=platform)
     survey = a_survey(factory, participant)
     contents = file_of(GIVEN, platform)
-    path = submits(participant, survey, NOW - HOUR, as_older_android(contents) if form == "older android" else contents)
+    path = submits(participant, survey, now - HOUR, as_older_android(contents) if form == "older android" else contents)
     process()
     row = submission(path)
     assert (row.problem, row.is_new, row.answered, row.unreadable) == (None, True, 5, 0)
-    assert (row.survey_id, row.submitted_at, row.os_type) == (survey.id, NOW - HOUR, platform.value)
-    assert row.survey_version_id is not None and row.received_at >= NOW
+    assert (row.survey_id, row.submitted_at, row.os_type) == (survey.id, now - HOUR, platform.value)
+    assert row.survey_version_id is not None and row.received_at >= now
     assert answers_of(path) == {
         "mood": ("answered", None, [1]),
         "why": ("answered", None, [1, 2]),
@@ -100,7 +103,7 @@ def test_typed_texts_are_nowhere_in_clear(app: Flask, factory: Factory):
     """CLAR-56."""
     participant = factory.participant()
     survey = a_survey(factory, participant)
-    submits(participant, survey, NOW, file_of({"mood": 1, "rest": "my secret garden"}, Platform.ANDROID))
+    submits(participant, survey, this_hour(), file_of({"mood": 1, "rest": "my secret garden"}, Platform.ANDROID))
     process()
     tables = [table.name for table in db.metadata.sorted_tables]
     found = [t for t in tables if "garden" in str(db.session.execute(sa.text(f"SELECT t FROM {t} AS t")).all())]  # noqa: S608
@@ -110,7 +113,7 @@ def test_typed_texts_are_nowhere_in_clear(app: Flask, factory: Factory):
 def test_unseen_and_skipped_questions_are_told_apart(app: Flask, factory: Factory):
     """CLAR-56: iOS lists what it did not show."""
     participant = factory.participant(platform=Platform.IOS)
-    path = submits(participant, a_survey(factory, participant), NOW, file_of({"mood": 2}, Platform.IOS))
+    path = submits(participant, a_survey(factory, participant), this_hour(), file_of({"mood": 2}, Platform.IOS))
     process()
     row = submission(path)
     assert (row.answered, row.skipped, row.unseen) == (1, 3, 1)
@@ -119,16 +122,17 @@ def test_unseen_and_skipped_questions_are_told_apart(app: Flask, factory: Factor
 
 def test_answers_are_read_by_the_version_that_the_phone_had(app: Flask, factory: Factory):
     """CLAR-56: a survey edited between event and answer, and one whose answers moved."""
+    now = this_hour()
     participant = factory.participant()
     survey = a_survey(factory, participant)
-    before = submits(participant, survey, NOW - 2 * HOUR, file_of({"mood": 2}, Platform.ANDROID))
+    before = submits(participant, survey, now - 2 * HOUR, file_of({"mood": 2}, Platform.ANDROID))
     first = db.session.scalars(sa.select(QuestionWording.id).order_by(QuestionWording.number)).all()
     edited = [CONTENT[4], MOOD | {"answers": [*MOOD["answers"][:1], {"text": "new"}, *MOOD["answers"][1:]]}]
     survey.content = json.dumps(edited)
-    second = add_version(db.session(), survey, NOW - HOUR)
+    second = add_version(db.session(), survey, now - HOUR)
     db.session.commit()
-    late = submits(participant, survey, NOW - HOUR / 2, file_of({"mood": 2}, Platform.ANDROID))
-    after = submits(participant, survey, NOW - HOUR / 4, file_of({"mood": 3}, Platform.ANDROID, edited))
+    late = submits(participant, survey, now - HOUR / 2, file_of({"mood": 2}, Platform.ANDROID))
+    after = submits(participant, survey, now - HOUR / 4, file_of({"mood": 3}, Platform.ANDROID, edited))
     process()
     versions = [submission(path).survey_version_id for path in (before, late, after)]
     assert versions[0] == versions[1] != versions[2] == second.id
@@ -142,6 +146,7 @@ def test_answers_are_read_by_the_version_that_the_phone_had(app: Flask, factory:
 @pytest.mark.parametrize("form", ["ios", "android", "older android"])
 def test_answers_in_another_language_are_answers_to_the_same_questions(app: Flask, factory: Factory, form: str):
     """CLAR-55, CLAR-59: codes and wordings are those of the base language; missing texts are of the base language."""
+    now = this_hour()
     platform = Platform.IOS if form == "ios" else Platform.ANDROID
     participant = factory.participant(platform=platform)
     survey = a_survey(factory, participant)
@@ -149,14 +154,14 @@ def test_answers_in_another_language_are_answers_to_the_same_questions(app: Flas
     language = StudyLanguage(study_id=survey.study_id, code="de", name="Deutsch")
     db.session.add(language)
     db.session.flush()
-    db.session.add(SurveyTranslation(survey_id=survey.id, language_id=language.id, texts=texts, saved_at=NOW))
+    db.session.add(SurveyTranslation(survey_id=survey.id, language_id=language.id, texts=texts, saved_at=now))
     db.session.commit()
     shown = translated(CONTENT, texts)
     contents = file_of({"mood": 1, "energy": 2}, platform, shown)
     assert "geht; so" in contents.decode()
     older = as_older_android(contents, shown) if form == "older android" else contents
-    foreign = submits(participant, survey, NOW, older)
-    plain = submits(participant, survey, NOW - HOUR, file_of({"mood": 1, "energy": 2}, platform))
+    foreign = submits(participant, survey, now, older)
+    plain = submits(participant, survey, now - HOUR, file_of({"mood": 1, "energy": 2}, platform))
     process()
     assert answers_of(foreign) == answers_of(plain) and answers_of(foreign)["mood"] == ("answered", None, [1])
     assert db.session.scalar(sa.select(sa.func.count()).select_from(QuestionWording)) == len(CONTENT)
@@ -165,6 +170,7 @@ def test_answers_in_another_language_are_answers_to_the_same_questions(app: Flas
 
 def test_answers_in_texts_that_were_changed_or_removed_meanwhile_are_read(app: Flask, factory: Factory):
     """CLAR-56: phones upload later than somebody mends a translation, or removes its language."""
+    now = this_hour()
     participant = factory.participant(platform=Platform.IOS)
     study, survey = participant.study, a_survey(factory, participant)
     save_language(db.session(), study, "en", "English", {}, actor=SERVER)
@@ -172,13 +178,13 @@ def test_answers_in_texts_that_were_changed_or_removed_meanwhile_are_read(app: F
     given, files = {"mood": 1, "energy": 2}, []
     for edit, text in enumerate(("geht so", "geht so la la", "so lala")):
         typed = {"answer-mood-0": "schlecht", "answer-mood-1": text}
-        save_translation(db.session(), survey, language, "", typed, edit, NOW, actor=SERVER)
+        save_translation(db.session(), survey, language, "", typed, edit, now, actor=SERVER)
         shown = in_language(db.session(), survey, language, CONTENT)
         assert shown[0]["answers"][1]["text"] == text
         files.append(file_of(given, Platform.IOS, shown))
-    remove_language(db.session(), study, language, NOW, actor=SERVER)
+    remove_language(db.session(), study, language, now, actor=SERVER)
     db.session.commit()
-    paths = [submits(participant, survey, NOW - n * HOUR, contents) for n, contents in enumerate(files)]
+    paths = [submits(participant, survey, now - n * HOUR, contents) for n, contents in enumerate(files)]
     process()
     assert [answers_of(path)["mood"] for path in paths] == [("answered", None, [1])] * 3
     assert db.session.scalar(sa.select(sa.func.count()).select_from(FormerTranslation)) == 3
@@ -189,7 +195,7 @@ def test_the_same_file_twice_changes_nothing_twice(app: Flask, factory: Factory)
     participant = factory.participant()
     survey = a_survey(factory, participant)
     contents = file_of({"mood": 2}, Platform.ANDROID)
-    path = submits(participant, survey, NOW, contents)
+    path = submits(participant, survey, this_hour(), contents)
     process()
     tallies = db.session.execute(sa.select(sa.func.sum(AnswerTally.count))).scalar_one()
     name = f"surveyAnswers/{survey.object_id}/{path.rsplit('/')[-1]}"
@@ -224,7 +230,7 @@ def test_a_file_that_cannot_be_read_is_counted_and_stops_nothing(
     participant = factory.participant()
     survey = a_survey(factory, participant)
     bad = queue(participant, f"surveyAnswers/{survey.object_id}/1700000000000.csv", contents)
-    good = submits(participant, survey, NOW, file_of({"mood": 1}, Platform.ANDROID))
+    good = submits(participant, survey, this_hour(), file_of({"mood": 1}, Platform.ANDROID))
     process()
     assert problem in (submission(bad).problem or "")
     assert submission(good).problem is None
@@ -233,17 +239,18 @@ def test_a_file_that_cannot_be_read_is_counted_and_stops_nothing(
 
 def test_odd_files_do_not_stop_processing(app: Flask, factory: Factory, monkeypatch: pytest.MonkeyPatch):
     """CLAR-56: gone from the store, too large, of an unknown survey, of another study's, unforeseen."""
+    now = this_hour()
     participant = factory.participant()
     survey = a_survey(factory, participant)
     elsewhere = factory.survey(factory.study())
     contents = file_of({"mood": 1}, Platform.ANDROID)
-    gone = submits(participant, survey, NOW, contents)
+    gone = submits(participant, survey, now, contents)
     factory.store(participant.study).store.delete(gone + SUFFIX)
-    large = submits(participant, survey, NOW - HOUR, b"x" * (1 << 20) + b"x")
+    large = submits(participant, survey, now - HOUR, b"x" * (1 << 20) + b"x")
     unknown = queue(participant, f"surveyAnswers/{'a' * 24}/1700000000000.csv", contents)
-    foreign = submits(participant, elsewhere, NOW, contents)
+    foreign = submits(participant, elsewhere, now, contents)
     monkeypatch.setattr("core.answers.writing.read_by_version", lambda *_: 1 / 0)
-    defect = submits(participant, survey, NOW - 2 * HOUR, contents)
+    defect = submits(participant, survey, now - 2 * HOUR, contents)
     process()
     assert submission(gone).problem == "missing in the store"
     assert submission(large).problem == "too large to be a file of answers"
@@ -252,12 +259,13 @@ def test_odd_files_do_not_stop_processing(app: Flask, factory: Factory, monkeypa
 
 
 def test_a_recording_is_a_submission_of_its_survey(app: Flask, factory: Factory):
+    now = this_hour()
     participant = factory.participant()
     survey = factory.survey(participant.study, SurveyType.AUDIO, content='[{"prompt": "Speak."}]')
-    path = records(participant, survey, NOW)
+    path = records(participant, survey, now)
     process()
     row = submission(path)
-    assert row.is_recording and row.survey_id == survey.id and row.problem is None and row.submitted_at == NOW
+    assert row.is_recording and row.survey_id == survey.id and row.problem is None and row.submitted_at == now
     assert answers_of(path) == {}
 
 
