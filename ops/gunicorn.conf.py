@@ -23,7 +23,7 @@ threads = _settings.web_threads
 timeout = 60
 graceful_timeout = 15  # an upload under way may wait 12 s for the store (STORE-8)
 keepalive = 75  # longer than apps keep a connection idle
-max_requests = 50_000
+max_requests = 50_000  # once no download is under way
 max_requests_jitter = 5_000
 # Silent connections cost a socket and no thread; clinics share an address, so none is limited by address (CLAR-11).
 worker_connections = 2_000

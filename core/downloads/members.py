@@ -115,10 +115,10 @@ def members_of(
             stream = stream_by_number(row.stream)
             stored = objects.get(path)
             hashes = Hashes(_base64(row.md5), _base64(row.sha1 or (stored.sha1 if stored else None)))
+            name = member_name(patient_id, stream, path, row.time_bin, row.survey)
+            names[name] += 1  # also of those not sent: the caller's file keeps its name
             if query.registry is not None and _caller_has(query, hashes, path, stream):
                 continue
-            name = member_name(patient_id, stream, path, row.time_bin, row.survey)
-            names[name] += 1
             yield Member(
                 name=name if names[name] == 1 else _numbered(name, names[name]),
                 path=path,

@@ -119,21 +119,20 @@ def fetched(
 ) -> Iterator[tuple[Member, Contents]]:
     """Members with their contents, in order, or with ObjectMissing or SealBroken; `is_compressed` as zstd frames.
 
-    Threads read small members ahead; large ones are read when needed, and come in pieces.
+    Threads read ahead: of small members some MB in memory; of large ones, which come in pieces, one in a file.
     """
-    waiting: deque[tuple[Member, Future[Contents] | None]] = deque()
+    waiting: deque[tuple[Member, Future[Contents]]] = deque()
     read = partial(_read, sealed, is_compressed)
-    open_large = partial(_open, sealed, is_compressed)
     most = 1  # send the first member before reading ahead (DATA-21)
     with ThreadPoolExecutor(FETCHERS) as pool:
         try:
             for member in found:
-                waiting.append((member, pool.submit(read, member) if member.is_small else None))
+                waiting.append((member, pool.submit(read, member)))
                 while waiting and (len(waiting) >= most or _bytes_ahead(waiting) > MOST_BYTES_AHEAD):
-                    yield _next(open_large, waiting)
+                    yield _next(waiting)
                     most = min(2 * most, MOST_AHEAD)
             while waiting:
-                yield _next(open_large, waiting)
+                yield _next(waiting)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -162,42 +161,40 @@ def report_missing(engine: sa.Engine, member: Member, error: Exception) -> None:
     add_tallies_at_once(engine, {Counted.INTEGRITY_FAILURES: {Integrity.DOWNLOAD: 1}})
 
 
-def _next(
-    open_large: Callable[[Member], Contents], waiting: deque[tuple[Member, Future[Contents] | None]]
-) -> tuple[Member, Contents]:
+def _next(waiting: deque[tuple[Member, Future[Contents]]]) -> tuple[Member, Contents]:
     member, future = waiting.popleft()
-    return member, future.result() if future else open_large(member)
+    return member, future.result()
 
 
-def _bytes_ahead(waiting: Iterable[tuple[Member, Future[Contents] | None]]) -> int:
-    return sum(member.size_bytes or 0 for member, future in waiting if future)
+def _bytes_ahead(waiting: Iterable[tuple[Member, Future[Contents]]]) -> int:
+    """Bytes read beyond the member that is next; one of unknown size counts as too large."""
+    sizes = [member.size_bytes or MOST_BYTES_AHEAD + 1 for member, _ in waiting]
+    return sum(sizes[1:])
 
 
 def _read(store: SealedStore, is_compressed: bool, member: Member) -> Contents:
-    """A small member in memory."""
+    """A small member in memory, a large one in a file; read to its end, so that a damaged object breaks no zip."""
     try:
-        if is_compressed:
-            return b"".join(store.open_compressed(member.path, member.seal))
-        return store.read(member.path, member.seal)[0]
+        if member.is_small and not is_compressed:
+            return store.read(member.path, member.seal)[0]
+        pieces = _pieces(store, is_compressed, member)
+        return b"".join(pieces) if member.is_small else _in_pieces(_in_a_file(pieces))
     except (ObjectMissing, SealBroken) as error:
         return error
 
 
-def _open(store: SealedStore, is_compressed: bool, member: Member) -> Contents:
-    """Reads a large member to its end before the zip takes it: a damaged object must not break the zip."""
-    file = SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115  closed at the end of reading
-    try:
-        if is_compressed:
-            pieces = store.open_compressed(member.path, member.seal)
-        else:
-            pieces = store.open(member.path, member.seal)[0]
-        for piece in pieces:
-            file.write(piece)
-    except (ObjectMissing, SealBroken) as error:
-        file.close()
-        return error
+def _pieces(store: SealedStore, is_compressed: bool, member: Member) -> Iterator[bytes]:
+    if is_compressed:
+        return store.open_compressed(member.path, member.seal)
+    return store.open(member.path, member.seal)[0]
+
+
+def _in_a_file(pieces: Iterable[bytes]) -> IO[bytes]:
+    file = SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115  closed at the end of reading, or when it is not read
+    for piece in pieces:
+        file.write(piece)
     file.seek(0)
-    return _in_pieces(file)
+    return file
 
 
 def add_member(archive: ZipStream, contents: bytes | Iterable[bytes], name: str) -> Iterator[bytes]:

@@ -88,6 +88,11 @@ class FairQueue(Generic[Job]):
     _jobs: dict[Hashable, deque[Job]] = field(default_factory=dict)
     _running: Counter[Hashable] = field(default_factory=Counter)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job runs or waits."""
+        return not self.waiting and not self._running
+
     def add(self, owner: Hashable, job: Job) -> None:
         """Appends a job to those of its owner."""
         self._jobs.setdefault(owner, deque()).append(job)

@@ -6,9 +6,11 @@ A slow, silent or broken connection uses a socket but no thread. `ops/gunicorn.c
 
 import io
 import itertools
+import os
 import selectors
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -55,6 +57,9 @@ class LastingQueue(PollableMethodQueue):
 class WholeRequestWorker(ThreadWorker):
     """A worker that gives its application complete requests: `wsgi.input` is an ArrivedBody."""
 
+    max_requests: int
+    alive: bool
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.method_queue = LastingQueue()
@@ -66,6 +71,8 @@ class WholeRequestWorker(ThreadWorker):
         self.waiting: dict[TConn, tuple[Arriving, Future[Any] | None]] = {}
         self.numbers = itertools.count()
         self.checked_at = 0.0
+        # `murder_pending` ends the process after so many requests, since gunicorn would break downloads under way.
+        self.most_requests, self.max_requests = self.max_requests, sys.maxsize
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -90,6 +97,17 @@ class WholeRequestWorker(ThreadWorker):
                 key.data(key.fileobj)
             except Exception:
                 self.log.exception("an event could not be handled")
+
+    def run(self) -> None:
+        """Serves until the process is to end and its grace period is over.
+
+        Then ends it even while threads work on: Python would wait for them, and no process would take its place.
+        """
+        super().run()
+        if self.nr_conns > 0:
+            self.log.warning("%s connections were open when the process had to end", self.nr_conns)
+            sys.stderr.flush()
+            os._exit(0)
 
     # Connections
 
@@ -310,8 +328,14 @@ class WholeRequestWorker(ThreadWorker):
         close_socket(conn.sock)
 
     def murder_pending(self) -> None:
-        """Starts delayed requests and closes slow connections. Gunicorn calls this at each turn of its loop."""
+        """Starts delayed requests and closes slow connections. Gunicorn calls this at each turn of its loop.
+
+        Also begins to end the process after `most_requests`, once no download is under way or waits.
+        """
         now = time.monotonic()
+        if self.nr >= self.most_requests and self.alive and self.downloads.is_idle:
+            self.log.info("%s requests are served: another process takes the place of this one", self.nr)
+            self.alive = False
         while self.delayed and self.delayed[0][0] <= now:
             _, _, conn, arriving = heappop(self.delayed)
             if self.waiting.pop(conn, None):

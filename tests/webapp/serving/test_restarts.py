@@ -4,15 +4,19 @@ import os
 import signal
 import socket
 import threading
+import urllib.request
 from pathlib import Path
+from urllib.parse import urlencode
 
 import psutil
+import pytest
 from flask import Flask
 
 from core.config import Settings
 from core.database import db
 from core.models import QueuedUpload
 from ops.phones.platforms import Platform
+from tests.core.processing.test_batch import process, queue
 from tests.support.broken_requests import Way, read_all, send, status_of
 from tests.support.factories import Factory
 from tests.support.gunicorn import gunicorn_on
@@ -74,6 +78,59 @@ def test_an_upload_that_is_being_sent_when_a_process_stops_is_taken(settings: Se
             os.kill(worker.pid, signal.SIGTERM)
             connection.sendall(request.body[1_000:])
             assert read_all(connection).endswith(b"upload successful.")
+
+
+@pytest.fixture
+def download(app: Flask, factory: Factory) -> bytes:
+    """A request for 12 MB: more than fits into the buffers of a connection."""
+    participant = factory.participant()
+    queue(factory, participant, f"voiceRecording/{'b' * 24}/1700002800000.wav", os.urandom(12 << 20))
+    assert not process().failures
+    key = factory.api_key(factory.researcher(study=participant.study))
+    body = urlencode({**key, "study_id": participant.study.object_id}).encode()
+    lines = (
+        "POST /get-data/v1 HTTP/1.1",
+        "Host: localhost",
+        "Connection: close",
+        "Content-Type: application/x-www-form-urlencoded",
+        f"Content-Length: {len(body)}",
+    )
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def test_a_download_is_sent_to_its_end_before_its_process_is_replaced(settings: Settings, download: bytes):
+    """DATA-21: many other requests do not break it; afterwards another process serves."""
+    few = "--max-requests=20 --max-requests-jitter=0"
+    with gunicorn_on(settings, GUNICORN_CMD_ARGS=few) as (port, master):
+        first = master.children()
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(download)
+            answer = connection.recv(1_000)
+            for _ in range(30):
+                _answers(port)
+            assert master.children() == first
+            answer += read_all(connection)
+        assert answer.endswith(b"\r\n0\r\n\r\n") and len(answer) > 12 << 20
+        wait_until(lambda: first[0] not in master.children())
+        _answers(port)
+
+
+def test_a_process_that_has_to_end_does_not_wait_for_a_slow_reader(settings: Settings, download: bytes):
+    """DATA-21: its download is broken, not ended as if it were whole, and another process serves at once."""
+    with gunicorn_on(settings, GUNICORN_CMD_ARGS="--graceful-timeout=1") as (port, master):
+        first = master.children()
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(download)
+            answer = connection.recv(1_000)
+            os.kill(first[0].pid, signal.SIGTERM)
+            wait_until(lambda: first[0] not in master.children())
+            _answers(port)
+            answer += read_all(connection)
+        assert not answer.endswith(b"\r\n0\r\n\r\n") and len(answer) < 12 << 20
+
+
+def _answers(port: int) -> None:
+    urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10).close()
 
 
 def _replaced(master: psutil.Process, old: set[int]) -> bool:
