@@ -41,10 +41,11 @@ def test_both_connectors_declare_columns_and_fetch_rows(server: str, tableau: Pa
     """DATA-70, DATA-72, CLAR-76: types, filters of the page's address, names that are no ids, wrong keys."""
     study = factory.study("Mood")
     person = factory.participant(study)
-    field = CustomField(study_id=study.id, name="Größe (cm)")
-    db.session.add(field)
-    db.session.flush()
-    db.session.add(FieldValue(participant_id=person.id, field_id=field.id, value="170"))
+    for name, value in (("Größe (cm)", "170"), ("身長", "a"), ("体重", "b")):
+        field = CustomField(study_id=study.id, name=name)
+        db.session.add(field)
+        db.session.flush()
+        db.session.add(FieldValue(participant_id=person.id, field_id=field.id, value=value))
     for day in (1, 2):
         row = {"participant_id": person.id, "study_id": study.id, "day": date(2024, 3, day), "gps_bytes": day}
         db.session.add(DailyStatistics(**row))
@@ -68,11 +69,21 @@ def test_both_connectors_declare_columns_and_fetch_rows(server: str, tableau: Pa
     table = f"/api/v0/studies/{study.object_id}/participant-table/wdc"
     got = json.loads(fetched(table, key["secret_key"]))
     assert got["rows"][0]["patient_id"] == person.patient_id and got["rows"][0]["gr__e__cm_"] == "170"
+    assert {got["rows"][0][name] for name in ("__", "____2")} == {"a", "b"}
+    assert len({column["id"] for column in got["columns"]}) == len(got["columns"])
     assert "credentials" in fetched(table, "A" * 64)
 
 
 def test_codes_of_connector_pages(server: str, page: Page, factory: Factory):
-    """DATA-72: participant-table: malformed 400, unknown 404; daily summaries look nothing up."""
+    """DATA-72, PERM-36: participant-table: malformed 400, unknown and hidden 404; nothing of a study without a key."""
+    study = factory.study("Mood")
+    db.session.add(CustomField(study_id=study.id, name="hiv_status"))
+    db.session.commit()
+    connector = f"{server}/tableau/participant-table-wdc/v1/{study.object_id}"
+    assert page.request.get(connector).status == 200 and "hiv" not in page.request.get(connector).text()
+    study.hidden_at = db.func.now()
+    db.session.commit()
+    assert page.request.get(connector).status == 404
     assert page.request.get(f"{server}/tableau/participant-table-wdc/v1/abc").status == 400
     assert page.request.get(f"{server}/tableau/participant-table-wdc/v1/{'a' * 24}").status == 404
     answer = page.request.get(f"{server}/tableau/summary-statistics-wdc/v1/{'a' * 24}/")

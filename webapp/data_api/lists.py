@@ -12,6 +12,7 @@ from core.downloads.lists import data_quantities, intervention_dates, survey_his
 from core.models import AccessKind, Study
 from core.participants.table_file import Cell, all_of_study, table_as_csv, table_of
 from core.studies.settings_file.writing import file_name, study_file_text
+from webapp.attachments import attach
 from webapp.data_api.answering import begin_access, json_whole, whole
 from webapp.data_api.credentials import ApiRefused, Program, program_of, require_well_formed_study, study_for
 from webapp.data_api.views import api_route
@@ -22,7 +23,7 @@ def get_study_settings() -> Response:
     """The study's settings file, as an attachment (SURVEY-50)."""
     program, study = _asked(Capability.STUDY_VIEW)
     answer = whole(study_file_text(db.session(), study), begin_access(program, AccessKind.LIST, study, "settings"))
-    answer.headers.set("Content-Disposition", "attachment", filename=file_name(study))
+    attach(answer, file_name(study))
     return answer
 
 
@@ -37,7 +38,7 @@ def get_participant_data_quantities() -> Response:
 @api_route("/get-interventions/v1")
 def get_interventions() -> Response:
     """Dates of interventions by patient id, survey id and name."""
-    program, study = _asked(Capability.STUDY_VIEW)
+    program, study = _asked(Capability.PARTICIPANT_VIEW)
     access = begin_access(program, AccessKind.LIST, study, "interventions")
     return json_whole(intervention_dates(db.session(), study), access)
 
@@ -49,7 +50,7 @@ def get_survey_history() -> Response:
     access = begin_access(program, AccessKind.LIST, study, "survey history")
     answer = whole(json.dumps(survey_history(db.session(), study)), access, "text/json")
     name = f"{study.object_id}_surveys_history_data.json"
-    answer.headers.set("Content-Disposition", "attachment", filename=name)
+    attach(answer, name)
     return answer
 
 
@@ -60,7 +61,7 @@ def get_participant_table_data() -> Response:
     require_well_formed_study(form)
     data_format = form.get("data_format", "")
     program = program_of(form)
-    study = study_for(program, form, Capability.STUDY_VIEW)
+    study = study_for(program, form, Capability.PARTICIPANT_VIEW)
     if data_format not in ("json", "json_table", "csv"):
         raise ApiRefused(400, "data_format: json, json_table or csv is expected")
     access = begin_access(program, AccessKind.PARTICIPANTS_TABLE, study, "participant table")

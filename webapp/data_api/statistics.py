@@ -48,7 +48,7 @@ def get_summary_statistics() -> Response:
 @api_route("/api/v0/studies/<study_id>/summary-statistics/daily", methods=GET)
 def tableau_summary_statistics(study_id: str) -> Response:
     """Daily summaries for Tableau."""
-    program, study = _for_tableau(study_id, Capability.STATISTICS_READ)
+    program, study = for_tableau(study_id, Capability.STATISTICS_READ)
     return _statistics(program, study)
 
 
@@ -56,7 +56,7 @@ def tableau_summary_statistics(study_id: str) -> Response:
 @api_route("/api/v0/studies/<study_id>/participant-table", methods=GET)
 def tableau_participant_table(study_id: str) -> Response:
     """The participants' table for Tableau: times in the study's zone, without offset or microseconds (DATA-71)."""
-    program, study = _for_tableau(study_id, Capability.STUDY_VIEW)
+    program, study = for_tableau(study_id, Capability.PARTICIPANT_VIEW)
     access = begin_access(program, AccessKind.PARTICIPANTS_TABLE, study, "participant table")
     header, rows = table_of(db.session(), study, all_of_study(db.session(), study), datetime.now(UTC))
     names = [name.lower().replace(" ", "_") for name in header]
@@ -74,7 +74,7 @@ def _statistics(program: Program, study: Study) -> Response:
     return json_list(statistics_rows(db.session(), study, filters), access)
 
 
-def _for_tableau(study_id: str, capability: Capability) -> tuple[Program, Study]:
+def for_tableau(study_id: str, capability: Capability) -> tuple[Program, Study]:
     """The program that the headers name, and the study. Raises TableauRefused: 400, and 404 for what it may not see."""
     if missing := missing_headers(request.headers):
         raise TableauRefused(400, missing)

@@ -153,6 +153,9 @@ ENDPOINTS: dict[str, Endpoint] = {
     ),
     "tableau_summary_statistics": _tableau("Daily summaries", models.StatisticsRows, models.StatisticsQuery),
     "tableau_participant_table": _tableau("The table of participants", models.Table),
+    "tableau_participant_columns": _tableau(
+        "The columns of that table, as Tableau's connector declares them", models.Columns
+    ),
 }
 NOT_DESCRIBED = ("summary_statistics_connector", "participant_table_connector")  # pages, for Tableau alone
 

@@ -192,6 +192,10 @@ class Table(RootModel[list[dict[str, Any] | list[Any]]]):
     """Participants, as objects or as lists."""
 
 
+class Columns(RootModel[list[dict[str, str]]]):
+    """Columns: `id` (letters, digits, underscores), `alias` (the key in a row) and `dataType` in Tableau's words."""
+
+
 class StudySettings(RootModel[dict[str, Any]]):
     """A study's settings and surveys, as the portal's file has them."""
 

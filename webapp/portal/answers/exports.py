@@ -23,6 +23,7 @@ from core.exports.asking import ExportRefused, ask_for_export
 from core.exports.choice import ExportChoice
 from core.models import AccessKind, ExportKind, Participant, Survey
 from core.streams import DataStream
+from webapp.attachments import attach
 from webapp.flow_runs import BUILD_EXPORTS, start_run
 from webapp.portal.access.rules import requires
 from webapp.portal.answers import wording
@@ -72,7 +73,7 @@ def codebook_file(study_number: int, survey_number: int) -> ResponseReturnValue:
     end_access(session, number, len(contents))
     session.commit()
     answer = Response(io.BytesIO(contents), content_type="text/csv; charset=utf-8")
-    answer.headers.set("Content-Disposition", "attachment", filename=_file_name(survey, "codebook", "csv"))
+    attach(answer, _file_name(survey, "codebook", "csv"))
     return answer
 
 

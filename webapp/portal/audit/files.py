@@ -16,6 +16,7 @@ from core.audit.access_log import record_access, recorded_pieces
 from core.database import db
 from core.models import AccessKind, AuditRecord, SignInRecord, Study
 from core.participants.table_file import harmless
+from webapp.attachments import attach
 from webapp.portal.frame.audit_words import words_of_change
 
 LINES_AT_ONCE = 1_000
@@ -120,7 +121,7 @@ def log_file(
             yield from _pieces(columns, map(line_of, rows_of(session)))
 
     response = Response(recorded_pieces(engine, pieces(), access), content_type="text/csv; charset=utf-8")
-    response.headers.set("Content-Disposition", "attachment", filename=name)
+    attach(response, name)
     return response
 
 

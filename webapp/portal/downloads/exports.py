@@ -29,6 +29,7 @@ from core.exports.listing import export_of_study, exports_of_study, has_file
 from core.exports.standing import note_dead
 from core.models import Export, ExportKind
 from core.storage import ObjectMissing, StoreUnavailable
+from webapp.attachments import attach
 from webapp.flow_runs import BUILD_EXPORTS, start_run
 from webapp.portal.access.rules import requires
 from webapp.portal.downloads.section import PATH, downloads
@@ -97,7 +98,7 @@ def export_file(study_number: int, export_number: int) -> ResponseReturnValue:
     answer = Response(recorded_pieces(db.engine, chain([first], pieces), record), status=206 if is_part else 200)
     answer.content_type = "application/zip" if export.file_name.endswith(".zip") else "application/octet-stream"
     answer.content_length = end - start
-    answer.headers.set("Content-Disposition", "attachment", filename=export.file_name)
+    attach(answer, export.file_name)
     answer.headers["Accept-Ranges"], answer.headers["ETag"] = "bytes", etag
     if is_part:
         answer.content_range = ContentRange("bytes", start, end, export.size_bytes)

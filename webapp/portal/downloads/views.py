@@ -21,6 +21,7 @@ from core.exports.choice import file_ending
 from core.models import ExportKind, Participant
 from core.models.researcher import studies_of
 from core.streams import DataStream
+from webapp.attachments import attach
 from webapp.flow_runs import BUILD_EXPORTS, start_run
 from webapp.portal.access.rules import requires
 from webapp.portal.downloads.forms import Choice, read_choice
@@ -84,7 +85,7 @@ def download(study_number: int) -> ResponseReturnValue:
     contents = ZipContents(db.engine, sealed_store(g.study), g.study, participants, query, has_registry=False)
     response = Response(ZipDownload(contents, record).stream(), content_type="application/zip")
     today: date = g.now.astimezone(g.study.zone).date()
-    response.headers.set("Content-Disposition", "attachment", filename=f"{g.study.name} {today}.zip")
+    attach(response, f"{g.study.name} {today}.zip")
     return response
 
 

@@ -26,6 +26,7 @@ from core.limits import limit_session
 from core.models import AccessKind, ForestTask, Participant, Study
 from core.participants.table_file import harmless
 from core.storage import ObjectMissing
+from webapp.attachments import attach
 from webapp.portal.access.rules import requires
 from webapp.portal.forest.section import forest, require_forest
 from webapp.portal.forest.views import OF, ONE
@@ -157,5 +158,5 @@ def _lines(rows: Iterable[Sequence[Any]]) -> bytes:
 
 
 def _attached(response: Response, name: str) -> Response:
-    response.headers.set("Content-Disposition", "attachment", filename=name)
+    attach(response, name)
     return response

@@ -16,6 +16,7 @@ from core.database import db
 from core.measures.of_people import daily_measures
 from core.measures.of_study import newest_day, study_measures
 from core.models import AccessKind, Participant
+from webapp.attachments import attach
 from webapp.portal.access.rules import requires
 from webapp.portal.measures import person as person_page
 from webapp.portal.measures import study as study_page
@@ -118,5 +119,5 @@ def _sent(
     session.commit()
     what = f" {names[0]}" if len(names) == 1 else ""
     answer = Response(contents, content_type="text/csv; charset=utf-8")
-    answer.headers.set("Content-Disposition", "attachment", filename=f"{name}{what} {choice.last}.csv")
+    attach(answer, f"{name}{what} {choice.last}.csv")
     return answer

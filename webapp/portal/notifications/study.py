@@ -19,6 +19,7 @@ from core.notifications.watch import open_troubles
 from core.participants.table_file import csv_text, harmless
 from core.studies.changing import set_quiet_hours
 from core.studies.creating import StudyRefused
+from webapp.attachments import attach
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.once import ALREADY_SENT, form_key
 from webapp.portal.frame.wording import counted
@@ -76,7 +77,7 @@ def not_reached_file(study_number: int) -> ResponseReturnValue:
         for row in rows
     ]
     response = Response(csv_text([header, *lines]), content_type="text/csv; charset=utf-8")
-    response.headers.set("Content-Disposition", "attachment", filename=f"not reached - {g.study.name}.csv")
+    attach(response, f"not reached - {g.study.name}.csv")
     return response
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from flask import Response
 
 from core.participants import NewParticipant
+from webapp.attachments import attach
 
 
 def password_file(new: Iterable[NewParticipant], name: str) -> Response:
@@ -15,8 +16,6 @@ def password_file(new: Iterable[NewParticipant], name: str) -> Response:
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(["Patient ID", "Registration password"])
     writer.writerows((one.patient_id, one.password) for one in new)
-    return Response(
-        text.getvalue(),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    response = Response(text.getvalue(), content_type="text/csv; charset=utf-8")
+    attach(response, name)
+    return response

@@ -14,6 +14,7 @@ from core.participants.selecting import undoable_edits
 from core.participants.table_file import participants_file
 from core.participants.versions import app_versions_in_use
 from core.studies.figures import study_figures
+from webapp.attachments import attach
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.pages import fragment_or_redirect, page_or_fragment
 from webapp.portal.participants.list_address import list_arguments, parse_list_address
@@ -100,7 +101,7 @@ def csv_file(numbers: list[int]) -> Response:
     file = participants_file(db.session(), g.study, numbers, g.now, actor=actor_of(g.researcher))
     db.session.commit()
     response = Response(file, content_type="text/csv; charset=utf-8")
-    response.headers.set("Content-Disposition", "attachment", filename=f"participant info - {g.study.name}.csv")
+    attach(response, f"participant info - {g.study.name}.csv")
     return response
 
 

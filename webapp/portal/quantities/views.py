@@ -37,6 +37,7 @@ from core.quantities.tables import (
     study_table,
 )
 from core.streams import DataStream
+from webapp.attachments import attach
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.wording import STREAMS
 from webapp.portal.quantities.asked import (
@@ -287,7 +288,7 @@ def _file(
         writer.writerow([harmless(row.name), *cells, row.total_hours if is_hours else row.total])
     answer = Response(text.getvalue(), content_type="text/csv; charset=utf-8")
     name = f"{g.study.name} {what} {shown[0]} to {shown[-1]}.csv" if shown else f"{g.study.name} {what}.csv"
-    answer.headers.set("Content-Disposition", "attachment", filename=name)
+    attach(answer, name)
     access = record_access(
         db.session(), actor_of(g.researcher), AccessKind.STATISTICS, g.study,
         participants=len(patient_ids) if patient_ids else len(rows), patient_ids=patient_ids,

@@ -9,6 +9,7 @@ from core.participants.table_file import csv_text
 from core.studies.consort import consort_counts
 from core.studies.figures import study_figures
 from core.studies.overview import answers_lately, changes_lately, problems_lately, uploads_by_day
+from webapp.attachments import attach
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.audit_words import words_of_change
 from webapp.portal.frame.navigation import can
@@ -54,5 +55,5 @@ def consort_file(study_number: int) -> ResponseReturnValue:
     rows = consort_counts(db.session(), study_number).rows()
     text = csv_text([("step", "participants"), *((step, str(count)) for step, count in rows)])
     response = Response(text, content_type="text/csv; charset=utf-8")
-    response.headers.set("Content-Disposition", "attachment", filename=f"consort - {g.study.name}.csv")
+    attach(response, f"consort - {g.study.name}.csv")
     return response

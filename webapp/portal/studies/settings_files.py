@@ -13,6 +13,7 @@ from core.database import db
 from core.studies.settings_file.importing import ImportPlan, ImportRefused, Ticks, import_file, plan_import
 from core.studies.settings_file.reading import FileUnreadable, read_study_file
 from core.studies.settings_file.writing import file_name, study_file_text
+from webapp.attachments import attach
 from webapp.flow_runs import REBUILD_SCHEDULES, start_run
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.pages import is_htmx, lead_to
@@ -27,7 +28,7 @@ IMPORT = "/import_study_settings_file/<number:study_number>"
 def export_file(study_number: int) -> ResponseReturnValue:
     """App settings, surveys and interventions as JSON (SURVEY-50)."""
     response = Response(study_file_text(db.session(), g.study), content_type="application/json; charset=utf-8")
-    response.headers.set("Content-Disposition", "attachment", filename=file_name(g.study))
+    attach(response, file_name(g.study))
     return response
 
 

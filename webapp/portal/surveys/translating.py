@@ -26,6 +26,7 @@ from core.surveys.translations import (
     save_translation,
     translations_of,
 )
+from webapp.attachments import attach
 from webapp.portal.access.rules import requires
 from webapp.portal.frame.wording import counted
 from webapp.portal.surveys import wording
@@ -96,7 +97,7 @@ def translation_file(study_number: int, survey_number: int, language_number: int
     ]
     response = Response("\ufeff" + csv_text([HEADER, *lines]), content_type="text/csv; charset=utf-8")
     name = f"{survey.name or 'survey'} - {of.language.code}.csv"
-    response.headers.set("Content-Disposition", "attachment", filename=name)
+    attach(response, name)
     return response
 
 
