@@ -9,7 +9,7 @@ import hashlib
 import json
 from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -112,6 +112,7 @@ def manifest_page(
         if known is None:
             known, size = _hash_now(session, sealed, member)
             hashed_bytes += size
+            member = replace(member, size_bytes=size if known else member.size_bytes)
         page.append(Listed(member, b64decode(known).hex() if known else None))
         last = place
     session.commit()

@@ -14,7 +14,7 @@ from core.downloads.query import DataQuery, UnknownName, known_hashes
 from core.models import Chunk, Participant, StoredObject, Study, Survey
 from core.storage.sealed import SUFFIX
 from core.streams import SPECS, DataStream, stream_by_number
-from core.streams.paths import registered_path
+from core.streams.paths import registered_path, without_duplicate_mark
 
 PAGE_ROWS = 5_000
 FIRST_PAGE_ROWS = 250  # the answer starts after this page
@@ -139,7 +139,8 @@ def member_name(patient_id: str, stream: DataStream, path: str, time_bin: dateti
     time = time_bin.astimezone(UTC).strftime("%Y-%m-%d %H_%M_%S+00_00")
     if stream is DataStream.AMBIENT_AUDIO:
         return f"{patient_id}/{stream}/{time}.{path.partition('.')[2]}"
-    extension = path.rpartition(".")[2] if stream is DataStream.AUDIO_RECORDINGS else "csv"
+    is_recording = stream is DataStream.AUDIO_RECORDINGS
+    extension = without_duplicate_mark(path).rpartition(".")[2] if is_recording else "csv"
     if stream in BY_SURVEY:
         piece = path.split("/")[-2]
         survey = survey or (piece if len(piece) == 24 else UNKNOWN_SURVEY)

@@ -140,7 +140,7 @@ def fetched(
 def gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes with small pieces joined: a file of 300 bytes makes three, and each one sent costs a packet.
 
-    The first is passed on at once; no other waits longer than half a second for those after it.
+    The first is passed on at once. One that waited for half a second is passed on with the next that comes.
     """
     waiting: list[bytes] = []
     size, last_sent = 0, 0.0

@@ -63,7 +63,7 @@ def run_again(session: Session, study: Study, export: Export, *, actor: Actor) -
     _move(
         session,
         export,
-        AGAIN,
+        (*AGAIN, ExportState.DONE) if may_run_again(export, datetime.now(UTC)) else AGAIN,
         state=ExportState.QUEUED.value,
         reason=None,
         files_total=None,
@@ -75,6 +75,12 @@ def run_again(session: Session, study: Study, export: Export, *, actor: Actor) -
     )
     _record(session, Action.EXPORT_RUN_AGAIN, study, export, actor)
     _record_asking(session, study, export, actor)
+
+
+def may_run_again(export: Export, now: datetime) -> bool:
+    """Whether it failed, was cancelled or has expired; the state says the last only after the nightly clean-up."""
+    has_expired = export.expires_at is not None and export.expires_at <= now
+    return export.state in [state.value for state in AGAIN] or (export.state == ExportState.DONE and has_expired)
 
 
 def cancel_export(session: Session, study: Study, export: Export, *, actor: Actor) -> None:

@@ -28,7 +28,7 @@ from core.exports.contents import contents_of, count_files
 from core.exports.files import PartWriter, export_prefix
 from core.exports.refusals import ExportImpossible
 from core.exports.selecting import participants_of
-from core.exports.standing import DIED, PURGED_MEANWHILE, clear_up
+from core.exports.standing import DIED, HIDDEN, PURGED_MEANWHILE, clear_up
 from core.limits import limit_session
 from core.models import Export, ExportParticipant, ExportState, Participant, Study
 from core.private_files import make_private_folder
@@ -80,6 +80,8 @@ def build_next(engine: sa.Engine, store: ObjectStore, settings: Settings) -> Bui
         log.info("export %s of study %s: begun", export.id, study.object_id)
         reason: str | None = None
         try:
+            if study.hidden_at is not None:
+                raise ExportImpossible(HIDDEN)  # PERM-92
             _build(engine, store, settings, study, export)
         except _Cancelled:
             pass

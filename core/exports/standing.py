@@ -16,6 +16,7 @@ from core.storage import ObjectStore
 
 DIED = "The job died before the file was complete. Run it again."
 PURGED_MEANWHILE = "The data of a participant in it were deleted meanwhile. Run it again without them."
+HIDDEN = "The study was deleted meanwhile."
 _SOLE = lock_key(LockSpace.EXPORTS)
 _HAS_NO_FILE = Export.state.not_in([ExportState.RUNNING.value, ExportState.DONE.value])
 

@@ -92,10 +92,12 @@ def table_of(
     return ["Created On", "Patient ID", "Status", "OS Type", *own, "First Registration Date", *LAST_TIMES], rows
 
 
-def table_as_csv(header: Sequence[str], rows: Iterable[Sequence[Cell]], zone: ZoneInfo) -> str:
-    """The table as a file, times in this zone; no cell is a formula (PORTAL-115)."""
-    lines = ([harmless(_shown(cell, zone)) for cell in row] for row in rows)
-    return csv_text([[harmless(name) for name in header], *lines])
+def table_as_csv(
+    header: Sequence[str], rows: Iterable[Sequence[Cell]], zone: ZoneInfo, *, is_for_programs: bool = False
+) -> str:
+    """The table as a file, times in this zone; no cell is a formula (PORTAL-115), but as it is for programs."""
+    lines: list[list[str]] = [list(header), *([_shown(cell, zone) for cell in row] for row in rows)]
+    return csv_text(lines if is_for_programs else [[harmless(cell) for cell in line] for line in lines])
 
 
 def all_of_study(session: Session, study: Study) -> list[int]:

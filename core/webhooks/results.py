@@ -123,14 +123,16 @@ def _note_failure(
     is_idle = sa.or_(OutgoingMessage.next_try_at <= now, OutgoingMessage.id.in_(numbers))
     is_old = OutgoingMessage.created_at + GIVEN_UP_AFTER[Channel.WEBHOOK] < webhook.rests_until
     old = sa.select(OutgoingMessage.id).where(*_waits(webhook), is_idle, is_old).with_for_update(skip_locked=True)
-    session.execute(
+    given_up = session.scalars(
         sa.update(OutgoingMessage)
         .where(OutgoingMessage.id.in_(old.scalar_subquery()))
-        .values(
-            given_up_at=now, next_try_at=None, problem=sa.func.coalesce(OutgoingMessage.problem, str(failures[-1]))
-        ),
+        .values(given_up_at=now, next_try_at=None, problem=sa.func.coalesce(OutgoingMessage.problem, str(failures[-1])))
+        .returning(OutgoingMessage.id),
         execution_options={"synchronize_session": False},
-    )
+    ).all()
+    if given_up and not session.scalar(sa.select(sa.exists().where(*_waits(webhook)))):
+        _tell_given_up(session, settings, webhook, len(given_up), str(failures[-1]), now)
+        return
     _postpone(session, webhook, webhook.rests_until, is_idle, OutgoingMessage.next_try_at < webhook.rests_until)
 
 
@@ -157,15 +159,46 @@ def _switch_off(session: Session, settings: Settings, webhook: Webhook, problem:
         f"took no message.\n\n{webhook.off_because}\n\nMessages that did not arrive are kept. When the receiver works "
         f"again, switch it on and send them again:\n{link_to(settings, study.id, f'webhooks/{webhook.id}')}\n"
     )
-    about, of = f"webhook {webhook.id} off {now.isoformat()}", {"webhook_id": webhook.id, "study_id": study.id}
+    _mail_administrators(session, settings, webhook, study, "off", subject, text, now)
+    log.error("webhooks: webhook %d of study %s was switched off: %s", webhook.id, study.object_id, problem)
+
+
+def _tell_given_up(
+    session: Session, settings: Settings, webhook: Webhook, count: int, problem: str, now: datetime
+) -> None:
+    """Nothing waits any more: tells the administrators, and the next failure begins a new count."""
+    study = session.get_one(Study, webhook.study_id)
+    webhook.failing_since, webhook.rests_until, webhook.failed_tries = None, None, 0
+    subject = f"[{study.name}] The webhook “{webhook.name}” did not take {count} message{'s' if count > 1 else ''}"
+    text = (
+        f"The receiver of the webhook “{webhook.name}” of the study “{study.name}” took nothing for "
+        f"{GIVEN_UP_AFTER[Channel.WEBHOOK].days} days, so the server tries no longer. {problem}\n\nThe webhook "
+        "is still on, and what did not arrive is kept. When the receiver works again, send it again:\n"
+        f"{link_to(settings, study.id, f'webhooks/{webhook.id}')}\n"
+    )
+    _mail_administrators(session, settings, webhook, study, "given up", subject, text, now)
+    log.error("webhooks: %d messages of webhook %d were given up: %s", count, webhook.id, problem)
+
+
+def _mail_administrators(
+    session: Session,
+    settings: Settings,
+    webhook: Webhook,
+    study: Study,
+    what: str,
+    subject: str,
+    text: str,
+    now: datetime,
+) -> None:
+    """A mail to each administrator of the study; if it has none, to the site's, who can tell somebody."""
+    about, of = f"webhook {webhook.id} {what} {now.isoformat()}", {"webhook_id": webhook.id, "study_id": study.id}
     told = study_administrators(session, study)
     for person in told:
         more = {"researcher_id": person.id, **of}
         queue_mail(session, person.mail_address or "", subject, text, about=f"{about} {person.id}", now=now, **more)
-    if not told:  # then the site's administrators can tell somebody
+    if not told:
         for address in settings.administrators:
             queue_mail(session, address, subject, text, about=about, now=now, **of)
-    log.error("webhooks: webhook %d of study %s was switched off: %s", webhook.id, study.object_id, problem)
 
 
 def study_administrators(session: Session, study: Study) -> list[Researcher]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import isfinite
 from typing import Any
 
 from flask import Response, stream_with_context
@@ -46,7 +47,23 @@ def whole(text: str, access: int, content_type: str = JSON) -> Response:
 
 def json_whole(value: Any, access: int) -> Response:
     """A JSON value in one piece."""
-    return whole(json.dumps(value), access)
+    return whole(as_json(value), access)
+
+
+def as_json(value: Any) -> str:
+    """The value as JSON, which knows no NaN and no infinity: null in their place."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def json_list(rows: Iterable[Any], access: int) -> Response:
@@ -81,11 +98,11 @@ def _streamed(pieces: Callable[[], Iterator[str]], access: int) -> Response:
 
 
 def _list_pieces(rows: Iterable[Any]) -> Iterator[str]:
-    return _enclosed("[", (json.dumps(row) for row in rows), "]")
+    return _enclosed("[", map(as_json, rows), "]")
 
 
 def _object_pieces(entries: Iterable[tuple[str, Any]]) -> Iterator[str]:
-    return _enclosed("{", (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in entries), "}")
+    return _enclosed("{", (f"{json.dumps(key)}: {as_json(value)}" for key, value in entries), "}")
 
 
 def _enclosed(first: str, parts: Iterable[str], last: str) -> Iterator[str]:

@@ -81,19 +81,18 @@ def _begin(program: Program, study: Study, participant: Participant, what: str) 
 def _asked() -> tuple[Program, Study, Participant]:
     """The program, and the participant that it asks for with the study, if it may.
 
-    Raises ApiRefused: 400 without an id, 404 for an unknown one, 403 for one of a study without a role (DATA-5).
+    Raises ApiRefused: what is wrong with the credentials; then 400 without an id, 404 for an unknown one, 403 for one
+    of a study without a role (PERM-14, DATA-5).
     """
     form = request.form.to_dict()
+    program = program_of(form)
     patient_id = form.get("participant_id", "")
     if not patient_id:
         raise ApiRefused(400, "participant_id is needed")
-    program = program_of(form)
     session = db.session()
     requester = requester_of(session, program.researcher, key=program.key)
     study = session.scalar(
-        db.select(Study)
-        .join(Participant, Participant.study_id == Study.id)
-        .where(Participant.patient_id == patient_id, Participant.purged_at.is_(None))
+        db.select(Study).join(Participant, Participant.study_id == Study.id).where(Participant.patient_id == patient_id)
     )
     decision = decide(requester, Capability.DATA_HISTORIES, study)
     if study is None or decision.outcome is Outcome.NOT_FOUND:

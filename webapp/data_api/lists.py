@@ -67,7 +67,7 @@ def get_participant_table_data() -> Response:
     access = begin_access(program, AccessKind.PARTICIPANTS_TABLE, study, "participant table")
     header, rows = table_of(db.session(), study, all_of_study(db.session(), study), datetime.now(UTC))
     if data_format == "csv":
-        return whole(table_as_csv(header, rows, study.zone), access, "text/csv; charset=utf-8")
+        return whole(table_as_csv(header, rows, study.zone, is_for_programs=True), access, "text/csv; charset=utf-8")
     shown = [[in_zone(cell, study.zone) for cell in row] for row in rows]
     return json_whole(
         [header, *shown] if data_format == "json_table" else [dict(zip(header, row, strict=True)) for row in shown],

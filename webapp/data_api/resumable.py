@@ -12,9 +12,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.orm import Session
-from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import RequestedRangeNotSatisfiable
-from werkzeug.wsgi import FileWrapper
+from werkzeug.datastructures import ContentRange, MultiDict
 
 from core.access import Capability
 from core.audit.access_log import add_to_access, end_access
@@ -39,6 +37,7 @@ from core.streams import DataStream
 from webapp.data_api.answering import JSON
 from webapp.data_api.credentials import STUDY_ID, ApiRefused, Program, program_of_headers, study_for
 from webapp.data_api.views import api_route, data_api
+from webapp.ranges import BehindTheEnd, asked_part
 from webapp.stores import sealed_store, settings
 
 GET = ("GET",)
@@ -148,6 +147,8 @@ def contents(study_id: str, number: str) -> Response:
     found = object_of_study(db.session(), study, int(number)) if _is_number(number) else None
     if found is None:
         raise ResumableRefused(404, ["There is no such file in this study; it may have been replaced: list it again."])
+    if found.hash:
+        _require_match(found.hash)
     if found.hash and request.if_none_match.contains_weak(found.hash):
         return _without_contents(304, found.hash)
     if request.method == "HEAD" and found.hash and found.size_bytes is not None:
@@ -163,22 +164,39 @@ def contents(study_id: str, number: str) -> Response:
 
 def _answer(file: IO[bytes], size: int, digest: str, access: int) -> Response:
     """The contents, or what the request's preconditions say of this version (RFC 9110, section 13)."""
-    if request.if_match and not request.if_match.is_strong(digest) and not request.if_match.star_tag:
-        file.close()
-        raise ResumableRefused(412, ["The file has changed since the manifest: list it again."], _validators(digest))
-    if request.if_none_match.contains_weak(digest):
-        file.close()
-        return _without_contents(304, digest)
-    answer = Response(FileWrapper(file, PIECE_BYTES), content_type=OCTETS, headers=_validators(digest))
-    answer.content_length = size
     try:
-        answer.make_conditional(request, accept_ranges=True, complete_length=size)
-    except RequestedRangeNotSatisfiable:
+        _require_match(digest)
+        part = asked_part(size, f'"{digest}"')
+    except ResumableRefused:
+        file.close()
+        raise
+    except BehindTheEnd:
         file.close()
         told = [f"The file has {size} bytes; the range lies behind its end."]
         raise ResumableRefused(416, told, {"Content-Range": f"bytes */{size}", **_validators(digest)}) from None
-    answer.response = _counted(answer.response, file, db.engine, access)
+    if request.if_none_match.contains_weak(digest):
+        file.close()
+        return _without_contents(304, digest)
+    start, end = part or (0, size)
+    pieces = _counted(_pieces(file, start, end), file, db.engine, access)
+    answer = Response(pieces, 206 if part else 200, content_type=OCTETS, headers=_validators(digest))
+    answer.content_length = end - start
+    if part:
+        answer.content_range = ContentRange("bytes", start, end, size)
     return answer
+
+
+def _require_match(digest: str) -> None:
+    """Raises ResumableRefused (412) where `If-Match` names other versions than this."""
+    if request.if_match and not request.if_match.is_strong(digest) and not request.if_match.star_tag:
+        raise ResumableRefused(412, ["The file has changed since the manifest: list it again."], _validators(digest))
+
+
+def _pieces(file: IO[bytes], start: int, end: int) -> Iterator[bytes]:
+    file.seek(start)
+    while start < end and (piece := file.read(min(PIECE_BYTES, end - start))):
+        start += len(piece)
+        yield piece
 
 
 def _listed(study: Study, file: Listed, access: int) -> ManifestFile:
@@ -235,7 +253,7 @@ def _without_contents(status: int, digest: str) -> Response:
 
 
 def _validators(digest: str) -> dict[str, str]:
-    return {"ETag": f'"{digest}"'}
+    return {"ETag": f'"{digest}"', "Accept-Ranges": "bytes"}
 
 
 def _program_and_study(study_id: str) -> tuple[Program, Study]:

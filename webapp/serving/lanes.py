@@ -98,6 +98,10 @@ class FairQueue(Generic[Job]):
         self._jobs.setdefault(owner, deque()).append(job)
         self.waiting += 1
 
+    def waiting_of(self, owner: Hashable) -> int:
+        """How many jobs of this owner wait."""
+        return len(self._jobs.get(owner, ()))
+
     def start_next(self) -> tuple[Hashable, Job] | None:
         """Returns the next job that may run, with its owner, and counts it as running until `end`. None if none may."""
         if self._running.total() >= self.most:

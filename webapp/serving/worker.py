@@ -223,11 +223,14 @@ class WholeRequestWorker(ThreadWorker):
         lane = lane_of(path_of(arriving.request))
         if lane is not Lane.DOWNLOADS or arriving.not_taken is not None:
             self._run(lane, conn, arriving)
-        elif self.downloads.waiting >= min(MOST_WAITING_DOWNLOADS, self.worker_connections // 4):
+            return
+        owner = self.rules.owner_of(arriving.request, arriving.first_bytes(), conn.client)
+        most = min(MOST_WAITING_DOWNLOADS, self.worker_connections // 4)
+        # One key's programs leave room for those of others.
+        if self.downloads.waiting >= most or self.downloads.waiting_of(owner) >= most // 4:
             arriving.stop(NotTaken.NO_ROOM)
             self._run(Lane.PROGRAMS, conn, arriving)
         else:
-            owner = self.rules.owner_of(arriving.request, arriving.first_bytes(), conn.client)
             self.downloads.add(owner, (conn, arriving))
             self._start_downloads()
 

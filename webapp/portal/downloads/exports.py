@@ -16,11 +16,11 @@ from core.audit.access_log import recorded_pieces
 from core.crypto.seal import SealBroken
 from core.database import db
 from core.exports.asking import (
-    AGAIN,
     OPEN,
     ExportRefused,
     cancel_export,
     delete_export,
+    may_run_again,
     record_fetch,
     run_again,
 )
@@ -34,6 +34,7 @@ from webapp.flow_runs import BUILD_EXPORTS, start_run
 from webapp.portal.access.rules import requires
 from webapp.portal.downloads.section import PATH, downloads
 from webapp.portal.frame.pages import fragment_or_redirect
+from webapp.ranges import BehindTheEnd, asked_part
 from webapp.stores import sealed_store
 
 log = logging.getLogger(__name__)
@@ -74,16 +75,14 @@ def export_file(study_number: int, export_number: int) -> ResponseReturnValue:
         flash("The file of this export is not there, or not any more.", "warn")
         return redirect(url_for("downloads.exports", study_number=study_number))
     etag = f'"{(export.sha256 or b"").hex()}"'
-    start, end, is_part = 0, export.size_bytes, False
-    wants_this = request.headers.get("If-Range", etag) == etag
-    if request.range is not None and wants_this:
-        found = request.range.range_for_length(export.size_bytes)
-        if found is None:
-            refused = Response(status=416)
-            refused.headers["Content-Range"] = f"bytes */{export.size_bytes}"
-            return refused
-        start, end = found
-        is_part = True
+    try:
+        found = asked_part(export.size_bytes, etag)
+    except BehindTheEnd:
+        refused = Response(status=416)
+        refused.headers["Content-Range"] = f"bytes */{export.size_bytes}"
+        return refused
+    start, end = found or (0, export.size_bytes)
+    is_part = found is not None
     part = f"{start}-{end - 1}" if is_part else None
     prefix = export_prefix(g.study.object_id, export)
     pieces = read_file(sealed_store(g.study), prefix, export.part_bytes, start, end)
@@ -159,7 +158,8 @@ def _listed() -> dict[str, Any]:
     if note_dead(session):
         session.commit()
     found = [export for export in exports_of_study(session, g.study.id) if _may_have(export.kind)]
-    open_states, again = {state.value for state in OPEN}, {state.value for state in AGAIN}
+    open_states = {state.value for state in OPEN}
+    again = {export.id for export in found if may_run_again(export, g.now)}
     version = "-".join(f"{e.id}.{e.state[:2]}.{e.files_done}.{e.bytes_done}.{has_file(e, g.now):d}" for e in found)
     return {
         "exports": found,

@@ -92,8 +92,8 @@ class Server:
     def contents(self, file: RemoteFile, start: int) -> Iterator[bytes]:
         """The file's bytes from this place on, as long as it is the listed one.
 
-        Raises FileChanged, FileBroken, Refused; and the errors of urllib3 and OSError when the connection breaks, so
-        that the caller goes on behind the bytes that it has.
+        Raises FileChanged, FileBroken, NothingBehind, Refused; and the errors of urllib3 and OSError when the
+        connection breaks, so that the caller goes on behind the bytes that it has.
         """
         headers = self._key()
         if file.etag:
@@ -110,6 +110,8 @@ class Server:
                 raise Busy(_seconds(answer), _told(answer))
             if answer.status in REFUSED:
                 raise Refused(_told(answer))
+            if answer.status == 416 and start:
+                raise NothingBehind(file.name)
             if answer.status != (206 if start else 200):
                 raise FileBroken(_told(answer))
             yield from answer.stream(PIECE_BYTES)
@@ -139,6 +141,10 @@ class Server:
             if tried < self.tries:
                 time.sleep(wait)
         raise Unreachable(f"no answer after {self.tries} tries: {told}")
+
+
+class NothingBehind(Exception):
+    """The file has no bytes behind those that were received earlier."""
 
 
 class Busy(Exception):

@@ -10,7 +10,7 @@ from threading import Event
 import urllib3
 
 from beiwe_sync.folder import Folder, UnsafeName
-from beiwe_sync.server import Busy, FileBroken, FileChanged, Refused, RemoteFile, Server, waiting_seconds
+from beiwe_sync.server import Busy, FileBroken, FileChanged, NothingBehind, Refused, RemoteFile, Server, waiting_seconds
 
 MOST_AHEAD = 200  # files that wait for a thread
 ROUNDS = 3  # a file that changes while it is downloaded is listed again
@@ -177,6 +177,8 @@ def _fetch(server: Server, folder: Folder, file: RemoteFile, report: Report, sto
                         received += len(piece)
                         tried = 0
                         report(0, len(piece))
+        except NothingBehind:
+            pass  # of unknown size, and stopped before it was put into its place
         except (OSError, urllib3.exceptions.HTTPError, Busy) as error:
             tried += 1
             if tried >= server.tries:
