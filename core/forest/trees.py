@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
+from math import inf
 
 from core.streams import DataStream
 
@@ -25,14 +26,48 @@ STREAMS: dict[Tree, tuple[DataStream, ...]] = {
     Tree.OAK: (DataStream.ACCELEROMETER,),
 }
 
-# Columns of a chunk that must hold numbers, so that the tree can read it.
-NUMBERS: dict[DataStream, tuple[str, ...]] = {
-    DataStream.GPS: ("timestamp", "latitude", "longitude", "altitude", "accuracy"),
-    DataStream.CALLS: ("timestamp",),
-    DataStream.TEXTS: ("timestamp",),
-    DataStream.ACCELEROMETER: ("timestamp", "x", "y", "z"),
+
+@dataclass(frozen=True)
+class Numbers:
+    """A column of a chunk that must hold numbers within limits, in every row unless it may be empty."""
+
+    name: str
+    least: float = -9e18
+    most: float = 9e18  # what a whole number of 64 bits holds
+    may_be_empty: bool = False
+
+
+PHONE_NUMBER = "hashed phone number"
+OPTIONS = "question answer options"
+TIMESTAMP = Numbers("timestamp")
+
+# What a tree needs of a chunk; else it fails, runs for hours or loses the day.
+NUMBERS: dict[DataStream, tuple[Numbers, ...]] = {
+    DataStream.GPS: (
+        TIMESTAMP,
+        Numbers("latitude", -90, 90),
+        Numbers("longitude", -180, 180),
+        Numbers("altitude", -inf, inf, may_be_empty=True),
+        Numbers("accuracy", -inf, inf, may_be_empty=True),
+    ),
+    DataStream.CALLS: (TIMESTAMP, Numbers("duration in seconds", may_be_empty=True)),
+    DataStream.TEXTS: (TIMESTAMP,),
+    DataStream.ACCELEROMETER: (TIMESTAMP, Numbers("x"), Numbers("y"), Numbers("z")),
     DataStream.SURVEY_ANSWERS: (),
-    DataStream.SURVEY_TIMINGS: ("timestamp",),
+    DataStream.SURVEY_TIMINGS: (TIMESTAMP,),
+}
+# Columns that are empty in no row.
+FILLED: dict[DataStream, tuple[str, ...]] = {
+    DataStream.CALLS: (PHONE_NUMBER,),
+    DataStream.TEXTS: (PHONE_NUMBER,),
+    DataStream.SURVEY_TIMINGS: ("UTC time", "survey id"),
+}
+# Other columns that must be there.
+OTHERS: dict[DataStream, tuple[str, ...]] = {
+    DataStream.CALLS: ("call type",),
+    DataStream.TEXTS: ("sent vs received", "message length"),
+    DataStream.SURVEY_ANSWERS: ("question id", "question type", OPTIONS, "answer"),
+    DataStream.SURVEY_TIMINGS: ("question id", "question type", OPTIONS, "answer"),
 }
 
 

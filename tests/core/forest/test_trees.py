@@ -1,5 +1,6 @@
 """Trees in processes of their own: the library's numbers, malformed chunks, and limits."""
 
+import csv
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import pytest
 
 from core.downloads.statistics import MEASURES as EXPORTED
 from core.forest.daily import check_columns, daily_rows
+from core.forest.inputs import clean_input
 from core.forest.jasmine import load_state
 from core.forest.job import Answer, Job, NoData, TreeFailed
 from core.forest.running import Cancelled, run_tree
@@ -121,6 +123,69 @@ def test_a_malformed_chunk_is_named_and_the_other_days_are_computed(job: Callabl
     ours = {row["date"]: row for row in answer.rows}
     assert ours["2024-06-14"]["willow_incoming_call_count"] == int(right["14"]["num_in_call"])
     assert len(ours) == 3
+
+
+@pytest.mark.parametrize(
+    ("tree", "stream", "column", "value", "reason"),
+    [
+        (Tree.JASMINE, "gps", "latitude", "", "impossible numbers in the column latitude"),
+        (Tree.JASMINE, "gps", "longitude", "inf", "impossible numbers in the column longitude"),
+        (Tree.JASMINE, "gps", "longitude", "200", "impossible numbers in the column longitude"),
+        (Tree.JASMINE, "gps", "timestamp", "", "impossible numbers in the column timestamp"),
+        (Tree.JASMINE, "gps", "timestamp", "99999999999999", "times of other days"),
+        (Tree.JASMINE, "gps", "accuracy", "", None),
+        (Tree.JASMINE, "gps", "altitude", "", None),
+        (Tree.OAK, "accelerometer", "x", "inf", "impossible numbers in the column x"),
+        (Tree.WILLOW, "calls", "hashed phone number", "", "empty fields in the column hashed phone number"),
+        (Tree.WILLOW, "calls", "duration in seconds", "abc", "text in the column duration in seconds"),
+        (Tree.WILLOW, "calls", "duration in seconds", "9" * 20, "in the column duration in seconds"),
+        (Tree.WILLOW, "calls", "duration in seconds", "", None),
+        (Tree.WILLOW, "texts", "message length", "1e400", "no whole numbers in the column message length"),
+        (Tree.WILLOW, "texts", "message length", "MMS", None),
+        (Tree.SYCAMORE, "survey_timings", "question answer options", "", "questions with choices, but none"),
+        (Tree.SYCAMORE, "survey_timings", "UTC time", "2024-06-14T14:49:48.212;x", "no times in the column UTC time"),
+        (Tree.SYCAMORE, "survey_timings", "answer", '"great', None),
+    ],
+)
+def test_chunks_that_would_end_a_run_are_named(
+    job: Callable[..., Job], tmp_path: Path, tree: Tree, stream: str, column: str, value: str, reason: str | None
+) -> None:
+    """FOREST-1: one field of one row makes the tree fail, run for hours, or lose a day."""
+    folder = tmp_path / "input" / PATIENT / stream
+    shutil.copytree(GOLDEN / "input" / PATIENT / stream, folder)
+    bad = sorted(folder.rglob("*.csv"))[0]
+    header, first, *others = bad.read_text().splitlines()
+    fields = first.split(",")
+    fields[header.split(",").index(column)] = value
+    bad.write_text("\n".join([header, ",".join(fields), *others]))
+    left_out = clean_input(job(tree, input_dir=tmp_path / "input"))
+    assert [one.name for one in left_out] == ([str(bad.relative_to(tmp_path / "input"))] if reason else [])
+    assert not reason or reason in left_out[0].reason
+
+
+def test_a_quotation_mark_swallows_no_lines(job: Callable[..., Job], tmp_path: Path) -> None:
+    """FOREST-1, PROC-11: chunks are split at every comma, while in CSV two answers with one would become one row."""
+    folder = tmp_path / "input" / PATIENT / "survey_timings" / "a"
+    folder.mkdir(parents=True)
+    header = "timestamp,UTC time,question id,survey id,question type,question text,question answer options,answer"
+    row = '1718376588212,2024-06-14T14:49:48.212,q,a,free_response,Say "it",,"hm'
+    name = "2024-06-14 14_00_00+00_00.csv"
+    (folder / name).write_text("\n".join([header, row, row, row]))
+    one = job(Tree.SYCAMORE, input_dir=tmp_path / "input")
+    assert clean_input(one) == []
+    with (one.clean_dir / PATIENT / "survey_timings" / "a" / name).open(newline="") as lines:
+        assert [row[5:] for row in csv.reader(lines)][1:] == 3 * [['Say "it"', "", '"hm']]
+
+
+def test_a_phone_number_that_looks_like_a_number_is_text(job: Callable[..., Job], tmp_path: Path) -> None:
+    """FOREST-1: willow alone fails when it has such ones and others."""
+    shutil.copytree(GOLDEN / "input", tmp_path / "input")
+    chunk = sorted((tmp_path / "input" / PATIENT / "calls").iterdir())[0]
+    header, row = chunk.read_text().splitlines()
+    chunk.write_text("\n".join([header, ",".join(["0012" if i == 2 else f for i, f in enumerate(row.split(","))])]))
+    for is_corrected in (False, True):
+        answer = run_tree(job(Tree.WILLOW, input_dir=tmp_path / "input", is_corrected=is_corrected), LIMIT_S)
+        assert (len(answer.rows), answer.left_out, answer.notes) == (3, [], [])
 
 
 def test_calls_without_texts_are_counted(job: Callable[..., Job], tmp_path: Path) -> None:
