@@ -123,15 +123,16 @@ def _note_failure(
     is_idle = sa.or_(OutgoingMessage.next_try_at <= now, OutgoingMessage.id.in_(numbers))
     is_old = OutgoingMessage.created_at + GIVEN_UP_AFTER[Channel.WEBHOOK] < webhook.rests_until
     old = sa.select(OutgoingMessage.id).where(*_waits(webhook), is_idle, is_old).with_for_update(skip_locked=True)
-    given_up = session.scalars(
+    session.execute(
         sa.update(OutgoingMessage)
         .where(OutgoingMessage.id.in_(old.scalar_subquery()))
-        .values(given_up_at=now, next_try_at=None, problem=sa.func.coalesce(OutgoingMessage.problem, str(failures[-1])))
-        .returning(OutgoingMessage.id),
+        .values(
+            given_up_at=now, next_try_at=None, problem=sa.func.coalesce(OutgoingMessage.problem, str(failures[-1]))
+        ),
         execution_options={"synchronize_session": False},
-    ).all()
-    if given_up and not session.scalar(sa.select(sa.exists().where(*_waits(webhook)))):
-        _tell_given_up(session, settings, webhook, len(given_up), str(failures[-1]), now)
+    )
+    if not session.scalar(sa.select(sa.exists().where(*_waits(webhook)))):
+        _tell_given_up(session, settings, webhook, str(failures[-1]), now)
         return
     _postpone(session, webhook, webhook.rests_until, is_idle, OutgoingMessage.next_try_at < webhook.rests_until)
 
@@ -163,11 +164,12 @@ def _switch_off(session: Session, settings: Settings, webhook: Webhook, problem:
     log.error("webhooks: webhook %d of study %s was switched off: %s", webhook.id, study.object_id, problem)
 
 
-def _tell_given_up(
-    session: Session, settings: Settings, webhook: Webhook, count: int, problem: str, now: datetime
-) -> None:
-    """Nothing waits any more: tells the administrators, and the next failure begins a new count."""
+def _tell_given_up(session: Session, settings: Settings, webhook: Webhook, problem: str, now: datetime) -> None:
+    """Nothing waits any more: tells the administrators, and the next failure is the first again."""
     study = session.get_one(Study, webhook.study_id)
+    is_lost = (OutgoingMessage.webhook_id == webhook.id, OutgoingMessage.given_up_at >= webhook.failing_since)
+    of_webhook = OutgoingMessage.channel == Channel.WEBHOOK.value
+    count = session.scalar(sa.select(sa.func.count()).where(*is_lost, of_webhook)) or 0
     webhook.failing_since, webhook.rests_until, webhook.failed_tries = None, None, 0
     subject = f"[{study.name}] The webhook “{webhook.name}” did not take {count} message{'s' if count > 1 else ''}"
     text = (

@@ -10,6 +10,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -129,6 +130,23 @@ def test_a_folder_is_kept_in_step(
     assert run(address, key, tmp_path / "data", query(study)).fetched == 0
     assert run(address, key, tmp_path / "data", query(study), is_checked=True).fetched == 1
     assert contents(tmp_path / "data") == as_zip(address, key, study)
+
+
+def test_a_file_of_unknown_size_that_was_received_whole_is_put_into_its_place(
+    study: Study, people: list[Participant], key: dict[str, str], address: str, tmp_path: Path
+):
+    """CLAR-73: a run was killed after the last byte; so is one whose part is damaged."""
+    whole, asked = as_zip(address, key, study), query(study, ("data_streams", "accelerometer"))
+    server = Server(address, key["access_key"], key["secret_key"])
+    for damage in (b"", b"x"):
+        with Folder(tmp_path / f"data{len(damage)}") as folder:
+            files = [replace(file, size=None) for file in server.files(asked)]
+            for file in files:
+                folder.part(file).write_bytes(whole[file.name][len(damage) :] + damage)
+            server.files = lambda query, files=files: iter(files)  # type: ignore[method-assign]
+            assert sync(server, folder, asked).is_complete
+            del server.files
+        assert contents(tmp_path / f"data{len(damage)}") == {name: whole[name] for name in (f.name for f in files)}
 
 
 def test_a_broken_line_costs_no_byte_twice(

@@ -116,6 +116,8 @@ def test_a_key_is_for_one_study_or_for_lists(app: Flask, factory: Factory):
     for fields in (here, there):
         assert ask(app, "/get-participant-ids/v1", lists | fields) == 200
         assert ask(app, "/get-data/v1", lists | fields) == 403
+        assert ask(app, "/get-interventions/v1", lists | fields) == 403
+        assert ask(app, "/get-participant-table-data/v1", lists | fields | {"data_format": "csv"}) == 403
     factory.role(person, study, None)
     assert ask(app, "/get-participant-ids/v1", one | here) == 403
     assert app.test_client().post("/get-studies/v1", data=one).get_json() == {}

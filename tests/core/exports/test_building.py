@@ -22,7 +22,14 @@ from core.audit import SERVER, actor_of
 from core.config import get_settings
 from core.database import db
 from core.exports import building, files
-from core.exports.asking import ExportRefused, ask_for_export, cancel_export, delete_export, run_again
+from core.exports.asking import (
+    ExportRefused,
+    ask_for_export,
+    cancel_export,
+    delete_export,
+    may_run_again,
+    run_again,
+)
 from core.exports.building import build_next
 from core.exports.choice import ExportChoice
 from core.exports.expiry import prune_exports
@@ -270,11 +277,24 @@ def test_an_export_ends_after_its_days(study: Study, anna: Researcher, people: l
     build()
     later = datetime.now(UTC) + timedelta(days=7, minutes=1)
     assert has_file(export, datetime.now(UTC)) and not has_file(export, later)
+    assert may_run_again(export, later) and not may_run_again(export, datetime.now(UTC))
     assert not any(count for _, count in prune_exports(db.engine, object_store(), datetime.now(UTC)))
     assert dict(prune_exports(db.engine, object_store(), later))["objects of exports"] == 1
     db.session.expire_all()
     assert export.state == "expired" and objects(study) == [] and rows_of_objects(study) == 0
     assert dict(prune_exports(db.engine, object_store(), later + timedelta(days=90)))["exports"] == 1
+
+
+def test_an_export_of_a_study_that_was_deleted_meanwhile_is_refused(
+    study: Study, anna: Researcher, people: list[Participant]
+):
+    """PERM-92."""
+    export = ask(study, anna)
+    study.hidden_at = datetime.now(UTC)
+    db.session.commit()
+    build()
+    db.session.expire_all()
+    assert (export.state, export.reason) == ("failed", "The study was deleted meanwhile.")
 
 
 def test_a_deleted_export_is_not_listed_and_goes(study: Study, anna: Researcher, people: list[Participant]):

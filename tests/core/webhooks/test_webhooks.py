@@ -332,6 +332,22 @@ def test_long_failure_switches_off_with_an_alert_and_nothing_old_is_sent_by_itse
     assert told.hook.posted[-1][0]["webhook-id"] == str(one.uuid) and len(told.hook.posted) == failed + 1
 
 
+def test_a_single_message_that_is_given_up_is_told_and_forgotten(told: Told):
+    """CLAR-75: ten days later one failure does not switch the webhook off."""
+    at = datetime.now(UTC)
+    told.tests(at)
+    told.hook.answers = [500] * 1_000
+    for hours in range(0, 84, 6):
+        told.delivers(at + timedelta(hours=hours))
+    assert state(told, MessageState.GIVEN_UP) == 1 and told.webhook.is_on and told.webhook.failing_since is None
+    (mail,) = told.mail.mails
+    assert "did not take 1 message" in str(mail["Subject"])
+    told.hook.answers = [500]
+    told.tests(at + timedelta(days=10))
+    told.delivers(at + timedelta(days=10, seconds=1))
+    assert told.webhook.is_on and len(told.mail.mails) == 1
+
+
 def test_a_receiver_that_is_gone_is_not_tried_again(told: Told):
     """410 says so; people who lost the right to manage webhooks gets no mail."""
     told.hook.answers = [410]

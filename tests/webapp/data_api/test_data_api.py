@@ -167,6 +167,20 @@ def test_a_registry_leaves_out_what_has_not_changed_and_nothing_else(app: Flask,
     assert len(unzip(ask(app, "/get-data/v1", key, study_id=study.object_id, registry=json.dumps(stale)))) == 6
 
 
+def test_a_file_keeps_its_name_when_the_caller_has_its_neighbour(app: Flask, study: Study, participant, key):
+    """DATA-22, DATA-24: the second answer of a second would otherwise overwrite the first on the caller's disk."""
+    registry = json.loads(unzip(ask(app, "/get-data/v1", key, study_id=study.object_id))["registry"])
+    known = {path: value for path, value in registry.items() if "1700002801500" not in path}
+    files = unzip(ask(app, "/get-data/v1", key, study_id=study.object_id, registry=json.dumps(known)))
+    assert [name.rpartition("/")[2] for name in files] == ["2023-11-14 23_00_01+00_00_2.csv", "registry"]
+
+
+def test_a_dict_registry_of_very_many_files_is_answered_whole(app: Flask, study: Study, participant, key):
+    """CLAR-71: mano sends one field for each file that it has."""
+    paths = [f"CHUNKED_DATA/{study.object_id}/x/gps/{number}.csv" for number in range(12_000)]
+    assert len(unzip(ask(app, "/get-data/v1", key, study_id=study.object_id, registry=paths))) == 6
+
+
 @pytest.mark.parametrize(
     ("fields", "count"),
     [

@@ -168,6 +168,11 @@ def test_codes_for_participants(app: Flask, factory: Factory, person: Participan
     foreign = factory.participant(factory.study("Other"))
     assert ask(app, path, key).status_code == 400
     assert ask(app, path, {}, participant_id="x").status_code == 400
+    assert ask(app, path, key | {"secret_key": "A" * 64}).status_code == 403  # the key comes first (PERM-14)
+    gone = factory.participant(person.study)
+    gone.purged_at = AT
+    db.session.commit()
+    assert of_person(app, "upload-history", key, gone) == []
     assert ask(app, path, key, participant_id="unknown1").status_code == 404
     assert ask(app, path, key, participant_id=foreign.patient_id).status_code == 403
     field = CustomField(study_id=person.study_id, name="Site")

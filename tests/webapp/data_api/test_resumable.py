@@ -109,13 +109,23 @@ def test_a_file_is_read_in_ranges_while_it_stays_the_same(
     assert rest.headers["Content-Range"] == f"bytes 1000000-{len(whole) - 1}/{len(whole)}"
     stale = fetch(app, file, headers, Range="bytes=1000000-", **{"If-Range": '"other"'})
     assert (stale.status_code, stale.data) == (200, whole)
+    weak = fetch(app, file, headers, Range="bytes=1000000-", **{"If-Range": f"W/{file['etag']}"})
+    assert (weak.status_code, weak.data) == (200, whole)
     assert fetch(app, file, headers, Range="bytes=-3").data == whole[-3:]
+    assert fetch(app, file, headers, Range="bytes=3-5").data == whole[3:6]
+    more = fetch(app, file, headers, Range=f"bytes=-{len(whole) + 9}")
+    assert (more.status_code, more.data) == (206, whole)
+    for unknown in ("items=0-5", "bytes=0-1,5-6", "bytes=x"):
+        assert fetch(app, file, headers, Range=unknown).status_code == 200
     behind = fetch(app, file, headers, Range=f"bytes={len(whole)}-")
     assert (behind.status_code, behind.headers["Content-Range"]) == (416, f"bytes */{len(whole)}")
     assert "behind its end" in behind.json["errors"][0]
     changed = fetch(app, file, headers, Range="bytes=3-", **{"If-Match": '"other"'})
     assert (changed.status_code, changed.headers["ETag"]) == (412, file["etag"])
-    assert fetch(app, file, headers, **{"If-Match": file["etag"]}).status_code == 200
+    for right in (file["etag"], "*"):
+        assert fetch(app, file, headers, **{"If-Match": right}).data == whole
+    unmatched = app.test_client().head(file["url"], headers={**headers, "If-Match": '"other"'})
+    assert unmatched.status_code == 412
     unchanged = fetch(app, file, headers, Range="bytes=3-", **{"If-None-Match": file["etag"]})
     assert (unchanged.status_code, unchanged.data) == (304, b"")
     head = app.test_client().head(file["url"], headers=headers)

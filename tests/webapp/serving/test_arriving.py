@@ -110,7 +110,14 @@ def test_downloads_take_turns_by_owner():
     assert queue.start_next() is None  # two of "often" run
     queue.end("often")
     assert queue.start_next() == ("often", 2)
-    assert queue.waiting == 2
+    assert queue.waiting == 2 and (queue.waiting_of("often"), queue.waiting_of("once")) == (2, 0)
+    assert not queue.is_idle
+    for _ in range(2):
+        queue.end("often")
+        assert queue.start_next() is not None
+    for _ in range(2):
+        queue.end("often")
+    assert queue.is_idle
 
 
 @given(st.binary(max_size=200), st.integers(0, 3))
@@ -132,6 +139,12 @@ def test_fields_are_bounded():
     ]
     with pytest.raises(TooManyFields):
         split_fields(b"a=&" * 11, 10)
+    paths = b"registry=CHUNKED_DATA%2Fx.csv&" * 11
+    assert split_fields(b"a=1&" + paths + b"registry=%7B%7D&b=2", 10) == [
+        (b"a", b"1"),
+        (b"registry", b"{}"),
+        (b"b", b"2"),
+    ]
 
 
 def test_the_beginning_of_a_body_tells_who_sends():
