@@ -5,11 +5,13 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 LEVELS = 5
 MOST_FLAGS = 10
-_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,6})?")
+MOST = 1e18
+_NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,6})?")
 
 
 class BadMarking(ValueError):
@@ -72,9 +74,14 @@ def share_level(hours: float | None, expected: float | None) -> int:
 
 def parse_number(text: str, name: str) -> float:
     """A number as typed. Raises BadMarking."""
-    if not _NUMBER.fullmatch(text.strip()):
+    if not _NUMBER.fullmatch(text.strip()) or abs(float(text)) > MOST:
         raise BadMarking(f"{name}: a number is expected")
     return float(text.strip())
+
+
+def number_text(number: float) -> str:
+    """The number as `parse_number` reads it: without an exponent."""
+    return format(Decimal(repr(number)).normalize() + 0, "f")
 
 
 def parse_gradient(low: str, high: str) -> tuple[float, float]:
@@ -91,13 +98,21 @@ def flags_of_pairs(pairs: Iterable[Sequence[object]]) -> tuple[Flag, ...]:
     for pair in pairs:
         if isinstance(pair, str) or len(pair) != 2 or str(pair[0]) not in set(Operator):
             raise BadMarking("A flag is >, = or < and a number")
-        flag = Flag(Operator(str(pair[0])), parse_number(str(pair[1]), "A flag’s number"))
+        flag = Flag(Operator(str(pair[0])), _number_of(pair[1]))
         if flag in flags:
             raise BadMarking(f"The flag {flag.operator} {flag.number:g} is given twice")
         flags.append(flag)
     if len(flags) > MOST_FLAGS:
         raise BadMarking(f"A page has up to {MOST_FLAGS} flags")
     return tuple(flags)
+
+
+def _number_of(value: object) -> float:
+    """A flag's number: stored or from JSON as a number, else as typed. Raises BadMarking."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and abs(value) <= MOST:  # type: ignore[arg-type]
+        return float(value)  # type: ignore[arg-type]
+    return parse_number(str(value), "A flag’s number")
 
 
 def parse_flags(text: str) -> tuple[Flag, ...]:
@@ -118,4 +133,4 @@ def parse_flag_list(text: str) -> tuple[Flag, ...]:
 
 def flags_text(flags: Iterable[Flag]) -> str:
     """Flags as `parse_flags` reads them."""
-    return "*".join(f"{flag.operator},{flag.number:.12g}" for flag in flags)
+    return "*".join(f"{flag.operator},{number_text(flag.number)}" for flag in flags)

@@ -12,6 +12,7 @@ from core.quantities.marking import (
     Flag,
     Marking,
     Operator,
+    flags_of_pairs,
     flags_text,
     parse_flag_list,
     parse_flags,
@@ -102,6 +103,9 @@ def test_flags_outline_cells_that_satisfy_any():
     assert parse_flags(flags_text(marking.flags)) == marking.flags
     assert parse_flag_list('[["<", 5], [">", "1.5"]]') == (Flag(Operator.LESS, 5), Flag(Operator.MORE, 1.5))
     assert parse_flags("") == parse_flag_list("") == ()
+    for number in ("0.00001", "-3.5", "9000000000000", "999999999999999999", "0"):
+        (flag,) = parse_flags(f">,{number}")
+        assert parse_flags(flags_text([flag])) == flags_of_pairs([[">", flag.number]]) == (flag,)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What a page of data quantities was asked for: days, colours, flags, order, unit (PORTAL-222, PORTAL-224)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
@@ -12,6 +12,7 @@ from core.quantities.marking import (
     Marking,
     flags_of_pairs,
     flags_text,
+    number_text,
     parse_flag_list,
     parse_flags,
     parse_gradient,
@@ -98,6 +99,7 @@ class Link:
     unit: Unit
     colours: Colours = Colours.AMOUNT
     rows: StreamQuery | None = None
+    defaults: Marking = field(default_factory=Marking)
 
     def arguments(self, **changed: object) -> dict[str, str]:
         """The query of a link; `changed` replaces `start`, `end`, `sort`, `order`, `page`, `search`, `unit`,
@@ -107,11 +109,11 @@ class Link:
             values["unit"] = self.unit
         if (self.colours is Colours.EXPECTED) != (self.unit is Unit.HOURS):
             values["colours"] = self.colours
-        if self.marking.has_colour or self.marking.flags:
+        if self.marking != self.defaults:
             values |= {
                 "show_color": "true" if self.marking.has_colour else "false",
-                "color_low": f"{self.marking.low:.12g}",
-                "color_high": f"{self.marking.high:.12g}",
+                "color_low": number_text(self.marking.low),
+                "color_high": number_text(self.marking.high),
                 "flags": flags_text(self.marking.flags),
             }
         if self.rows is not None:

@@ -22,7 +22,7 @@ from core.participants.table_file import harmless
 from core.quantities.days import Days
 from core.quantities.defaults import defaults_of, save_defaults
 from core.quantities.hours import TooManyDays, add_participant_hours, add_stream_hours, add_study_hours
-from core.quantities.marking import Marking, Operator, share_level
+from core.quantities.marking import Marking, Operator, number_text, share_level
 from core.quantities.tables import (
     PAGE_ROWS,
     Row,
@@ -185,6 +185,8 @@ def _stream_page(of: DataStream, problem: str = "") -> tuple[str, int]:
         operators=list(Operator),
         problem=problem,
         is_default=marking == defaults,
+        defaults=defaults,
+        number_text=number_text,
         flag_list=json.dumps([[flag.operator.value, flag.number] for flag in marking.flags]),
     )
 
@@ -194,7 +196,7 @@ def _render(
 ) -> tuple[str, int]:
     """The page and its status: 422 with a problem of the chosen days, which is told beside them."""
     unit, colours = asked_unit(request.values), asked_colours(request.values)
-    link = Link(days, marking, unit, colours, values.get("query")) if days else None
+    link = Link(days, marking, unit, colours, values.get("query"), values.get("defaults", Marking())) if days else None
     cells = [cell for row in rows for cell in row.cells if cell is not None]
     page = render_template(
         f"portal/quantities/{template}",
