@@ -58,10 +58,11 @@ def run_task(engine: sa.Engine, store: ObjectStore, settings: Settings, task_id:
     Failures of the machine (store, disk, killed) queue the task again, three tries in all; others end it with a reason.
     """
     watch = _Watch(engine, task_id)
-    with _folder(settings.var_dir / "forest") as folder, Session(engine, expire_on_commit=False) as session:
+    with Session(engine, expire_on_commit=False) as session:
         task = session.get_one(ForestTask, task_id)
         try:
-            _run(session, store, settings, task, folder, watch)
+            with _folder(settings.var_dir / "forest") as folder:
+                _run(session, store, settings, task, folder, watch)
         except Cancelled:
             session.rollback()
         except TreeFailed as error:
@@ -200,7 +201,8 @@ def _store_output(
     gone = []
     if error is None and job.saved_state.exists():
         state_path = f"{place}/jasmine_state_{task.end_on}_{task.external_id}_{task.tries}.npz"
-        gone = save_state(session, sealed, task, state_path, job.saved_state)
+        today = datetime.now(study.zone).date()
+        gone = save_state(session, sealed, task, state_path, job.saved_state, today)
     if error is not None:
         session.commit()
     return gone
@@ -278,8 +280,9 @@ def _folder(parent: Path) -> Iterator[Path]:
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     remove_orphans(parent)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
-    lock = take_lock(folder / ".lock", wait=False)
+    lock = None
     try:
+        lock = take_lock(folder / ".lock", wait=False)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -60,23 +60,27 @@ def state_before(session: Session, store: SealedStore, participant_id: int, star
     return file
 
 
-def save_state(session: Session, store: SealedStore, task: ForestTask, path: str, file: Path) -> list[str]:
-    """Keeps the state after the task's last day; returns paths of objects to delete after the commit."""
+def save_state(session: Session, store: SealedStore, task: ForestTask, path: str, file: Path, today: date) -> list[str]:
+    """Keeps the state after the task's last day, or after `today` if that is yet to come.
+
+    Returns paths of objects to delete after the commit.
+    """
+    up_to = min(task.end_on, today)
     written = store.create(path, file.read_bytes())
     row = written.row(study_id=task.study_id, participant_id=task.participant_id)
     session.execute(sa.insert(StoredObject).values(row))
     kept = sa.select(ForestState).where(ForestState.participant_id == task.participant_id)
     states = session.scalars(kept.order_by(ForestState.up_to)).all()
     version = library_version() or ""
-    old = _not_needed([state for state in states if state.up_to != task.end_on], version)
-    gone = [state.path for state in states if state.up_to == task.end_on or state in old]
+    old = _not_needed([state for state in states if state.up_to != up_to], version, today)
+    gone = [state.path for state in states if state.up_to == up_to or state in old]
     values = {
         "path": path,
         "library_version": version,
         "task_id": task.id,
         "saved_at": sa.func.now(),
     }
-    key = {"participant_id": task.participant_id, "up_to": task.end_on}
+    key = {"participant_id": task.participant_id, "up_to": up_to}
     for state in old:
         session.delete(state)
     session.flush()
@@ -86,11 +90,14 @@ def save_state(session: Session, store: SealedStore, task: ForestTask, path: str
     return gone
 
 
-def _not_needed(states: Sequence[ForestState], version: str) -> list[ForestState]:
-    """Of states in order of their day: those of other versions, and the old ones that are not their month's first."""
+def _not_needed(states: Sequence[ForestState], version: str, today: date) -> list[ForestState]:
+    """Of states in order of their day: those of other versions, and the old ones that are not their month's first.
+
+    Also those of days to come, which lack the data of these days.
+    """
     months: set[tuple[int, int]] = set()
-    old = [state for state in states if state.library_version != version]
-    states = [state for state in states if state.library_version == version]
+    old = [state for state in states if state.library_version != version or state.up_to > today]
+    states = [state for state in states if state not in old]
     for state in states:
         month = (state.up_to.year, state.up_to.month)
         if month in months and (states[-1].up_to - state.up_to).days > KEPT_DAYS:

@@ -146,14 +146,9 @@ def claim_next(engine: sa.Engine, now: datetime, only: int | None = None) -> int
         sa.select(ForestTask)
         .join(Participant, Participant.id == ForestTask.participant_id)
         .join(Study, Study.id == ForestTask.study_id)
-        .where(
-            ForestTask.state == TaskState.QUEUED.value,
-            Participant.purge_asked_at.is_(None),
-            Study.hidden_at.is_(None),
-            ~_is_busy(),
-        )
+        .where(_may_run())
     )
-    due = due.where(ForestTask.id == only) if only else due.where(ForestTask.not_before <= now, Study.has_forest)
+    due = due.where(ForestTask.id == only) if only else due.where(_is_due(now))
     with Session(engine) as session:
         while True:
             query = due.order_by(ForestTask.not_before, ForestTask.id).limit(1)
@@ -173,6 +168,20 @@ def claim_next(engine: sa.Engine, now: datetime, only: int | None = None) -> int
             return number
 
 
+def _may_run() -> sa.ColumnElement[bool]:
+    """Whether a task, with its participant and study, is queued and nothing keeps it from running."""
+    return sa.and_(
+        ForestTask.state == TaskState.QUEUED.value,
+        Participant.purge_asked_at.is_(None),
+        Study.hidden_at.is_(None),
+        ~_is_busy(),
+    )
+
+
+def _is_due(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(ForestTask.not_before <= now, Study.has_forest)
+
+
 def _is_busy() -> sa.ColumnElement[bool]:
     """Whether another task of the same participant and tree runs."""
     running = aliased(ForestTask)
@@ -185,10 +194,14 @@ def _is_busy() -> sa.ColumnElement[bool]:
 
 def is_task_waiting(session: Session, now: datetime) -> bool:
     """Whether a task could be claimed, or was left by a process that died."""
-    is_queued = (ForestTask.state == TaskState.QUEUED.value, ForestTask.not_before <= now, Study.has_forest)
-    due = sa.and_(*is_queued, ~_is_busy())
     lost = sa.and_(ForestTask.state == TaskState.RUNNING.value, ForestTask.claimed_until < now)
-    query = sa.select(ForestTask.id).join(Study, Study.id == ForestTask.study_id).where(sa.or_(due, lost)).limit(1)
+    query = (
+        sa.select(ForestTask.id)
+        .join(Participant, Participant.id == ForestTask.participant_id)
+        .join(Study, Study.id == ForestTask.study_id)
+        .where(sa.or_(sa.and_(_may_run(), _is_due(now)), lost))
+        .limit(1)
+    )
     return session.scalar(query) is not None
 
 

@@ -1,5 +1,6 @@
 """Tasks over a real database and store: claims, retries, cancelling, measures, states and leftovers."""
 
+import errno
 import io
 import zipfile
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from core.forest.tasks import (
     claim_next,
     copy_task,
     create_tasks,
+    is_task_waiting,
     take_up_lost,
     task_of,
 )
@@ -189,11 +191,26 @@ def test_who_has_forest_off_or_is_purged_waits(app: Flask, participant: Particip
     make(participant, "willow")
     study_of(participant).has_forest = False
     db.session.commit()
-    assert claim_next(db.engine, datetime.now(UTC)) is None
+    assert may_not_run()
     study_of(participant).has_forest = True
+    study_of(participant).hidden_at = datetime.now(UTC)
+    db.session.commit()
+    assert may_not_run()
+    study_of(participant).hidden_at = None
     participant.purge_asked_at = datetime.now(UTC)
     db.session.commit()
-    assert claim_next(db.engine, datetime.now(UTC)) is None
+    assert may_not_run()
+    participant.purge_asked_at = None
+    db.session.commit()
+    assert not may_not_run()
+
+
+def may_not_run() -> bool:
+    """No task is claimed, and no flow run is started for one."""
+    is_waiting = is_task_waiting(db.session(), datetime.now(UTC))
+    is_claimed = claim_next(db.engine, datetime.now(UTC)) is not None
+    assert is_waiting == is_claimed
+    return not is_claimed
 
 
 def test_wishes_that_cannot_be_are_refused_beside_their_field(
@@ -247,12 +264,22 @@ def test_the_machine_s_failures_are_tried_again_and_the_tree_s_are_not(
     )
     assert claim_next(db.engine, datetime.now(UTC)) is None  # not yet
 
+    def full(*given: Any, **named: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running.tempfile, "mkdtemp", full)
+        outcome = run_next(datetime.now(UTC) + RETRY_AFTER[0])
+    assert (outcome.state, outcome.reason) == ("queued", "The disk failed: No space left on device.")
+    db.session.get_one(ForestTask, task.id).tries = 1
+    db.session.commit()
+
     def away(*given: Any) -> None:
         raise StoreUnavailable("the store does not answer")
 
     with monkeypatch.context() as patch:
         patch.setattr(running, "lay_out", away)
-        assert run_next(datetime.now(UTC) + RETRY_AFTER[0]).state == "queued"
+        assert run_next(datetime.now(UTC) + RETRY_AFTER[1]).state == "queued"
 
     def broken(*given: Any, **more: Any) -> None:
         raise TreeFailed("willow failed: ValueError: x", "Traceback", peak_memory_bytes=3 << 30)
@@ -403,6 +430,29 @@ def test_of_old_states_one_a_month_is_kept(
     kept = db.session.scalars(sa.select(ForestState.up_to).order_by(ForestState.up_to)).all()
     since = START - timedelta(days=101)
     assert kept == [date(2024, 2, 10), date(2024, 3, 1)] + [day for day in days if day >= since] + [START]
+
+
+def test_a_range_that_ends_in_the_future_drops_no_states(
+    app: Flask, participant: Participant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CLAR-81: its state is today's; one that was saved for a day to come is not kept."""
+
+    def tree(job: Job, timeout_s: float, **more: Any) -> Answer:
+        job.saved_state.write_bytes(b"state")
+        return Answer([])
+
+    monkeypatch.setattr(running, "run_tree", tree)
+    monkeypatch.setattr(running, "lay_out", lambda *given: LaidOut(1, 1, []))
+    today = datetime.now(study_of(participant).zone).date()
+    last = [today - timedelta(days=days) for days in (3, 2, 1)]
+    folder = f"{study_of(participant).object_id}/fv2abcde/forest"
+    for day in (*last, today + timedelta(days=200)):
+        about = {"participant_id": participant.id, "library_version": library_version() or ""}
+        db.session.add(ForestState(**about, up_to=day, path=f"{folder}/state_{day}.npz"))
+    make(participant, "jasmine", start=last[0], end=today + timedelta(days=365))
+    assert run_next().state == "success"
+    kept = db.session.scalars(sa.select(ForestState.up_to).order_by(ForestState.up_to)).all()
+    assert kept[:-1] == last and today <= kept[-1] <= today + timedelta(days=1)
 
 
 def test_a_state_without_our_seal_is_not_loaded(
