@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from playwright.sync_api import expect
 
@@ -68,9 +69,14 @@ def test_analyses_are_queued_in_bulk_watched_and_cancelled(portal: Portal, study
     portal.presses("Enter")
     expect(page.get_by_text("The task was cancelled.")).to_be_visible()
     expect(tasks.get_by_text("Cancelled")).to_have_count(1)
+    long = "\n".join(["Notes", "fv2abcde/gps/2026-03-02 14_00_00+00_00.csv: " + "a long line " * 20])
+    db.session.execute(sa.update(ForestTask).values(report=long, trace=long))
+    db.session.commit()
     tasks.get_by_role("link", name="Willow of").first.focus()
     portal.presses("Enter")
-    looks_right(portal, 375, "light")
+    expect(page.get_by_text("a long line")).to_have_count(2)
+    for width in (375, 320):
+        looks_right(portal, width, "light")
 
     page.get_by_role("link", name="Forest", exact=True).first.click()
     page.get_by_role("link", name="Nightly").focus()

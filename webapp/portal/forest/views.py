@@ -145,7 +145,7 @@ def _log() -> dict[str, Any]:
     asked = request.args
     tree, state = asked.get("tree", ""), asked.get("state", "")
     wanted = TaskFilter(
-        asked.get("patient", "").strip()[:40],
+        asked.get("patient", "").strip().lower()[:40],
         tree if tree in set(TreeName) else "",
         state if state in set(TaskState) else "",
     )

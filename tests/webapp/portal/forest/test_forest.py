@@ -152,7 +152,7 @@ def test_pages_and_filters_of_the_log(head: Visitor, participant: Participant, f
         400,
         400,
     ]
-    found = head.get(f"{at}?patient=other").text
+    found = head.get(f"{at}?patient=OTHER").text
     assert "1 task<" in found and PATIENT not in found
     assert "Nothing matches" in head.get(f"{at}?state=error").text
 
