@@ -1,8 +1,7 @@
-"""Writing a task's rows into the daily measures, and reading where they came from (FOREST-40)."""
+"""Writing a task's rows into the daily measures (FOREST-40)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -10,7 +9,7 @@ from sqlalchemy.orm import Session
 from core.bulk import is_one_of, upsert
 from core.forest.job import Row
 from core.forest.trees import MEASURES, Tree
-from core.models import ForestDay, ForestTask, Participant, Study, TaskState
+from core.models import ForestDay, ForestTask
 from core.models.forest import task_column
 
 
@@ -42,33 +41,3 @@ def save_rows(session: Session, task: ForestTask, rows: Sequence[Row], days: Seq
         unwritten = [getattr(ForestDay, task_column(tree)).is_(None) for tree in Tree]
         session.execute(sa.delete(ForestDay).where(*of_participant, *unwritten))
     return len(filled)
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """The task that last succeeded for a tree of a participant: its library and its end.
-
-    `is_stale`: the study moved to another time zone since, so that days begin at other moments (CLAR-81).
-    """
-
-    tree: str
-    task_id: str
-    library_version: str | None
-    ended_at: datetime | None
-    is_stale: bool
-
-
-def provenance(session: Session, study: Study, participant: Participant) -> list[Provenance]:
-    """Where the participant's measures come from, by tree (FOREST-40)."""
-    query = (
-        sa.select(ForestTask)
-        .distinct(ForestTask.tree)
-        .where(ForestTask.participant_id == participant.id, ForestTask.state == TaskState.SUCCESS.value)
-        .order_by(ForestTask.tree, ForestTask.ended_at.desc())
-    )
-    return [
-        Provenance(
-            task.tree, str(task.external_id), task.library_version, task.ended_at, task.zone != study.timezone_name
-        )
-        for task in session.scalars(query)
-    ]

@@ -5,50 +5,58 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import Session
 
 from core.bulk import is_one_of
 from core.forest.trees import Tree
-from core.models import ForestTask, Participant, Study, TaskState
+from core.models import ForestDay, ForestTask, Participant, Study, TaskState
+from core.models.forest import task_column
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a tree's last successful runs were: one for each participant.
+    """A tree's successful runs: for how many participants, and when the newest ended.
 
-    `stale` counts those that ran in another time zone than the study has now (CLAR-81).
+    `versions` are those of the library that computed the stored days. `stale_days` counts the stored days that were
+    computed in another time zone than the study has now; a day of two participants counts twice (CLAR-81).
     """
 
     tree: Tree
     versions: tuple[str, ...]
     newest_at: datetime | None
     participants: int
-    stale: int
+    stale_days: int
 
 
 def origins(session: Session, study: Study, participants: Sequence[Participant] | None = None) -> list[Origin]:
     """The trees that have run, in their usual order: for these participants, or for the whole study. One query."""
-    runs = (
-        sa.select(ForestTask.tree, ForestTask.library_version, ForestTask.ended_at, ForestTask.zone)
-        .distinct(ForestTask.participant_id, ForestTask.tree)
-        .where(ForestTask.study_id == study.id, ForestTask.state == TaskState.SUCCESS.value)
-        .order_by(ForestTask.participant_id, ForestTask.tree, ForestTask.ended_at.desc())
-    )
+    task_ids = [getattr(ForestDay, task_column(tree)) for tree in Tree]
+    days = sa.select(sa.func.unnest(array(task_ids)).label("task_id")).where(ForestDay.study_id == study.id)
+    is_run = [ForestTask.study_id == study.id, ForestTask.state == TaskState.SUCCESS.value]
     if participants is not None:
-        runs = runs.where(is_one_of(ForestTask.participant_id, [participant.id for participant in participants]))
-    last = runs.subquery()
-    query = sa.select(
-        last.c.tree,
-        sa.func.array_agg(sa.distinct(last.c.library_version))
-        .filter(last.c.library_version.is_not(None))
-        .label("versions"),
-        sa.func.max(last.c.ended_at).label("newest_at"),
-        sa.func.count().label("participants"),
-        sa.func.count().filter(last.c.zone != study.timezone_name).label("stale"),
-    ).group_by(last.c.tree)
+        numbers = [participant.id for participant in participants]
+        days = days.where(is_one_of(ForestDay.participant_id, numbers))
+        is_run.append(is_one_of(ForestTask.participant_id, numbers))
+    day = days.subquery()
+    written = sa.select(day.c.task_id, sa.func.count().label("days")).group_by(day.c.task_id).subquery()
+    is_stale = ForestTask.zone != study.timezone_name
+    has_days = sa.and_(written.c.days > 0, ForestTask.library_version.is_not(None))
+    query = (
+        sa.select(
+            ForestTask.tree,
+            sa.func.array_agg(sa.distinct(ForestTask.library_version)).filter(has_days).label("versions"),
+            sa.func.max(ForestTask.ended_at).label("newest_at"),
+            sa.func.count(sa.distinct(ForestTask.participant_id)).label("participants"),
+            sa.func.coalesce(sa.func.sum(written.c.days).filter(is_stale), 0).label("stale_days"),
+        )
+        .outerjoin(written, written.c.task_id == ForestTask.id)
+        .where(*is_run)
+        .group_by(ForestTask.tree)
+    )
     rows = {row.tree: row for row in session.execute(query)}
     return [
-        Origin(tree, tuple(row.versions or ()), row.newest_at, row.participants, row.stale)
+        Origin(tree, tuple(row.versions or ()), row.newest_at, row.participants, int(row.stale_days))
         for tree in Tree
         if (row := rows.get(tree.value))
     ]

@@ -18,7 +18,7 @@ from core.downloads.statistics import FIELDS, read_filters, statistics_rows
 from core.forest import run as running
 from core.forest import sources
 from core.forest.job import Answer, Job, TreeFailed
-from core.forest.results import provenance, save_rows
+from core.forest.results import save_rows
 from core.forest.run import remove_orphans, run_task
 from core.forest.sources import LaidOut
 from core.forest.states import forest_store
@@ -35,6 +35,7 @@ from core.forest.tasks import (
     task_of,
 )
 from core.forest.trees import MEASURES, Tree, library_version
+from core.measures.origins import origins
 from core.models import (
     AuditRecord,
     Chunk,
@@ -154,10 +155,10 @@ def test_stored_data_become_daily_measures(app: Flask, participant: Participant)
         sa.select(sa.func.count()).select_from(StoredObject).filter_by(participant_id=participant.id)
     )
     assert list((settings().var_dir / "forest").iterdir()) == []
-    (known,) = provenance(db.session(), study_of(participant), participant)
-    assert (known.tree, known.task_id, known.is_stale) == ("willow", str(task.external_id), False)
+    (known,) = origins(db.session(), study_of(participant), [participant])
+    assert (known.tree, known.versions, known.stale_days) == ("willow", (library_version(),), 0)
     study_of(participant).timezone_name = "Europe/Berlin"
-    assert provenance(db.session(), study_of(participant), participant)[0].is_stale  # CLAR-81
+    assert origins(db.session(), study_of(participant), [participant])[0].stale_days == 3  # CLAR-81
 
 
 def test_no_data_ends_in_a_plain_error(app: Flask, participant: Participant) -> None:

@@ -7,7 +7,7 @@ from flask import Flask
 
 from core.audit import COMMAND_LINE
 from core.database import db
-from core.forest.results import provenance
+from core.measures.origins import origins
 from core.models import Study
 from core.streams import DataStream
 from core.studies.changing import set_timezone
@@ -47,8 +47,8 @@ def test_all_measures_are_true_within_their_tolerances(app: Flask, factory: Fact
     study = db.session.get_one(Study, participant.study_id)
     set_timezone(db.session(), study, "Asia/Kolkata", datetime.now(UTC), actor=COMMAND_LINE)
     db.session.commit()
-    assert [one.is_stale for one in provenance(db.session(), study, participant)] == [True] * 4
+    assert [one.stale_days for one in origins(db.session(), study, [participant])] == [3] * 4
     measure(participant, ("oak", "willow"), life.days)
     assert [line for line in compared(life, participant, ("oak", "willow"), life.days) if not line.is_right] == []
-    stale = [one.tree for one in provenance(db.session(), study, participant) if one.is_stale]
+    stale = [one.tree for one in origins(db.session(), study, [participant]) if one.stale_days]
     assert stale == ["jasmine", "sycamore"]

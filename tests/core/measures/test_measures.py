@@ -1,6 +1,6 @@
 """Daily measures of participants and of a study (CLAR-82, FOREST-40)."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -9,12 +9,13 @@ from flask import Flask
 from core.access import SiteLimit
 from core.database import db
 from core.downloads.statistics import MEASURES as EXPORTED
+from core.forest.results import save_rows
 from core.limits import limit_session
 from core.measures.catalogue import FIRST_SHOWN, MEASURES
 from core.measures.of_people import daily_measures
 from core.measures.of_study import has_measures, measured_people, newest_day, study_measures
 from core.measures.origins import origins
-from core.models import ForestDay, Participant, Study
+from core.models import ForestDay, ForestTask, Participant, Study
 from tests.support.factories import Factory
 from tests.support.measured import FIRST, measured_days
 from tests.support.sites import TwoSites
@@ -106,9 +107,26 @@ def test_people_with_measures_and_where_these_come_from(study: Study, people: li
         0,
     )
     jasmine, oak = origins(db.session(), study)
-    assert (jasmine.tree, jasmine.versions, jasmine.participants, jasmine.stale) == ("jasmine", ("1.0",), 4, 0)
+    assert (jasmine.tree, jasmine.versions, jasmine.participants, jasmine.stale_days) == ("jasmine", ("1.0",), 4, 0)
     study.timezone_name = "America/New_York"
-    assert [origin.stale for origin in origins(db.session(), study, people[:1])] == [1, 1] and oak.tree == "oak"
+    stale = [origin.stale_days for origin in origins(db.session(), study, people[:1])]
+    assert stale == [11, 11] and oak.tree == "oak"
+
+
+def test_a_task_of_one_day_clears_the_mark_of_that_day_alone(study: Study, people: list[Participant]):
+    """CLAR-81, FOREST-40: days say which task made them; the newest task says nothing of the others."""
+    study.timezone_name = "Asia/Tokyo"
+    of = {"study_id": study.id, "participant_id": people[0].id, "tree": "oak", "state": "success"}
+    ended = datetime(2026, 4, 1, tzinfo=UTC)
+    task = ForestTask(**of, start_on=FIRST, end_on=FIRST, zone="Asia/Tokyo", library_version="1.1", ended_at=ended)
+    db.session.add(task)
+    db.session.flush()
+    rows = [{"date": FIRST.isoformat(), "oak_steps": 5.0, "oak_walking_time": 3.0, "oak_cadence": None}]
+    save_rows(db.session(), task, rows, [FIRST])
+    jasmine, oak = origins(db.session(), study, people[:1])
+    assert (oak.stale_days, oak.versions, oak.newest_at) == (10, ("1.0", "1.1"), ended)
+    assert (jasmine.stale_days, jasmine.versions) == (11, ("1.0",))
+    assert [origin.stale_days for origin in origins(db.session(), study)] == [44, 43]
 
 
 def test_a_limited_person_s_figures_are_of_the_site(app: Flask, factory: Factory):
