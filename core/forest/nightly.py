@@ -4,7 +4,7 @@ A day has changed if a chunk of it, of a stream that the tree reads, was written
 the first night takes all days. The day that is not over yet waits for the next night. What the night before did not
 compute is due again: what somebody cancelled, and what the machine made fail three times. Another failure comes from
 the data: a task of several days is repeated in two halves, night by night, until one day is left, which waits until its
-data change.
+data change. Of surveys, days may be due without new data of their own (`survey_days`).
 """
 
 from collections import defaultdict
@@ -18,14 +18,16 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.bulk import is_one_of
+from core.forest.survey_days import days_of_surveys
 from core.forest.tasks import MOST_DAYS, RETRY_AFTER
 from core.forest.trees import STREAMS, Tree
 from core.models import Chunk, ForestTask, Participant, Study, TaskState
-from core.streams import SPECS, DataStream
+from core.streams import SPECS
 from core.streams.paths import EARLIEST
 
 HOUR_OF_NIGHT = 2
 """In the study's zone: nearly all of a day's uploads have come, and the morning's page is ready in time."""
+DAY = timedelta(days=1)
 MARGIN = timedelta(hours=1)
 """A chunk that was written shortly before a night was queued may have been committed after it."""
 MOST_GAP_DAYS = 7
@@ -73,8 +75,10 @@ def queue_night(session: Session, study: Study, now: datetime, window_days: int)
     return queue_changed_days(session, study, now, window_days)
 
 
-def changed_days(session: Session, study: Study, now: datetime) -> list[Due]:
+def changed_days(session: Session, study: Study, now: datetime, window_days: int) -> list[Due]:
     """What a night would compute: by tree and participant, the days before today that are due; two queries a tree.
+
+    Sycamore has a third query, for days of surveys that were answered later or not at all.
 
     Leaves out participants with a purge, and those for whom a nightly task of the tree is still open.
     """
@@ -85,6 +89,9 @@ def changed_days(session: Session, study: Study, now: datetime) -> list[Due]:
         halves: dict[int, list[tuple[date, ...]]] = defaultdict(list)
         for participant_id, day in session.execute(_days_with_new_data(study, tree, today)):
             changed[participant_id].add(day)
+        if tree is Tree.SYCAMORE:
+            for participant_id, day in session.execute(_days_of_surveys(study, today, window_days)):
+                changed[participant_id].add(day)
         for task in session.scalars(_not_computed(study, tree)):
             days = [date.fromisoformat(day) for day in task.days or ()]
             if task.state == TaskState.CANCELLED.value or task.tries > len(RETRY_AFTER):
@@ -92,6 +99,8 @@ def changed_days(session: Session, study: Study, now: datetime) -> list[Due]:
             elif len(days) > 1:
                 half = len(days) // 2
                 halves[task.participant_id] += [tuple(days[:half]), tuple(days[half:])]
+            elif tree is Tree.SYCAMORE and task.start_on < task.end_on:
+                halves[task.participant_id].append(tuple(days))  # without the window, whose data may be the cause
         for number in sorted({*changed, *halves}):
             again = {day for half in halves[number] for day in half}
             found.append(Due(number, tree, tuple(sorted(changed[number] - again)), tuple(sorted(halves[number]))))
@@ -116,23 +125,32 @@ def _people(study: Study, tree: Tree) -> sa.Subquery:
 
 
 def _days_with_new_data(study: Study, tree: Tree, today: date) -> sa.Select[tuple[int, date]]:
-    start_of_today = datetime.combine(today, time(), study.zone).astimezone(UTC)
     people = _people(study, tree)
     return (
         sa.select(people.c.id, sa.cast(sa.func.timezone(study.zone.key, Chunk.time_bin), sa.Date))
         .join(Chunk, Chunk.participant_id == people.c.id)
-        .where(
-            Chunk.stream.in_([SPECS[stream].number for stream in STREAMS[tree]]),
-            Chunk.time_bin >= EARLIEST,
-            Chunk.time_bin < start_of_today,
-            sa.or_(
-                people.c.last.is_(None),
-                Chunk.updated_at > people.c.last - MARGIN,
-                Chunk.time_bin >= _midnight_of(people.c.last, study.zone),  # was not over then
-            ),
-        )
+        .where(*_is_new(study, tree, people, today))
         .distinct()
     )
+
+
+def _days_of_surveys(study: Study, today: date, window_days: int) -> sa.CompoundSelect[tuple[int, date]]:
+    people = _people(study, Tree.SYCAMORE)
+    return days_of_surveys(study, people, _is_new(study, Tree.SYCAMORE, people, today), today, window_days)
+
+
+def _is_new(study: Study, tree: Tree, people: sa.Subquery, today: date) -> list[sa.ColumnElement[bool]]:
+    """The conditions of a chunk, of a day before today, that the night before did not compute."""
+    return [
+        Chunk.stream.in_([SPECS[stream].number for stream in STREAMS[tree]]),
+        Chunk.time_bin >= EARLIEST,
+        Chunk.time_bin < datetime.combine(today, time(), study.zone).astimezone(UTC),
+        sa.or_(
+            people.c.last.is_(None),
+            Chunk.updated_at > people.c.last - MARGIN,
+            Chunk.time_bin >= _midnight_of(people.c.last, study.zone),  # was not over then
+        ),
+    ]
 
 
 def _midnight_of(moment: sa.ColumnElement[datetime], zone: ZoneInfo) -> sa.ColumnElement[datetime]:
@@ -158,26 +176,35 @@ def _not_computed(study: Study, tree: Tree) -> sa.Select[tuple[ForestTask]]:
 def queue_changed_days(session: Session, study: Study, now: datetime, window_days: int) -> int:
     """Queues a night's tasks and returns how many; the caller commits. Repeating it queues nothing twice.
 
-    Only changed days are written. Jasmine reads one range up to yesterday: from the first changed day, and at least
+    Only due days are written. Jasmine reads one range up to yesterday: from the first due day, and at least
     `window_days` long where there are data, since it takes the home from the range (FOREST-7). Other trees get a task
-    for each group of days.
+    for each group of days. Sycamore's tasks read the window before the first of them and the one behind the last,
+    since it counts a survey as sent only if it was opened within the range.
     """
-    yesterday = now.astimezone(study.zone).date() - timedelta(days=1)
-    due = changed_days(session, study, now)
-    first_days = _first_days_of_gps(session, study, [one.participant_id for one in due if one.tree is Tree.JASMINE])
+    yesterday = now.astimezone(study.zone).date() - DAY
+    due = changed_days(session, study, now, window_days)
+    first_days = _first_days(session, study, due)
+    window = timedelta(days=window_days - 1)
 
-    def range_of(one: Due, days: Sequence[date], end: date) -> tuple[Due, date, date, Sequence[date]]:
-        window = max(end - timedelta(days=window_days - 1), first_days.get(one.participant_id, days[0]))
-        return one, min(days[0], window) if one.tree is Tree.JASMINE else days[0], end, days
+    def window_before(one: Due, day: date) -> date:
+        """The first day of the window that ends with the day, where there are data so early."""
+        return min(day, max(day - window, first_days.get((one.participant_id, one.tree), day)))
 
-    ranges = []
+    ranges: list[tuple[Due, date, date, Sequence[date]]] = []
     for one in due:
         # Halves come first: jasmine then goes on from the states after them.
-        ranges += [range_of(one, half, half[-1]) for half in one.halves]
-        if one.tree is not Tree.JASMINE:
-            ranges += [range_of(one, group, group[-1]) for group in _groups(one.days)]
-        elif days := [day for day in one.days if (yesterday - day).days < MOST_DAYS]:
-            ranges.append(range_of(one, days, yesterday))
+        for half in one.halves:
+            start = min(half[0], window_before(one, half[-1])) if one.tree is Tree.JASMINE else half[0]
+            ranges.append((one, start, half[-1], half))
+        if one.tree is Tree.JASMINE:
+            if days := [day for day in one.days if (yesterday - day).days < MOST_DAYS]:
+                ranges.append((one, min(days[0], window_before(one, yesterday)), yesterday, days))
+            continue
+        for group in _groups(one.days):
+            start, end = group[0], group[-1]
+            if one.tree is Tree.SYCAMORE:
+                start, end = window_before(one, start), max(end, min(end + window, yesterday))
+            ranges.append((one, start, end, group))
     rows: list[dict[str, Any]] = [
         {
             "study_id": study.id,
@@ -197,12 +224,19 @@ def queue_changed_days(session: Session, study: Study, now: datetime, window_day
     return len(rows)
 
 
-def _first_days_of_gps(session: Session, study: Study, participant_ids: Sequence[int]) -> dict[int, date]:
-    """The day, in the study's zone, of each participant's oldest chunk of GPS."""
-    of_gps = (Chunk.participant_id == Participant.id, Chunk.stream == SPECS[DataStream.GPS].number)
-    oldest = sa.select(sa.func.min(Chunk.time_bin)).where(*of_gps, Chunk.time_bin >= EARLIEST).scalar_subquery()
-    query = sa.select(Participant.id, oldest).where(is_one_of(Participant.id, participant_ids))
-    return {number: at.astimezone(study.zone).date() for number, at in session.execute(query) if at is not None}
+def _first_days(session: Session, study: Study, due: Sequence[Due]) -> dict[tuple[int, Tree], date]:
+    """The day, in the study's zone, of the oldest chunk, by participant and tree; for trees that read a window."""
+    found = {}
+    for tree in (Tree.JASMINE, Tree.SYCAMORE):
+        numbers = [one.participant_id for one in due if one.tree is tree]
+        streams = Chunk.stream.in_([SPECS[stream].number for stream in STREAMS[tree]])
+        of_tree = (Chunk.participant_id == Participant.id, streams, Chunk.time_bin >= EARLIEST)
+        oldest = sa.select(sa.func.min(Chunk.time_bin)).where(*of_tree).scalar_subquery()
+        query = sa.select(Participant.id, oldest).where(is_one_of(Participant.id, numbers))
+        for number, at in session.execute(query):
+            if at is not None:
+                found[number, tree] = at.astimezone(study.zone).date()
+    return found
 
 
 def _groups(days: Sequence[date]) -> Iterable[Sequence[date]]:

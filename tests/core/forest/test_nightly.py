@@ -310,9 +310,9 @@ def test_a_purge_and_other_hours_and_switches_keep_nights_away(
     assert [each.id for each in studies_in_the_night(session, NIGHT)] == [study.id]
     assert studies_in_the_night(session, NIGHT - timedelta(hours=1)) == []
     add(person, DataStream.CALLS, "2024-06-18T12:00", NIGHT - timedelta(hours=3))
-    assert len(changed_days(session, study, NIGHT)) == 1
+    assert len(changed_days(session, study, NIGHT, 30)) == 1
     person.purge_asked_at = db.func.now()
     set_nightly_forest(session, study, False, actor=SERVER)
     session.commit()
-    assert changed_days(session, study, NIGHT) == []
+    assert changed_days(session, study, NIGHT, 30) == []
     assert studies_in_the_night(session, NIGHT) == []

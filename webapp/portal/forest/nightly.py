@@ -12,6 +12,7 @@ from core.studies.changing import set_nightly_forest
 from webapp.portal.access.rules import requires
 from webapp.portal.forest.section import forest, require_forest
 from webapp.portal.forest.wording import MISSING, STATES, TREES
+from webapp.stores import settings
 
 PATH = "/studies/<number:study_number>/forest/nightly"
 
@@ -25,7 +26,7 @@ def nightly(study_number: int) -> ResponseReturnValue:
     """
     require_forest()
     is_asked = "coming" in request.args
-    waiting = changed_days(db.session(), g.study, g.now) if is_asked else []
+    waiting = changed_days(db.session(), g.study, g.now, settings().forest_window_days) if is_asked else []
     by_tree = {
         tree: (len(of_tree), sum(len(one.days) for one in of_tree))
         for tree in TREES
