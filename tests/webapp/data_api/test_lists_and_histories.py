@@ -163,7 +163,7 @@ def test_notifications_are_by_survey_in_the_studys_zone_or_utc(
 
 
 def test_codes_for_participants(app: Flask, factory: Factory, person: Participant, key: dict[str, str]):
-    """DATA-5, PERM-95: missing 400, unknown 404, of a foreign study 403, of another site 404."""
+    """DATA-5, PERM-14, PERM-95: missing 400, unknown 404, of a foreign study 403, of another site 404."""
     path = "/get-participant-upload-history/v1"
     foreign = factory.participant(factory.study("Other"))
     assert ask(app, path, key).status_code == 400
