@@ -143,7 +143,7 @@ def _sent(name: str) -> sa.Subquery:
     ).subquery(name)
 
 
-def _day(zone: ZoneInfo, at: sa.ColumnElement[datetime]) -> sa.ColumnElement[date]:
+def _day(zone: ZoneInfo, at: Any) -> sa.ColumnElement[date]:
     return sa.cast(sa.func.timezone(zone.key, at), sa.Date)
 
 
