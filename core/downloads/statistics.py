@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from core.models import DailyStatistics, ForestDay, Participant, Study
+from core.models import DailyStatistics, ForestDay, ForestTask, Participant, Study
 from core.models.daily_statistics import BYTES_OF
+from core.models.forest import task_column
 
 PAGE_ROWS = 10_000
 ABOUT = ("date", "participant_id", "study_id", "timezone")
@@ -37,6 +38,12 @@ TREES = {
 BYTES = tuple(f"beiwe_{name}" for name in BYTES_OF.values())
 MEASURES = tuple(f"{tree}_{name}" for tree, names in TREES.items() for name in names.split())
 FIELDS = (*ABOUT, *BYTES, *MEASURES)
+ORIGINS = {
+    f"{tree}_{name}": (tree, column)
+    for tree in TREES
+    for name, column in (("task", "external_id"), ("library", "library_version"), ("computed_at", "ended_at"))
+}
+"""Fields that are given only when they are named: the task that made a tree's part of the day, its library, its end."""
 MOST_LIMIT = 18  # digits
 
 
@@ -72,12 +79,13 @@ def read_filters(given: Mapping[str, str]) -> Filters:
     direction = given.get("order_direction") or ("descending" if ordered_by == "date" else "ascending")
     if direction not in ("ascending", "descending"):
         wrong.append("order_direction: ascending or descending is expected.")
-    fields = _listed(given.get("fields", "")) or FIELDS
-    wrong += [f"fields: {_quoted(name)} is not one of the fields." for name in fields if name not in FIELDS]
+    fields = listed(given.get("fields", "")) or FIELDS
+    known = (*FIELDS, *ORIGINS)
+    wrong += [f"fields: {_quoted(name)} is not one of the fields." for name in fields if name not in known]
     if wrong:
         raise BadFilters(wrong)
-    patient_ids = _listed(given.get("participant_ids", ""))
-    chosen = tuple(name for name in FIELDS if name in fields)
+    patient_ids = listed(given.get("participant_ids", ""))
+    chosen = tuple(name for name in known if name in fields)
     return Filters(start, end, limit, ordered_by, direction == "descending", patient_ids or None, chosen)
 
 
@@ -89,12 +97,17 @@ def statistics_rows(session: Session, study: Study, filters: Filters) -> Iterato
     day = sa.func.coalesce(own.c.day, trees.c.day)
     columns = {name: own.c[name.removeprefix("beiwe_")] for name in BYTES}
     columns |= {name: trees.c[name.lower()] for name in MEASURES}
+    rows: sa.FromClause = own.join(trees, is_same, full=True)
+    for tree in dict.fromkeys(ORIGINS[name][0] for name in filters.fields if name in ORIGINS):
+        task = aliased(ForestTask)
+        rows = rows.outerjoin(task, task.id == trees.c[task_column(tree)])
+        columns |= {name: getattr(task, column) for name, (of, column) in ORIGINS.items() if of == tree}
     of_participant = sa.func.coalesce(own.c.participant_id, trees.c.participant_id)
     query = (
         sa.select(
             Participant.patient_id, day.label("day"), *(columns[n].label(n) for n in filters.fields if n in columns)
         )
-        .select_from(own.join(trees, is_same, full=True))
+        .select_from(rows)
         .join(Participant, Participant.id == of_participant)
     )
     if filters.patient_ids is not None:
@@ -121,6 +134,9 @@ def _of_study(table: type[DailyStatistics | ForestDay], study: Study, filters: F
 def _value(name: str, row: Any, study: Study, zone: Any) -> Any:
     if name in BYTES or name in MEASURES:
         return getattr(row, name)
+    if name in ORIGINS:
+        value = getattr(row, name)
+        return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, datetime) else value and str(value)
     if name == "date":
         return row.day.isoformat()
     if name == "timezone":
@@ -147,7 +163,8 @@ def _limit(text: str, wrong: list[str]) -> int | None:
     return int(text)
 
 
-def _listed(text: str) -> tuple[str, ...]:
+def listed(text: str) -> tuple[str, ...]:
+    """The parts of a list with commas, each once."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 

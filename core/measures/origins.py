@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import array
@@ -60,3 +60,33 @@ def origins(session: Session, study: Study, participants: Sequence[Participant] 
         for tree in Tree
         if (row := rows.get(tree.value))
     ]
+
+
+@dataclass(frozen=True)
+class TaskOfDay:
+    """The task that made a tree's measures of a day, the version of its library, and when it ended."""
+
+    task_id: str
+    library_version: str | None
+    ended_at: datetime | None
+
+
+def tasks_of_days(
+    session: Session, study: Study, participants: Sequence[Participant], first: date, last: date
+) -> dict[tuple[int, date, Tree], TaskOfDay]:
+    """Which task made each day's measures, by participant's number, day and tree (FOREST-40). One query."""
+    task_ids = [getattr(ForestDay, task_column(tree)) for tree in Tree]
+    columns = (ForestTask.tree, ForestTask.external_id, ForestTask.library_version, ForestTask.ended_at)
+    query = (
+        sa.select(ForestDay.participant_id, ForestDay.day, *columns)
+        .join(ForestTask, ForestTask.id == sa.any_(array(task_ids)))
+        .where(
+            ForestDay.study_id == study.id,
+            is_one_of(ForestDay.participant_id, [participant.id for participant in participants]),
+            ForestDay.day.between(first, last),
+        )
+    )
+    return {
+        (number, day, Tree(tree)): TaskOfDay(str(task_id), library, ended_at)
+        for number, day, tree, task_id, library, ended_at in session.execute(query).tuples()
+    }

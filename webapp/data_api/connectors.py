@@ -7,11 +7,11 @@ policy, on these pages alone (CLAR-76).
 
 from urllib.parse import urlsplit
 
-from flask import Response, make_response, render_template
+from flask import Response, make_response, render_template, request
 
 from core.access import Capability
 from core.database import db
-from core.downloads.statistics import BYTES, FIELDS, MEASURES
+from core.downloads.statistics import BYTES, FIELDS, MEASURES, ORIGINS, listed
 from core.models import AccessKind, CustomField, Intervention, Study
 from core.models.study import study_by_object_id
 from core.participants.table_file import LAST_TIMES
@@ -34,8 +34,9 @@ LAST_COLUMNS = [(name, "string" if name in NO_TIMES else "datetime") for name in
 @api_route("/tableau/summary-statistics-wdc/v1/<study_id>", methods=GET)
 @api_route("/api/v0/studies/<study_id>/summary-statistics/daily/wdc", methods=GET)
 def summary_statistics_connector(study_id: str) -> Response:
-    """The connector of daily summaries; the study is not looked up."""
-    columns = [(name, _type(name)) for name in FIELDS]
+    """The connector of daily summaries; the study is not looked up. `fields` may name further columns (DATA-60)."""
+    further = [name for name in listed(request.args.get("fields", "")) if name in ORIGINS]
+    columns = [(name, _type(name)) for name in (*FIELDS, *further)]
     return _page("Beiwe daily summaries", f"/tableau/summary-statistics/v1/{study_id}", columns)
 
 
@@ -76,6 +77,8 @@ def _type(name: str) -> str:
         return "int"
     if name in MEASURES:
         return "float"
+    if name in ORIGINS and name.endswith("_at"):
+        return "datetime"
     return TEXTS.get(name, "string")
 
 

@@ -25,6 +25,8 @@ from core.models import (
     DailyStatistics,
     DataAccessRecord,
     FieldValue,
+    ForestDay,
+    ForestTask,
     Heartbeat,
     InterventionDate,
     NotificationAttempt,
@@ -284,6 +286,40 @@ def test_daily_statistics_by_program_and_by_tableau(
     for query in ("limit=-1", "limit=" + "9" * 30, "end_date=2024-02-30", "fields=a%C3%BC", "ordered_by=%00"):
         status = ask(app, f"/get-summary-statistics/v1?{query}", key, study_id=study.object_id).status_code
         assert status == 400, query
+
+
+def test_the_task_of_each_day_is_given_when_it_is_asked_for(
+    app: Flask, study: Study, person: Participant, key: dict[str, str]
+):
+    """FOREST-40, DATA-60: which task, with which library, and when; of two analyses that ran at different times."""
+    of = {"study_id": study.id, "participant_id": person.id, "start_on": date(2024, 3, 1), "end_on": date(2024, 3, 2)}
+    oak = ForestTask(**of, tree="oak", library_version="1.0", ended_at=datetime(2024, 3, 3, 4, 5, 6, 789, tzinfo=UTC))
+    willow = ForestTask(**of, tree="willow", library_version=None, ended_at=None)
+    db.session.add_all([oak, willow])
+    db.session.flush()
+    of = {"participant_id": person.id, "study_id": study.id}
+    db.session.add(ForestDay(**of, day=date(2024, 3, 1), oak_steps=7.0, oak_task_id=oak.id, willow_task_id=willow.id))
+    db.session.add(ForestDay(**of, day=date(2024, 3, 2), willow_task_id=willow.id))
+    db.session.commit()
+    headers = {"X-Access-Key-Id": key["access_key"], "X-Access-Key-Secret": key["secret_key"]}
+    query = "fields=willow_task,willow_computed_at,oak_computed_at,oak_library,oak_task,oak_steps,date"
+    rows = app.test_client().get(f"/tableau/summary-statistics/v1/{study.object_id}?{query}", headers=headers).json
+    assert rows == ask(app, f"/get-summary-statistics/v1?{query}", key, study_id=study.object_id).json
+    later, first = rows
+    assert list(first) == [
+        "date",
+        "oak_steps",
+        "willow_task",
+        "willow_computed_at",
+        "oak_task",
+        "oak_library",
+        "oak_computed_at",
+    ]
+    assert (first["oak_task"], first["oak_library"]) == (str(oak.external_id), "1.0")
+    assert (first["oak_computed_at"], first["willow_computed_at"]) == ("2024-03-03T04:05:06Z", None)
+    assert later["willow_task"] == str(willow.external_id) and later["oak_task"] is None
+    page = app.test_client().get(f"/tableau/summary-statistics-wdc/v1/{study.object_id}?{query}").text
+    assert "oak_computed_at" in page and "jasmine_task" not in page
 
 
 def test_what_tableau_may_not_see_is_not_there(app: Flask, factory: Factory, study: Study, key: dict[str, str]):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, RootModel, create_model
 
-from core.downloads.statistics import ABOUT, FIELDS
+from core.downloads.statistics import ABOUT, FIELDS, ORIGINS
 from core.streams import DataStream
 
 KEY = r"^[A-Za-z0-9+/]+$"
@@ -88,7 +88,13 @@ class StatisticsQuery(BaseModel):
         Literal["ascending", "descending"] | None, Field(description="By default descending for `date`.")
     ] = None
     participant_ids: Annotated[str | None, Field(description="Participants, separated by commas.")] = None
-    fields: Annotated[str | None, Field(description="Fields, separated by commas; without it all.")] = None
+    fields: Annotated[
+        str | None,
+        Field(
+            description="Fields, separated by commas; without it all but `<tree>_task`, `<tree>_library` and"
+            " `<tree>_computed_at`, which are given when they are named here, as `oak_task`."
+        ),
+    ] = None
 
 
 class Studies(RootModel[dict[str, str]]):
@@ -207,10 +213,16 @@ class Errors(BaseModel):
 
 
 _VALUE = (float | int | str | None, None)
+_ABOUT_TASKS = {
+    "task": (str | None, Field(None, description="The id of the task that made the analysis' measures of the day.")),
+    "library": (str | None, Field(None, description="The version of beiwe-forest that made them.")),
+    "computed_at": (Utc | None, Field(None, description="When that task ended.")),
+}
 StatisticsRow: type[BaseModel] = create_model(
     "StatisticsRow",
     __doc__="A day of a participant: the asked fields.",
     **{name: (str | None, None) if name in ABOUT else _VALUE for name in FIELDS},  # type: ignore[call-overload]
+    **{name: _ABOUT_TASKS[name.removeprefix(f"{tree}_")] for name, (tree, _) in ORIGINS.items()},
 )
 
 

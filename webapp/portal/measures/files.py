@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from datetime import UTC
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from core.audit.access_log import end_access, record_access
 from core.database import db
 from core.measures.of_people import daily_measures
 from core.measures.of_study import newest_day, study_measures
+from core.measures.origins import TaskOfDay, tasks_of_days
 from core.models import AccessKind, Participant
 from webapp.attachments import attach
 from webapp.portal.access.rules import requires
@@ -34,7 +36,18 @@ STUDY_COLUMNS = (
     "participants",
     "imputed_left_out",
 )
-PERSON_COLUMNS = ("day", "participant_id", "measure", "unit", "value", "observed_hours", "imputed")
+PERSON_COLUMNS = (
+    "day",
+    "participant_id",
+    "measure",
+    "unit",
+    "value",
+    "observed_hours",
+    "imputed",
+    "task",
+    "library",
+    "computed_at",
+)
 
 
 @measures.get(f"{OF_STUDY}.csv")
@@ -66,7 +79,7 @@ def study_file(study_number: int) -> ResponseReturnValue:
 @measures.get(f"{OF_PERSON}.csv")
 @requires(Capability.STATISTICS_READ)
 def person_file(study_number: int, patient_id: str) -> ResponseReturnValue:
-    """The chosen measures and days of the participant, and of those beside."""
+    """The chosen measures and days of the participant, and of those beside, and which task made each value."""
     session = db.session()
     newest = newest_day(session, g.study.id, g.participant.id) or study_page.today()
     choice = read_choice(request.args, newest, person_page.MOST_DAYS)
@@ -80,8 +93,13 @@ def person_file(study_number: int, patient_id: str) -> ResponseReturnValue:
         choice.last,
         least_hours=settings().measures_least_hours,
     )
+    tasks = tasks_of_days(session, g.study, people, choice.first, choice.last)
     rows = (
-        (day, one.patient_id, measure.name, measure.unit, of.value, of.observed_hours, "yes" if of.is_imputed else "no")
+        (
+            *(day, one.patient_id, measure.name, measure.unit, of.value, of.observed_hours),
+            "yes" if of.is_imputed else "no",
+            *_origin(tasks.get((one.id, day, measure.tree))),
+        )
         for measure in choice.measures
         for one in people
         for day, of in found[one.id][measure.name].items()
@@ -89,6 +107,14 @@ def person_file(study_number: int, patient_id: str) -> ResponseReturnValue:
     )
     ids = [one.patient_id for one in people]
     return _sent(f"Daily measures {patient_id}", PERSON_COLUMNS, rows, choice, len(ids), ids)
+
+
+def _origin(task: TaskOfDay | None) -> tuple[str | None, ...]:
+    """Task, version of the library, and end in UTC."""
+    if task is None:
+        return None, None, None
+    ended = f"{task.ended_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if task.ended_at else None
+    return task.task_id, task.library_version, ended
 
 
 def _sent(

@@ -141,6 +141,7 @@ def test_files_hold_the_tables_and_are_in_the_log(visitor: Visitor, study: Study
     """DATA-26: who read it, of whom, and how much."""
     answer = visitor.get(of(people[0], f".csv?{KILOMETRES}&with={people[1].patient_id}"))
     rows = list(csv.DictReader(io.StringIO(answer.text)))
+    of_jasmine = (ForestTask.participant_id == people[0].id, ForestTask.tree == "jasmine")
     assert len(rows) == 22 and [row["imputed"] for row in rows].count("yes") == 2
     assert rows[2] == {
         "day": "2026-03-03",
@@ -150,6 +151,9 @@ def test_files_hold_the_tables_and_are_in_the_log(visitor: Visitor, study: Study
         "value": "12.0",
         "observed_hours": "2.5",
         "imputed": "yes",
+        "task": str(db.session.scalar(sa.select(ForestTask.external_id).where(*of_jasmine))),
+        "library": "1.0",
+        "computed_at": "2026-03-20T04:00:00Z",
     }
     of_all = list(csv.DictReader(io.StringIO(visitor.get(of_study(study, f".csv?{KILOMETRES}")).text)))
     assert [(row["median"], row["participants"], row["imputed_left_out"]) for row in of_all[1:3]] == [
