@@ -168,16 +168,14 @@ TABLE: dict[Capability, Rule] = {
     **_rows(
         Scope.STUDY,
         _READERS,
-        {
-            C.STUDY_VIEW: "See the study: participants, figures, app settings, team",
-            C.PARTICIPANT_VIEW: "See a participant's page and history",
-        },
+        {C.STUDY_VIEW: "See the study: participants, figures, app settings, team"},
         is_open_to_keys=True,
     ),
     **_rows(
         Scope.STUDY,
         _READERS,
         {
+            C.PARTICIPANT_VIEW: "See a participant's page and history",
             C.ANSWERS_READ: "Read answers to surveys",
             C.MEASURES_VIEW: "See daily measures",
             C.FOREST_LOG: "See which Forest analyses ran",

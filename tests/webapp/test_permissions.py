@@ -151,10 +151,10 @@ MATRIX: dict[str, str | Page | Key] = {
     ),
     "data_api.get_study_settings": Key("/get-study-settings/v1", Capability.STUDY_VIEW),
     "data_api.get_participant_data_quantities": Key("/get-participant-data-quantities/v1", Capability.STATISTICS_READ),
-    "data_api.get_interventions": Key("/get-interventions/v1", Capability.PARTICIPANT_VIEW),
+    "data_api.get_interventions": Key("/get-interventions/v1", Capability.STATISTICS_READ),
     "data_api.get_survey_history": Key("/get-survey-history/v1", Capability.STUDY_VIEW),
     "data_api.get_participant_table_data": Key(
-        "/get-participant-table-data/v1", Capability.PARTICIPANT_VIEW, {"data_format": "json"}
+        "/get-participant-table-data/v1", Capability.STATISTICS_READ, {"data_format": "json"}
     ),
     **{
         f"data_api.get_participant_{name}": Key(
@@ -173,10 +173,10 @@ MATRIX: dict[str, str | Page | Key] = {
         "/tableau/summary-statistics/v1/{study}", Capability.STATISTICS_READ, has_headers=True, refused=404
     ),
     "data_api.tableau_participant_table": Key(
-        "/tableau/participant-table/v1/{study}", Capability.PARTICIPANT_VIEW, has_headers=True, refused=404
+        "/tableau/participant-table/v1/{study}", Capability.STATISTICS_READ, has_headers=True, refused=404
     ),
     "data_api.tableau_participant_columns": Key(
-        "/tableau/participant-table-columns/v1/{study}", Capability.PARTICIPANT_VIEW, has_headers=True, refused=404
+        "/tableau/participant-table-columns/v1/{study}", Capability.STATISTICS_READ, has_headers=True, refused=404
     ),
     "data_api.get_summary_statistics": Key("/get-summary-statistics/v1", Capability.STATISTICS_READ),
     "access.sign_in": Page(None, "/"),

@@ -60,7 +60,7 @@ def participant_table_connector(study_id: str) -> Response:
 @api_route("/tableau/participant-table-columns/v1/<study_id>", methods=GET)
 def tableau_participant_columns(study_id: str) -> Response:
     """The columns of the participants' table, with the study's interventions and custom fields (PERM-36)."""
-    program, study = for_tableau(study_id, Capability.PARTICIPANT_VIEW)
+    program, study = for_tableau(study_id, Capability.STATISTICS_READ)
     access = begin_access(program, AccessKind.LIST, study, "columns of the participant table")
     own = [(name, "date") for name in _names(study, Intervention)]
     own += [(name, "string") for name in _names(study, CustomField)]

@@ -38,7 +38,7 @@ def get_participant_data_quantities() -> Response:
 @api_route("/get-interventions/v1")
 def get_interventions() -> Response:
     """Dates of interventions by patient id, survey id and name."""
-    program, study = _asked(Capability.PARTICIPANT_VIEW)
+    program, study = _asked(Capability.STATISTICS_READ)
     access = begin_access(program, AccessKind.LIST, study, "interventions")
     return json_whole(intervention_dates(db.session(), study), access)
 
@@ -61,7 +61,7 @@ def get_participant_table_data() -> Response:
     require_well_formed_study(form)
     data_format = form.get("data_format", "")
     program = program_of(form)
-    study = study_for(program, form, Capability.PARTICIPANT_VIEW)
+    study = study_for(program, form, Capability.STATISTICS_READ)
     if data_format not in ("json", "json_table", "csv"):
         raise ApiRefused(400, "data_format: json, json_table or csv is expected")
     access = begin_access(program, AccessKind.PARTICIPANTS_TABLE, study, "participant table")

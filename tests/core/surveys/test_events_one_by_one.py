@@ -327,7 +327,7 @@ class World:
         self.session.flush()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))])
 def test_events_in_bulk_are_those_of_a_plain_loop(app: Flask, factory: Factory, seed: int):
     """NOTIF-3 to NOTIF-7, CLAR-52, CLAR-53: schedules of all kinds, arms, pauses, departures, zones, clock changes."""
     study = factory.study()

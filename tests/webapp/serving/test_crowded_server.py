@@ -236,6 +236,7 @@ def test_no_header_moves_the_application(port: int):
         assert status_of(answer) in (302, 403) and b"evil.example" not in answer
 
 
+@pytest.mark.long
 def test_a_store_that_takes_nothing_is_not_ready(settings: Settings, app: Flask, tmp_path: Path):
     """OPS-32, report row 31."""
     drafts = settings.var_dir / "objects" / ".drafts"
@@ -273,7 +274,7 @@ def read_only(folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "path", ["/get-data/v1", "/validate_login", pytest.param("/get-studies/v1", marks=pytest.mark.long)]
+    "path", ["/get-data/v1", *(pytest.param(p, marks=pytest.mark.long) for p in ("/validate_login", "/get-studies/v1"))]
 )
 def test_whole_requests_of_others_do_not_take_all_connections(
     settings: Settings, app: Flask, participant: Participant, path: str

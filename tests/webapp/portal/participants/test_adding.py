@@ -54,7 +54,7 @@ def test_many_come_as_a_file(visitor: Visitor, study: Study):
     answer = visitor.post(
         f"/create_many_patients/{study.id}", number_of_new_patients="3", desired_filename="ward 3-a=b.csv"
     )
-    assert answer.headers["Content-Disposition"] == 'attachment; filename="ward_3a_b.csv"'
+    assert answer.headers["Content-Disposition"] == "attachment; filename=ward_3a_b.csv"
     assert answer.mimetype == "text/csv" and answer.headers["Cache-Control"] == "no-store"
     assert answer.text.count("\r\n") == answer.text.count("\n") == 4 and '"' not in answer.text
     header, *lines = csv.reader(io.StringIO(answer.text))

@@ -42,7 +42,7 @@ def asked(visitor: Visitor, study: Study, count: int = 51) -> str:
 
 def passwords(visitor: Visitor, page: str) -> dict[str, str]:
     answer = visitor.post(f"{page}/passwords")
-    assert answer.headers["Content-Disposition"] == 'attachment; filename="ward_3.csv"'
+    assert answer.headers["Content-Disposition"] == "attachment; filename=ward_3.csv"
     assert answer.headers["Cache-Control"] == "no-store"
     header, *lines = csv.reader(io.StringIO(answer.text))
     assert header == ["Patient ID", "Registration password"]
