@@ -78,6 +78,7 @@ def json_object(entries: Iterable[tuple[str, Any]], access: int) -> Response:
 
 def _streamed(pieces: Callable[[], Iterator[str]], access: int) -> Response:
     """Sends the pieces. One that fails breaks the connection: it never ends as a whole answer."""
+    session = db.session()  # that of the request, which reads the rows; while they are sent `db.session` is another
 
     def recorded() -> Iterator[bytes]:
         sent, error = 0, None
@@ -90,7 +91,7 @@ def _streamed(pieces: Callable[[], Iterator[str]], access: int) -> Response:
             error = type(failure).__name__
             raise
         finally:
-            db.session.rollback()
+            session.rollback()  # else its connection is lost to the pool
             end_access(db.session(), access, sent, error)
             db.session.commit()
 

@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+import urllib3
 import zstandard
 from flask import Flask
 from werkzeug.test import TestResponse
@@ -39,6 +41,8 @@ from core.models import (
 from core.surveys.schedules import Relative
 from tests.core.processing.test_batch import HEADER, process, queue
 from tests.support.factories import Factory
+from tests.support.gunicorn import gunicorn
+from tests.support.ports import wait_until
 
 AT = datetime(2024, 3, 1, 14, 5, 6, 789_000, tzinfo=UTC)
 
@@ -363,6 +367,25 @@ def test_a_list_that_breaks_off_is_no_whole_list(
     assert sent.startswith(b"[") and not sent.endswith(b"]")
     row = db.session.scalars(db.select(DataAccessRecord)).one()
     assert (row.error, row.size_bytes) == ("OSError", len(sent))
+
+
+def test_a_streamed_answer_gives_its_connection_back(
+    app: Flask, study: Study, person: Participant, key: dict[str, str]
+):
+    """DATA-43: through gunicorn, where the request has ended when the rows are read."""
+    db.session.add(DailyStatistics(participant_id=person.id, study_id=study.id, day=date(2024, 3, 1), gps_bytes=1))
+    db.session.commit()
+    headers = {"X-Access-Key-Id": key["access_key"], "X-Access-Key-Secret": key["secret_key"]}
+    left_open = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND state = 'idle in transaction' AND query LIKE 'CLOSE %'"
+    )
+    with gunicorn() as address:
+        for _ in range(3):
+            url = f"{address}/tableau/summary-statistics/v1/{study.object_id}"
+            assert len(urllib3.request("GET", url, headers=headers, timeout=20).json()) == 1
+        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            wait_until(lambda: connection.scalar(left_open) == 0, 5)
 
 
 def test_each_answer_is_in_the_log_of_data_access(app: Flask, study: Study, person: Participant, key: dict[str, str]):
