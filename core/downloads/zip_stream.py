@@ -2,13 +2,13 @@
 
 import json
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from tempfile import SpooledTemporaryFile
+from time import monotonic
 from typing import IO
 
 import sqlalchemy as sa
@@ -147,10 +147,10 @@ def gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         waiting.append(piece)
         size += len(piece)
-        if size >= GATHERED_BYTES or time.monotonic() - last_sent > MOST_GATHERING_SECONDS:
+        if size >= GATHERED_BYTES or monotonic() - last_sent > MOST_GATHERING_SECONDS:
             yield b"".join(waiting)
             waiting.clear()
-            size, last_sent = 0, time.monotonic()
+            size, last_sent = 0, monotonic()
     if waiting:
         yield b"".join(waiting)
 

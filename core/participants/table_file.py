@@ -40,6 +40,8 @@ LAST_TIMES = {
     "App Version Name": "last_version_name",
     "Last Heartbeat": "last_heartbeat_at",
 }
+FIXED_COLUMNS = ("Created On", "Patient ID", "Status", "OS Type", "First Registration Date", *LAST_TIMES)
+"""All but a study's interventions and custom fields, which come after the fourth (DATA-44)."""
 ACTIVE = (
     (timedelta(minutes=5), "Active (just now)"),
     (timedelta(hours=1), "Active (last hour)"),
@@ -89,7 +91,7 @@ def table_of(
         ]
         for row in _rows(session, study.id, numbers)
     ]
-    return ["Created On", "Patient ID", "Status", "OS Type", *own, "First Registration Date", *LAST_TIMES], rows
+    return [*FIXED_COLUMNS[:4], *own, *FIXED_COLUMNS[4:]], rows
 
 
 def table_as_csv(

@@ -7,16 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.models import CustomField, Intervention, Study
+from core.participants.table_file import FIXED_COLUMNS
 
 LONGEST_NAME = 100
-OF_THE_TABLE = frozenset(
-    {
-        *("created_on", "patient_id", "status", "os_type", "first_registration_date", "last_registration"),
-        *("last_timezone", "last_upload", "last_survey_download", "last_set_password", "last_push_token_update"),
-        *("last_device_settings_update", "last_os_version", "app_version_code", "app_version_name", "last_heartbeat"),
-    }
-)
-"""Columns of the participants' table as Tableau names them; rows as JSON objects hold each name once (DATA-44)."""
 
 
 class NameRefused(Exception):
@@ -37,7 +30,8 @@ def free_name(session: Session, study: Study, kind: type[CustomField] | type[Int
     `but` is the number of what is renamed, 0 where one is added. Raises NameRefused.
     """
     name = checked_label(name)
-    if name.casefold().replace(" ", "_") in OF_THE_TABLE:
+    # Rows as JSON objects hold each name once; Tableau's have `_` for spaces (DATA-44, DATA-71).
+    if name.casefold().replace("_", " ") in {column.casefold() for column in FIXED_COLUMNS}:
         raise NameRefused(f"The participants' table has a column {name} already.")
     session.execute(sa.select(Study.id).where(Study.id == study.id).with_for_update(key_share=True))
     is_same = sa.func.lower(kind.name) == sa.func.lower(name)

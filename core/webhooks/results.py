@@ -171,6 +171,8 @@ def _tell_given_up(session: Session, settings: Settings, webhook: Webhook, probl
     of_webhook = OutgoingMessage.channel == Channel.WEBHOOK.value
     count = session.scalar(sa.select(sa.func.count()).where(*is_lost, of_webhook)) or 0
     webhook.failing_since, webhook.rests_until, webhook.failed_tries = None, None, 0
+    if not count:  # what waited went with a purge
+        return
     subject = f"[{study.name}] The webhook “{webhook.name}” did not take {count} message{'s' if count > 1 else ''}"
     text = (
         f"The receiver of the webhook “{webhook.name}” of the study “{study.name}” took nothing for "

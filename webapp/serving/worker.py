@@ -226,7 +226,7 @@ class WholeRequestWorker(ThreadWorker):
             return
         owner = self.rules.owner_of(arriving.request, arriving.first_bytes(), conn.client)
         most = min(MOST_WAITING_DOWNLOADS, self.worker_connections // 4)
-        # One key's programs leave room for those of others.
+        # One key must not fill the queue for all.
         if self.downloads.waiting >= most or self.downloads.waiting_of(owner) >= most // 4:
             arriving.stop(NotTaken.NO_ROOM)
             self._run(Lane.PROGRAMS, conn, arriving)

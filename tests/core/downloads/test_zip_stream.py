@@ -26,5 +26,5 @@ def test_small_pieces_are_sent_together_and_the_first_at_once():
 def test_slow_pieces_are_sent_every_half_second(monkeypatch: pytest.MonkeyPatch):
     """DATA-21: where each piece takes its time, some go together, not all."""
     seconds = iter(n / 10 for n in range(100, 200))
-    monkeypatch.setattr(zip_stream.time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(zip_stream, "monotonic", lambda: next(seconds))
     assert [len(piece) for piece in gathered([b"x"] * 20)][:3] == [1, 6, 6]

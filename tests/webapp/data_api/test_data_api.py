@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from base64 import b64encode
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from werkzeug.test import TestResponse
 from core.access import Role
 from core.crypto.seal import seal_legacy
 from core.database import db
+from core.downloads.members import member_name
 from core.models import Chunk, DataAccessRecord, Participant, Researcher, StoredObject, Study
 from core.operations.tallies import all_tallies
+from core.streams import DataStream
 from tests.core.processing.test_batch import HEADER, process, queue
 from tests.support.factories import Factory
 from webapp.stores import object_store
@@ -173,6 +176,14 @@ def test_a_file_keeps_its_name_when_the_caller_has_its_neighbour(app: Flask, stu
     known = {path: value for path, value in registry.items() if "1700002801500" not in path}
     files = unzip(ask(app, "/get-data/v1", key, study_id=study.object_id, registry=json.dumps(known)))
     assert [name.rpartition("/")[2] for name in files] == ["2023-11-14 23_00_01+00_00_2.csv", "registry"]
+
+
+def test_a_recording_of_a_taken_name_keeps_its_extension():
+    """DATA-22, PROC-2."""
+    path = f"{'c' * 24}/abcd1234/voiceRecording/{'a' * 24}/1700002801.wav-duplicate-abcdefghij"
+    at = datetime(2023, 11, 14, 23, 0, 1, tzinfo=UTC)
+    name = member_name("abcd1234", DataStream.AUDIO_RECORDINGS, path, at, None)
+    assert name == f"abcd1234/audio_recordings/{'a' * 24}/2023-11-14 23_00_01+00_00.wav"
 
 
 def test_a_dict_registry_of_very_many_files_is_answered_whole(app: Flask, study: Study, participant, key):

@@ -43,6 +43,7 @@ from tests.core.processing.test_batch import HEADER, process, queue
 from tests.support.factories import Factory
 from tests.support.gunicorn import gunicorn
 from tests.support.ports import wait_until
+from webapp.data_api.answering import as_json
 
 AT = datetime(2024, 3, 1, 14, 5, 6, 789_000, tzinfo=UTC)
 
@@ -238,13 +239,19 @@ def test_the_participants_table_in_three_forms_and_for_tableau(
     db.session.commit()
     named = {"study_id": study.object_id}
     path = "/get-participant-table-data/v1"
+    field = CustomField(study_id=study.id, name="Change")
+    db.session.add(field)
+    db.session.flush()
+    db.session.add(FieldValue(participant_id=person.id, field_id=field.id, value="-5"))
+    db.session.commit()
     (row,) = ask(app, path, key, **named, data_format="json").json
     assert (row["Created On"], row["Patient ID"]) == ("2024-03-01", person.patient_id)
     assert row["Last Upload"] == "2024-03-01T09:05:06.789000-05:00" and row["Last Heartbeat"] is None
     table = ask(app, path, key, **named, data_format="json_table").json
     assert dict(zip(*table, strict=True)) == row
     text = ask(app, path, key, **named, data_format="csv").text
-    assert next(csv.DictReader(io.StringIO(text)))["Last Upload"] == "2024-03-01 09:05:06 (EST)"
+    (line,) = csv.DictReader(io.StringIO(text))
+    assert (line["Last Upload"], line["Change"]) == ("2024-03-01 09:05:06 (EST)", "-5")
     assert "\r\n" in text and ask(app, path, key, **named).status_code == 400
     headers = {"X-Access-Key-Id": key["access_key"], "X-Access-Key-Secret": key["secret_key"]}
     for address in (
@@ -367,6 +374,11 @@ def test_a_list_that_breaks_off_is_no_whole_list(
     assert sent.startswith(b"[") and not sent.endswith(b"]")
     row = db.session.scalars(db.select(DataAccessRecord)).one()
     assert (row.error, row.size_bytes) == ("OSError", len(sent))
+
+
+def test_numbers_that_json_does_not_know_are_null():
+    """DATA-60: what a phone reports, or an imported day holds, ends in programs that read JSON."""
+    assert as_json({"a": [1.5, float("nan"), (float("inf"), "x")]}) == '{"a": [1.5, null, [null, "x"]]}'
 
 
 def test_a_streamed_answer_gives_its_connection_back(

@@ -168,11 +168,12 @@ def test_an_unknown_hash_is_found_when_the_file_is_listed(
     app: Flask, study: Study, people: list[Participant], headers: dict[str, str]
 ):
     """CLAR-72: files of an imported bucket have no SHA-1 in any row."""
-    known = {file["name"]: file["hash"] for file in listed(app, study, headers)}
+    known = {file["name"]: (file["hash"], file["size"]) for file in listed(app, study, headers)}
     db.session.execute(db.update(Chunk).values(sha1=None))
+    db.session.execute(db.update(Chunk).where(Chunk.md5.is_(None)).values(size_bytes=None))
     db.session.execute(db.delete(StoredObject))
     db.session.commit()
-    assert {file["name"]: file["hash"] for file in listed(app, study, headers)} == known
+    assert {file["name"]: (file["hash"], file["size"]) for file in listed(app, study, headers)} == known
     unchunked = db.session.scalars(db.select(Chunk.sha1).where(Chunk.md5.is_(None)))
     assert all(unchunked)
 

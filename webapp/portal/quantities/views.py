@@ -22,7 +22,7 @@ from core.participants.table_file import harmless
 from core.quantities.days import Days
 from core.quantities.defaults import defaults_of, save_defaults
 from core.quantities.hours import TooManyDays, add_participant_hours, add_stream_hours, add_study_hours
-from core.quantities.marking import Marking, Operator, number_text, share_level
+from core.quantities.marking import Marking, Operator, flags_text, number_text, share_level
 from core.quantities.tables import (
     PAGE_ROWS,
     Row,
@@ -187,6 +187,7 @@ def _stream_page(of: DataStream, problem: str = "") -> tuple[str, int]:
         is_default=marking == defaults,
         defaults=defaults,
         number_text=number_text,
+        flags_text=flags_text,
         flag_list=json.dumps([[flag.operator.value, flag.number] for flag in marking.flags]),
     )
 

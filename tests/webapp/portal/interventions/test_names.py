@@ -52,6 +52,14 @@ def test_interventions_are_added_renamed_and_listed_ignoring_case(study: Study, 
     assert refused.status_code == 422
 
 
+@pytest.mark.parametrize("name", ["Status", "patient id", "Last_Upload"])
+def test_columns_of_the_participants_table_are_no_names(study: Study, visitor: Visitor, name: str):
+    """DATA-44, DATA-71: a row as a JSON object holds each name once."""
+    answer = visitor.post(f"/study_fields/{study.id}", new_field=name)
+    assert answer.status_code == 422 and "has a column" in answer.text
+    assert names(CustomField) == []
+
+
 def test_names_beyond_ascii_are_taken_too(study: Study, visitor: Visitor):
     """PORTAL-173: whatever lower case is to the database, the form answers."""
     for path, field in (
